@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * gump: goroutines, time, channels, select, synchronisation, panics.
+ *
+ * A program is ordinary C. `int main(int argc, char **argv)` is the first goroutine; when it
+ * returns, the machine is switched off with that status, whatever else still runs.
+ *
+ * Rules that hold everywhere:
+ * - Times are int64_t nanoseconds of the monotonic clock since boot. A deadline is a point in
+ *   time; GO_NOW never waits, GO_FOREVER always does.
+ * - A mistake in the program panics, as in Go ("send on closed channel"). What the world can do
+ *   to a correct program is returned: -1 or NULL, with errno set. errno belongs to the goroutine.
+ * - go_mutex, go_timer and the other types whose members are visible here are valid when
+ *   zeroed, need no destructor, and must not be copied after first use. Members whose names end
+ *   in an underscore are the implementation's.
+ * - "Blocks" means that the goroutine waits while its hart runs others.
+ */
+#ifndef GUMP_H
+#define GUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GO_NOW ((int64_t)0)
+#define GO_FOREVER INT64_MAX
+
+/* ---- Goroutines ---- */
+
+/* Starts fn(arg) as a goroutine. Does not block. Panics when out of memory. */
+void go(void (*fn)(void *), void *arg);
+
+struct go_attr {
+	size_t stack_max; /* bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched */
+	const char *name; /* for traces and the debugger only; must stay valid */
+};
+
+/* As go(), but 0, or -1 with ENOMEM or EINVAL (stack_max too large). attr may be NULL. */
+int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr);
+
+/* Lets others run; this goroutine goes to the end of the global queue, as Go's Gosched. */
+void go_yield(void);
+
+/*
+ * Runs the deferred calls and ends this goroutine. In main's goroutine the others go on, and
+ * the machine ends when all are asleep ("no goroutines (main called go_exit) - deadlock!").
+ */
+noreturn void go_exit(void);
+
+/*
+ * How many harts run goroutines at a time. n < 1 only asks; more than go_harts() means
+ * go_harts(). Answers the old value. Stops the world to change it.
+ */
+int go_maxprocs(int n);
+int go_harts(void); /* harts of the machine */
+int go_hart(void);  /* the hart that this runs on, 0 .. go_harts() - 1; stale as soon as it is read */
+int go_count(void); /* goroutines that exist now */
+
+/* Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. */
+void go_lock_hart(void);
+void go_unlock_hart(void);
+
+/* Around code that holds the hart without needing the scheduler: other goroutines move on. */
+void go_block_enter(void);
+void go_block_leave(void);
+
+/* ---- Time ---- */
+
+int64_t go_now(void);
+void go_sleep(int64_t ns); /* blocks; zero or less: as go_yield */
+void go_sleep_until(int64_t deadline);
+
+struct go_chan;
+typedef struct go_chan go_chan;
+
+typedef struct go_timer {
+	int64_t when_, period_;
+	void (*fn_)(void *);
+	void *arg_;
+	go_chan *chan_;
+	void *heap_;
+	void *state_[4];
+} go_timer;
+
+/* Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0. A timer that is set already is set anew. */
+void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
+/* Sends the time (an int64_t) at `when`, and so on; dropped if the channel is full. */
+void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);
+/* True if it was still going to fire. After it returns, nothing more is started or sent. */
+bool go_timer_stop(go_timer *);
+
+/* ---- Channels ---- */
+/* A NULL channel is never ready: send and receive wait for ever. */
+
+/* cap 0: unbuffered. elem_size may be 0. NULL with ENOMEM. */
+go_chan *go_chan_make(size_t elem_size, size_t cap);
+/* Panics if a goroutine waits on it. NULL is fine. */
+void go_chan_free(go_chan *);
+/* Blocks until a receiver or room is there. Panics "send on closed channel". */
+void go_send(go_chan *, const void *elem);
+/* Blocks. False: closed and drained, *elem zeroed. elem may be NULL to discard. */
+bool go_recv(go_chan *, void *elem);
+int go_try_send(go_chan *, const void *elem); /* 1 sent, 0 would wait */
+int go_try_recv(go_chan *, void *elem);       /* 1 got one, 0 would wait, -1 closed and drained */
+/* Panics "close of closed channel", "close of nil channel". */
+void go_close(go_chan *);
+size_t go_chan_len(const go_chan *);
+size_t go_chan_cap(const go_chan *);
+
+enum { GO_SEND = 1, GO_RECV = 2 };
+
+struct go_case {
+	int op;      /* GO_SEND, GO_RECV; 0: never ready */
+	go_chan *ch; /* NULL: never ready */
+	void *elem;
+	bool ok;     /* set by a receive, as go_recv answers */
+};
+
+/*
+ * Carries out one ready case, chosen at random and evenly among those ready, and answers its
+ * index. Blocks while none is. -1 when the deadline passes first; GO_NOW is Go's default clause.
+ * Allocates nothing.
+ */
+int go_select(struct go_case *cases, int n, int64_t deadline);
+
+/* ---- Sync ---- */
+
+typedef struct go_mutex {
+	uint32_t state_, sema_;
+} go_mutex;
+/* Blocks. Someone who has waited for over 1 ms gets it next, in order (Go's starvation mode). */
+void go_mutex_lock(go_mutex *);
+void go_mutex_unlock(go_mutex *); /* by any goroutine; panics "unlock of unlocked mutex" */
+bool go_mutex_try_lock(go_mutex *);
+
+typedef struct go_rwmutex {
+	go_mutex writer_;
+	uint32_t writer_sema_, reader_sema_;
+	int32_t readers_, departing_;
+} go_rwmutex;
+void go_rwmutex_rlock(go_rwmutex *); /* blocks while a writer holds it or waits */
+void go_rwmutex_runlock(go_rwmutex *);
+void go_rwmutex_lock(go_rwmutex *);
+void go_rwmutex_unlock(go_rwmutex *);
+
+typedef struct go_cond {
+	uint32_t lock_, count_;
+	void *head_, *tail_;
+} go_cond;
+/* Unlocks, blocks until signalled, locks again. In order of arrival. */
+void go_cond_wait(go_cond *, go_mutex *);
+void go_cond_signal(go_cond *);
+void go_cond_broadcast(go_cond *);
+
+typedef struct go_waitgroup {
+	uint64_t state_;
+	uint32_t sema_, pad_;
+} go_waitgroup;
+void go_waitgroup_add(go_waitgroup *, int delta); /* panics "negative WaitGroup counter" */
+void go_waitgroup_done(go_waitgroup *);
+void go_waitgroup_wait(go_waitgroup *); /* blocks until the counter is 0 */
+
+typedef struct go_once {
+	uint32_t done_;
+	go_mutex mutex_;
+} go_once;
+/* Calls fn(arg) the first time; every call returns after that one has finished. */
+void go_once_do(go_once *, void (*fn)(void *), void *arg);
+
+typedef struct go_sem {
+	uint32_t count_;
+} go_sem;
+void go_sem_init(go_sem *, unsigned count); /* zeroed: 0 permits */
+void go_sem_acquire(go_sem *);              /* blocks; first come, first served */
+bool go_sem_try_acquire(go_sem *);
+void go_sem_release(go_sem *);
+
+/* ---- Panic, defer ---- */
+
+/*
+ * Ends the enclosing go_call, or, if there is none, prints the message and the goroutine's
+ * backtrace and ends the machine with status 2. Deferred calls run first.
+ */
+noreturn void go_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Last in, first out, at the end of the enclosing go_call or of the goroutine. */
+void go_defer(void (*fn)(void *), void *arg);
+/* NULL, or the message of the panic that ended fn (valid until the next go_call here). */
+const char *go_call(void (*fn)(void *), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * gump: TCP and UDP.
+ *
+ * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
+ * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
+ * EADDRNOTAVAIL, ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
+ * passed), EPIPE (written after go_shutdown), EBADF (closed meanwhile by another goroutine).
+ *
+ * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
+ * After close the pointer is dead, as with free().
+ */
+#ifndef GUMP_NET_H
+#define GUMP_NET_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct go_listener go_listener;
+typedef struct go_conn go_conn;
+typedef struct go_udp go_udp;
+
+/* ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. */
+go_listener *go_listen(const char *addr);
+go_conn *go_accept(go_listener *);
+/* Waiting accepts fail with EBADF. */
+void go_listener_close(go_listener *);
+
+/* "host:port"; a name is resolved by DNS. ETIMEDOUT at the deadline. */
+go_conn *go_dial(const char *addr, int64_t deadline);
+
+/* Blocks until at least one byte is there. 0 = the peer has finished; may be short. */
+ssize_t go_read(go_conn *, void *buf, size_t size);
+/* All of it, or -1. Blocks until the last byte is queued for sending. */
+ssize_t go_write(go_conn *, const void *buf, size_t size);
+/* No more writes; the peer reads an end after what was written. Reading goes on. */
+int go_shutdown(go_conn *);
+int go_conn_close(go_conn *);
+/* Later calls (and those that wait now) fail with ETIMEDOUT at these times; GO_FOREVER: never.
+   The connection stays usable. */
+void go_conn_deadline(go_conn *, int64_t read, int64_t write);
+/* "10.0.2.2:51034", "[fe80::1]:80". 0, or -1 with ERANGE when buf is too small. */
+int go_conn_peer(const go_conn *, char *buf, size_t size);
+
+go_udp *go_udp_open(const char *addr);
+/* One datagram; what does not fit is cut off. `from` may be NULL. */
+ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
+ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
+void go_udp_close(go_udp *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

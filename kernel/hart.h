@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The port: everything that the scheduler may ask of a machine.
+ *
+ * A hart is a RISC-V hardware thread or an x86 logical CPU. Each has a block of
+ * memory of its own whose head is `struct hart`; what follows the head belongs to
+ * the scheduler, and neither the kernel nor an architecture looks at it. The block is
+ * reached in one instruction (tp on riscv64, gs on x86_64).
+ *
+ * Three kinds of stack exist on a hart: the stacks of goroutines, the hart's own g0
+ * stack, on which the scheduler runs, and the trap stack, on which every trap and
+ * interrupt is handled. A function here says on which of them it may be called.
+ *
+ * Preemption is not interruption. `locks` counts the critical sections that the hart is
+ * in: while it is not zero, what runs there is not preempted, yet interrupts stay on.
+ * Code on g0 always runs with locks > 0. The count stays with the hart over a switch:
+ * a G that switches away holds one lock, and whoever is switched to releases it.
+ *
+ * An architecture implements this header in kernel/arch/ARCH: arch.h holds the inline
+ * part and `struct arch_hart`, the rest is in C and assembly beside it.
+ */
+#ifndef KERNEL_HART_H
+#define KERNEL_HART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#define HARTS_MAX 16
+#define CACHE_LINE 64
+
+struct arch_hart; /* what the architecture keeps for each hart: defined in arch.h */
+
+/* Offsets of the fields that assembly reads; arch code asserts them. */
+#define HART_SELF 0
+#define HART_G 8
+#define HART_G0_SP 16
+#define HART_LOCKS 24
+#define HART_PREEMPT 28
+#define HART_ARCH 48
+
+#include "arch.h"
+
+struct hart {
+	struct hart *self;          /* this block's own address */
+	void *g;                    /* the G that runs here; written by the scheduler only */
+	uintptr_t g0_sp;            /* top of the g0 stack: hart_mcall starts there */
+	uint32_t locks;             /* > 0: not preempted. Written by this hart only */
+	uint32_t preempt;           /* a preemption came while locks > 0; due when it drops to 0 */
+	uint32_t id;                /* 0 .. hart_count() - 1 */
+	uint32_t hwid;              /* mhartid, APIC id */
+	_Atomic(uint32_t) kicked;   /* hart_kick or the timer came since hart_idle last returned */
+	uint32_t in_trap;           /* depth of traps under way here */
+	struct arch_hart arch;
+} __attribute__((aligned(CACHE_LINE)));
+
+/*
+ * The inline part, in arch.h:
+ *
+ *   struct hart *hart_self(void)     The calling hart's block. Stale as soon as it is read
+ *                                    unless locks > 0 or interrupts are off.
+ *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G
+ *                                    gets itself at any time, preemption or not.
+ *   void hart_lock_raise(void)       ++locks and --locks of the calling hart, safe against
+ *   uint32_t hart_lock_lower(void)   preemption between their instructions (a preemption
+ *                                    can only come while the count is 0 on the old hart and
+ *                                    the new). lower answers the new count.
+ *   uint32_t hart_preempt_due(void)  hart_self()->preempt, one instruction.
+ *   uint64_t hart_ticks(void)        The monotonic counter, raw. One instruction or two;
+ *                                    the same on all harts.
+ *   void hart_relax(void)            In a spin loop.
+ *   bool hart_irq_off(void)          Interrupts off; answers whether they were on.
+ *   void hart_irq_restore(bool on)
+ */
+
+/* Implemented by each architecture, out of line. */
+
+/*
+ * Saves the calling G's callee-saved registers on its stack and the resulting stack
+ * pointer in *sp, switches to the top of the g0 stack and calls fn(arg) there. fn must
+ * not return. The call returns, with locks as the scheduler left it (1), when somebody
+ * passes *sp to hart_gogo, maybe on another hart. On a G's stack, locks == 1.
+ * From the moment fn runs the G's context is complete: it may be published.
+ */
+void hart_mcall(uintptr_t *sp, void (*fn)(void *), void *arg);
+
+/* Leaves g0 for the context that `sp` names. On g0, locks == 1; whoever resumes lowers it. */
+noreturn void hart_gogo(uintptr_t sp);
+
+/*
+ * Prepares a context on a fresh stack whose highest address (exclusive, 16-aligned) is `top`:
+ * hart_gogo on the result calls entry(), which must not return. A backtrace ends there.
+ */
+uintptr_t hart_context_new(uintptr_t top, void (*entry)(void));
+
+/*
+ * Sleeps until an interrupt; returns at once when a kick or timer came since the last return.
+ * Interrupts are on when it returns. On g0. May return for no reason.
+ */
+void hart_idle(void);
+
+/*
+ * Makes hart `id` return from hart_idle, or, if it runs a G, calls sched_interrupt there.
+ * From anywhere, also a trap. A kick is never lost; several may become one. A release
+ * operation: what the caller wrote before is seen by the kicked hart's sched_interrupt and
+ * after its hart_idle.
+ */
+void hart_kick(unsigned id);
+
+/*
+ * This hart's timer interrupt comes at `deadline` (ns, absolute), or at once if that is past;
+ * INT64_MAX: none. One timer a hart: a new call replaces the old. locks > 0 or interrupts off.
+ */
+void hart_timer_set(int64_t deadline);
+
+int64_t hart_now(void);                     /* monotonic ns since boot; from anywhere */
+int64_t hart_ticks_to_ns(uint64_t ticks);   /* a difference or a point of hart_ticks() */
+
+/* Implemented by the kernel for all architectures. */
+
+unsigned hart_count(void);
+struct hart *hart_get(unsigned id);         /* any hart's block; id < hart_count() */
+
+/*
+ * A G's stack: `size` bytes of virtual addresses that end at `top`, with a guard of at least
+ * 64 KiB below. Pages come on the first touch, also when somebody else touches it.
+ */
+struct hart_stack {
+	uintptr_t top;
+	size_t size;
+};
+#define HART_STACK_DEFAULT ((size_t)256 << 10)
+#define HART_STACK_MAX ((size_t)1 << 30)
+
+/* 0, or -1 when addresses or page tables ran out. size: 0 is the default; rounded up. locks > 0. */
+int hart_stack_alloc(struct hart_stack *stack, size_t size);
+void hart_stack_free(struct hart_stack *stack);
+
+/* Writes to the console at once, past stdout and its buffers. From anywhere. */
+void hart_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Prints a backtrace: of the caller, or of a context that hart_mcall saved. */
+void hart_backtrace_here(void);
+void hart_backtrace_saved(uintptr_t sp);
+/* The name of the function that `pc` lies in, and how far into it; "?" when unknown. */
+const char *hart_symbol(uintptr_t pc, size_t *offset);
+/* Stops the other harts (they finish what their trap handlers do), so that a report is alone. */
+void hart_stop_others(void);
+/* Ends the machine; qemu/run exits with status & 0xff. */
+noreturn void hart_poweroff(int status);
+/* Prints "fatal: " and the message, registers none, a backtrace, and ends with status 2. */
+noreturn void hart_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Implemented by the scheduler, called by the kernel and the architectures. */
+
+extern const size_t sched_hart_size;        /* bytes of a hart's block, struct hart included */
+
+/* The boot hart becomes M0 and runs fn() in the first goroutine. On the g0 stack, locks == 1. */
+noreturn void sched_start(void (*fn)(void));
+/* Any other hart arrives here, on its g0 stack, locks == 1, interrupts off. */
+noreturn void sched_hart_start(void);
+
+/*
+ * The timer fired, or somebody kicked this hart, while it ran a G or g0. On the trap
+ * stack, interrupts off. Takes no lock. True: the G that was interrupted is to be preempted.
+ * The architecture then, if locks == 0, makes the trap return into a routine on the G's stack
+ * that saves every register, calls sched_preempt() and resumes the G where it was; if
+ * locks > 0, it sets `preempt`, and the last hart_unlock() calls sched_preempt().
+ */
+enum hart_event { HART_TIMER, HART_KICK };
+bool sched_interrupt(enum hart_event event);
+void sched_preempt(void);
+
+/* A network device has work. From its interrupt handler, on the trap stack. */
+void sched_netpoll_ready(void);
+
+/* Describes the running G for a fatal report ("goroutine NAME, created by ..."); may print nothing. */
+void sched_describe_current(void);
+
+/* Critical sections: not preempted between them. They nest. From a G or g0. */
+
+static inline void hart_lock(void)
+{
+	hart_lock_raise();
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline void hart_unlock(void)
+{
+	__asm__ volatile("" ::: "memory");
+	if (hart_lock_lower() == 0 && __builtin_expect(hart_preempt_due(), 0))
+		sched_preempt();
+}
+
+#include "kernel/spinlock.h"
+
+#endif

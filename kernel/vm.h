@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address space. RAM and devices are mapped one to one (a physical address is its own virtual
+ * address) in the lower half, text read-only, data not executable, page 0 absent. The upper half
+ * [vm_stacks_start, vm_stacks_end) holds the stacks of goroutines, mapped a page at a time.
+ * Page tables are never freed, so that a walk needs no lock: entries are installed by
+ * compare-and-swap.
+ */
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
+
+/* Set by arch_vm_init(): the upper half as this machine's page-table depth allows. */
+extern uintptr_t vm_stacks_start, vm_stacks_end;
+
+enum vm_result { VM_MAPPED, VM_WAS_MAPPED, VM_NO_MEMORY };
+
+/*
+ * Maps one page of RAM read-write, not executable, at `va` in the stack area. Takes table
+ * pages from table_page(), which may answer 0. Lock-free, from anywhere, also a trap handler.
+ * VM_WAS_MAPPED: another hart was faster, `pa` was not used. No TLB flush (invalid to valid);
+ * the architecture's fault handler flushes `va` locally where the manual asks for it.
+ */
+enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page)(void));
+
+/* The physical address that `va` maps to in the current tables, or 0. */
+uint64_t arch_vm_lookup(uintptr_t va);
+
+/* Maps a device's registers one to one, uncached, not executable. At boot or later. 0 or -1. */
+int arch_vm_map_device(uint64_t pa, size_t size);
+
+/*
+ * Called by the architecture's page fault handler, on the trap stack, interrupts off, for any
+ * data access to [vm_stacks_start, vm_stacks_end). True: a page is there now, retry. Does
+ * not return for an overflow or when memory is out: those end the machine with a report.
+ * `fp` and `pc` are the interrupted frame pointer and pc, for the backtrace.
+ */
+bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp);
+
+#endif
