@@ -151,6 +151,22 @@ noreturn void hart_poweroff(int status);
 /* Prints "fatal: " and the message, registers none, a backtrace, and ends with status 2. */
 noreturn void hart_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * What the kernel keeps for each goroutine, at the head of the scheduler's `struct g`, so that
+ * hart_g() finds it. errno is there and not in the hart: a compiler may keep its address over
+ * a switch.
+ */
+struct hart_goroutine {
+	int error;   /* errno */
+	void *line;  /* the line of stdout that it has begun: kernel/stdio.c */
+};
+
+/* The running goroutine ends: flushes and frees what the kernel keeps for it. On its stack. */
+void hart_goroutine_end(void);
+
+/* Halts this hart for good if another one called hart_stop_others(). From sched_interrupt(). */
+void hart_stop_if_asked(void);
+
 /* Implemented by the scheduler, called by the kernel and the architectures. */
 
 extern const size_t sched_hart_size;        /* bytes of a hart's block, struct hart included */

@@ -53,7 +53,9 @@ void machine_reserve(uint64_t base, uint64_t size);
  * kernel/arch/ARCH/). All on the boot hart, interrupts off, until arch_harts_start().
  */
 
-/* From the entry code, on the boot stack, bss cleared: hart/firmware info in the arch's own form. */
+/* From the entry code, on the boot stack, bss cleared, tp/gs set to &boot_hart_early: firmware's
+   arguments in the architecture's own form. */
+extern struct hart boot_hart_early;
 void boot_main(uintptr_t a0, uintptr_t a1);
 
 void arch_console_early(void);              /* a console that works before anything is known */
@@ -65,7 +67,7 @@ void arch_irq_init(void);                   /* interrupt controllers: irq_attach
 /*
  * Starts every other hart; each switches its page tables on, installs itself, goes to its g0
  * stack and calls sched_hart_start() with locks == 1. Does not wait for them longer than
- * needed; a hart that does not come is reported. Called late: the scheduler may be reached at once.
+ * needed; a hart that does not come is reported. On hart 0's g0 stack.
  */
 void arch_harts_start(void);
 

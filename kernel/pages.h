@@ -19,6 +19,7 @@ void *pages_alloc(unsigned order);     /* NULL when there is none; from a G, g0 
 void pages_free(void *block, unsigned order);
 void *pages_alloc_zeroed(unsigned order);
 uint64_t pages_alloc_in_trap(void);    /* one page for stack_fault(); 0 when there is none */
+void pages_free_in_trap(uint64_t page);
 size_t pages_free_count(void);         /* free pages now; a hint */
 size_t pages_total(void);
 

@@ -3,6 +3,7 @@
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
@@ -35,7 +36,6 @@ void backtrace_print(uintptr_t pc, uintptr_t fp);
  * One step up a frame-pointer chain, in arch.h terms: arch_frame_up() reads the return
  * address and the caller's fp; false at the end or when the memory is not readable.
  */
-#include <stdbool.h>
 bool arch_frame_up(uintptr_t *pc, uintptr_t *fp);
 /* pc and fp of a context saved by hart_mcall. */
 void arch_context_frame(uintptr_t saved_sp, uintptr_t *pc, uintptr_t *fp);

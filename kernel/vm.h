@@ -18,6 +18,7 @@
 
 /* Set by arch_vm_init(): the upper half as this machine's page-table depth allows. */
 extern uintptr_t vm_stacks_start, vm_stacks_end;
+void stacks_init(void); /* divides it up; after arch_vm_init() */
 
 enum vm_result { VM_MAPPED, VM_WAS_MAPPED, VM_NO_MEMORY };
 

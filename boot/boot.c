@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The order in which the system comes up, on the boot hart, from the architecture's entry code to
+ * main(). The boot hart becomes hart 0, the boot stack is left for its g0 stack, and main() runs in
+ * the first goroutine.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cmdline.h"
+#include "kernel/hart.h"
+#include "kernel/layout.h"
+#include "kernel/machine.h"
+#include "kernel/pages.h"
+#include "kernel/vm.h"
+
+#define G0_STACK_ORDER 2 /* 16 KiB: the scheduler, timers' functions, the netpoller */
+
+int main(int argc, char **argv);
+
+static struct hart *harts[HARTS_MAX];
+
+unsigned hart_count(void)
+{
+	return machine.hart_count;
+}
+
+struct hart *hart_get(unsigned id)
+{
+	return harts[id];
+}
+
+/* A block of memory and a g0 stack for each hart, in pages that no other hart's data share. */
+static void harts_alloc(void)
+{
+	unsigned order = 0;
+	while ((PAGE_SIZE << order) < sched_hart_size)
+		order++;
+	for (unsigned id = 0; id < machine.hart_count; id++) {
+		struct hart *hart = pages_alloc_zeroed(order);
+		char *stack = pages_alloc(G0_STACK_ORDER);
+		if (hart == NULL || stack == NULL)
+			hart_fatal("no memory for hart %u", id);
+		hart->self = hart;
+		hart->id = id;
+		hart->hwid = machine.hart_hwid[id];
+		hart->locks = 1;
+		hart->g0_sp = (uintptr_t)stack + (PAGE_SIZE << G0_STACK_ORDER);
+		harts[id] = hart;
+	}
+}
+
+/* The first goroutine. */
+static void run_main(void)
+{
+	int argc;
+	char **argv;
+
+	cmdline_parse(&argc, &argv);
+	for (kernel_init_fn *const *init = __init_start; init < __init_end; init++)
+		(*init)();
+	exit(main(argc, argv));
+}
+
+static void start_scheduler(void *unused)
+{
+	(void)unused;
+	arch_harts_start();
+	sched_start(run_main);
+}
+
+/*
+ * Before the page tables are on and a hart's block is installed, hart_self() points to `early`
+ * (each architecture's entry code loads it), so that locks and reports work from the start.
+ */
+struct hart boot_hart_early = { .self = &boot_hart_early, .locks = 1 };
+
+void boot_main(uintptr_t a0, uintptr_t a1)
+{
+	arch_console_early();
+	arch_discover(a0, a1);
+	pages_init();
+	arch_vm_init();
+	stacks_init();
+	harts_alloc();
+	arch_hart_install(harts[0]);
+	arch_clock_init();
+	arch_irq_init();
+
+	uintptr_t boot_sp; /* never resumed: the boot stack ends here */
+	hart_mcall(&boot_sp, start_scheduler, NULL);
+	__builtin_unreachable();
+}
