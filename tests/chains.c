@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Programs made of channels: many goroutines, each doing little, nothing lost on the way.
+ *
+ * @test harts=1,2,4,8 timeout=60
+ */
+#include "test.h"
+
+struct link {
+	go_chan *left, *right;
+};
+
+static void pass_on(void *arg)
+{
+	struct link *link = arg;
+	int value;
+	go_recv(link->right, &value);
+	value++;
+	go_send(link->left, &value);
+}
+
+/* 10,000 goroutines in a row, each adds one. */
+static void daisy_chain(void)
+{
+	enum { LENGTH = 10000 };
+	struct link *links = calloc(LENGTH, sizeof(*links));
+	go_chan **chans = calloc(LENGTH + 1, sizeof(*chans));
+	int value = 0;
+	for (int i = 0; i <= LENGTH; i++)
+		CHECK(chans[i] = go_chan_make(sizeof(int), 0));
+	for (int i = 0; i < LENGTH; i++) {
+		links[i] = (struct link){ chans[i], chans[i + 1] };
+		go(pass_on, &links[i]);
+	}
+	go_send(chans[LENGTH], &value);
+	go_recv(chans[0], &value);
+	CHECK_EQ(value, LENGTH);
+	WAIT_FOR(go_count() == 1);
+	for (int i = 0; i <= LENGTH; i++)
+		go_chan_free(chans[i]);
+	free(chans);
+	free(links);
+}
+
+static void generate(void *out)
+{
+	for (int i = 2;; i++)
+		go_send(out, &i);
+}
+
+struct sieve {
+	go_chan *in, *out;
+	int prime;
+};
+
+static void filter(void *arg)
+{
+	struct sieve *sieve = arg;
+	int number;
+	for (;;) {
+		go_recv(sieve->in, &number);
+		if (number % sieve->prime != 0)
+			go_send(sieve->out, &number);
+	}
+}
+
+static void prime_sieve(void)
+{
+	enum { PRIMES = 150 };
+	go_chan *in = go_chan_make(sizeof(int), 0);
+	int prime = 0;
+	go(generate, in);
+	for (int i = 0; i < PRIMES; i++) {
+		struct sieve *sieve = malloc(sizeof(*sieve));
+		go_recv(in, &prime);
+		*sieve = (struct sieve){ in, go_chan_make(sizeof(int), 0), prime };
+		go(filter, sieve);
+		in = sieve->out;
+	}
+	CHECK_EQ(prime, 863);
+}
+
+static go_chan *work;
+static _Atomic(int64_t) sum;
+static go_waitgroup producers, consumers;
+
+static void produce(void *first)
+{
+	for (int64_t i = 0; i < 2000; i++) {
+		int64_t number = (intptr_t)first + i;
+		go_send(work, &number);
+		if (i % 7 == 0)
+			go_yield();
+	}
+	go_waitgroup_done(&producers);
+}
+
+static void consume(void *unused)
+{
+	int64_t number;
+	for (int i = 0; go_recv(work, &number); i++) {
+		sum += number;
+		if (i % 5 == 0)
+			go_yield();
+	}
+	go_waitgroup_done(&consumers);
+}
+
+static void sum_is_kept_with(size_t cap)
+{
+	sum = 0;
+	work = go_chan_make(sizeof(int64_t), cap);
+	go_waitgroup_add(&producers, 8);
+	go_waitgroup_add(&consumers, 23);
+	for (intptr_t i = 0; i < 23; i++)
+		go(consume, NULL);
+	for (intptr_t i = 0; i < 8; i++)
+		go(produce, (void *)(i * 2000));
+	go_waitgroup_wait(&producers);
+	go_close(work);
+	go_waitgroup_wait(&consumers);
+	CHECK_EQ(sum, INT64_C(15999) * 16000 / 2);
+	go_chan_free(work);
+}
+
+static void sum_is_kept(void)
+{
+	sum_is_kept_with(0);
+	sum_is_kept_with(10);
+	sum_is_kept_with(100);
+}
+
+struct node {
+	go_chan *out;
+	int64_t number, leaves;
+};
+
+/* A tree of goroutines, ten children each, that adds up the numbers of its leaves. */
+static void skynet(void *arg)
+{
+	struct node *node = arg;
+	int64_t total = node->number;
+	if (node->leaves > 1) {
+		struct node children[10];
+		go_chan *out = go_chan_make(sizeof(int64_t), 0);
+		int64_t part;
+		total = 0;
+		for (int i = 0; i < 10; i++) {
+			int64_t leaves = node->leaves / 10;
+			children[i] = (struct node){ out, node->number + i * leaves, leaves };
+			go(skynet, &children[i]);
+		}
+		for (int i = 0; i < 10; i++) {
+			go_recv(out, &part);
+			total += part;
+		}
+		go_chan_free(out);
+	}
+	go_send(node->out, &total);
+}
+
+static void tree(void)
+{
+	struct node root = { go_chan_make(sizeof(int64_t), 1), 0, 10000 };
+	int64_t total = 0;
+	go(skynet, &root);
+	go_recv(root.out, &total);
+	CHECK_EQ(total, INT64_C(9999) * 10000 / 2);
+	go_chan_free(root.out);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(daisy_chain), TEST(sum_is_kept), TEST(tree), TEST_THAT_LEAVES(prime_sieve));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a program begins and ends: arguments, environment, exit status.
+ *
+ * @test harts=1 args="args|one|two words|a\"quote|back\\slash||-x=1|last" env="A=1|B=with blanks|EMPTY=|Q=a\"b"
+ * @test harts=1,4 args=status|0 status=0 "PASS" "at exit"
+ * @test harts=1,4 args=status|7 status=7 "at exit"
+ * @test harts=1 args=status|255 status=255
+ * @test harts=1 args=status|128 status=128
+ * @test harts=1 args=status|2 status=2
+ * @test harts=1,4 args=status|256 status=0
+ * @test harts=1,4 args=goroutine|33 status=33 "at exit"
+ * @test harts=1 args=quick|44 status=44 !"at exit"
+ * @test harts=4 args=busy|5 status=5
+ */
+#include <unistd.h>
+
+#include "test.h"
+
+static void say_goodbye(void)
+{
+	printf("PASS\nat exit\n");
+}
+
+static void exit_with(void *status)
+{
+	exit(atoi(status));
+}
+
+static void spin(void *unused)
+{
+	for (;;)
+		;
+}
+
+static int check_arguments(int argc, char **argv)
+{
+	static const char *const want[] = { "args", "one", "two words", "a\"quote", "back\\slash",
+					    "", "-x=1", "last" };
+	CHECK_EQ(argc, 9);
+	for (int i = 0; i < 8; i++)
+		CHECK_STR(argv[i + 1], want[i]);
+	CHECK(argv[9] == NULL);
+	CHECK(argv[0] != NULL);
+	CHECK_STR(getenv("A"), "1");
+	CHECK_STR(getenv("B"), "with blanks");
+	CHECK_STR(getenv("EMPTY"), "");
+	CHECK_STR(getenv("Q"), "a\"b");
+	CHECK(getenv("NONE") == NULL);
+	CHECK_EQ(setenv("NONE", "some", 1), 0);
+	CHECK_STR(getenv("NONE"), "some");
+	printf("PASS\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	CHECK(argc > 1);
+	if (strcmp(argv[1], "args") == 0)
+		return check_arguments(argc, argv);
+	atexit(say_goodbye);
+	CHECK_EQ(argc, 3);
+	if (strcmp(argv[1], "status") == 0)
+		return atoi(argv[2]);
+	if (strcmp(argv[1], "quick") == 0)
+		_exit(atoi(argv[2]));
+	if (strcmp(argv[1], "goroutine") == 0) {
+		go(exit_with, argv[2]);
+		go_sleep(10 * SECOND);
+	}
+	for (int i = 0; i < 8; i++) /* other harts do not keep the machine alive */
+		go(spin, NULL);
+	go_sleep(30 * MS);
+	return atoi(argv[2]);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a machine ends when the program is wrong: the message, the goroutine's backtrace with the
+ * names of its functions, status 2.
+ *
+ * @test panic_in_main harts=1,4 status=2 "panic: wrong by 7" "panic_in_main" "main" "deferred call" !"not reached"
+ * @test panic_in_goroutine harts=1,4 status=2 "panic: in a goroutine" "worker" "blame_me" !"not reached"
+ * @test panic_in_defer harts=1 status=2 "second" "panic_later"
+ * @test close_nil harts=1 status=2 "close of nil channel" "close_nil"
+ * @test send_closed harts=1 status=2 "send on closed channel" "send_closed"
+ * @test unlock harts=1 status=2 "unlock of unlocked mutex" "unlock"
+ * @test done_too_often harts=1 status=2 "negative WaitGroup counter" "done_too_often"
+ * @test deadlock_chan harts=1,4 status=2 "all goroutines are asleep - deadlock!" "deadlock_chan"
+ * @test deadlock_many harts=1,4 status=2 "all goroutines are asleep - deadlock!"
+ * @test deadlock_mutex harts=1 status=2 "all goroutines are asleep - deadlock!"
+ * @test deadlock_select harts=1 status=2 "all goroutines are asleep - deadlock!"
+ * @test deadlock_after_sleep harts=2 status=2 "slept" "all goroutines are asleep - deadlock!"
+ * @test main_exits harts=1,4 status=2 "the last one" "no goroutines (main called go_exit) - deadlock!"
+ * @test aborts harts=1 status=2 "abort" "aborts"
+ * @test asserts harts=1 status=2 "one_is_two" "fatal.c"
+ * @test exits_while_others_print harts=4 status=9
+ */
+#include <assert.h>
+
+#include "test.h"
+
+static void say(void *text)
+{
+	printf("%s\n", (char *)text);
+}
+
+static void panic_in_main(void)
+{
+	go_defer(say, "deferred call");
+	go_panic("wrong by %d", 7);
+}
+
+static __attribute__((noinline)) void blame_me(int depth)
+{
+	if (depth == 0)
+		go_panic("in a goroutine");
+	blame_me(depth - 1);
+	say("not reached");
+}
+
+static void run_blame_me(void *unused)
+{
+	blame_me(3);
+}
+
+static void panic_in_goroutine(void)
+{
+	struct go_attr attr = { 0, "worker" };
+	CHECK_EQ(go_try(run_blame_me, NULL, &attr), 0);
+	go_sleep(SECOND);
+	say("not reached");
+}
+
+static void panic_later(void *unused)
+{
+	go_panic("second");
+}
+
+static void panic_in_defer(void)
+{
+	go_defer(panic_later, NULL);
+	go_panic("first");
+}
+
+static void close_nil(void)
+{
+	go_close(NULL);
+}
+
+static void send_closed(void)
+{
+	go_chan *ch = go_chan_make(0, 1);
+	go_close(ch);
+	go_send(ch, NULL);
+}
+
+static void unlock(void)
+{
+	static go_mutex mutex;
+	go_mutex_unlock(&mutex);
+}
+
+static void done_too_often(void)
+{
+	static go_waitgroup all;
+	go_waitgroup_done(&all);
+}
+
+static void deadlock_chan(void)
+{
+	go_recv(go_chan_make(0, 0), NULL);
+}
+
+static void lock_up(void *ch)
+{
+	go_recv(ch, NULL);
+}
+
+static void deadlock_many(void)
+{
+	go_chan *ch = go_chan_make(0, 0);
+	for (int i = 0; i < 100; i++)
+		go(lock_up, ch);
+	lock_up(ch);
+}
+
+static void deadlock_mutex(void)
+{
+	static go_mutex mutex;
+	go_mutex_lock(&mutex);
+	go_mutex_lock(&mutex);
+}
+
+static void deadlock_select(void)
+{
+	go_select(NULL, 0, GO_FOREVER);
+}
+
+static void deadlock_after_sleep(void)
+{
+	go_chan *ch = go_chan_make(0, 0);
+	go(lock_up, ch);
+	go_sleep(20 * MS); /* a sleeper is no deadlock */
+	say("slept");
+	lock_up(ch);
+}
+
+static void end_soon(void *unused)
+{
+	go_sleep(5 * MS);
+	say("the last one");
+}
+
+static void main_exits(void)
+{
+	go(end_soon, NULL);
+	go_exit();
+}
+
+static void aborts(void)
+{
+	abort();
+}
+
+static void asserts(void)
+{
+	bool one_is_two = false;
+	assert(one_is_two);
+}
+
+static void print_on(void *unused)
+{
+	for (;;)
+		printf("and so on\n");
+}
+
+static void exits_while_others_print(void)
+{
+	for (int i = 0; i < 8; i++)
+		go(print_on, NULL);
+	go_sleep(10 * MS);
+	exit(9);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
+	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(close_nil),
+	      TEST_WHEN_NAMED(send_closed), TEST_WHEN_NAMED(unlock),
+	      TEST_WHEN_NAMED(done_too_often), TEST_WHEN_NAMED(deadlock_chan),
+	      TEST_WHEN_NAMED(deadlock_many), TEST_WHEN_NAMED(deadlock_mutex),
+	      TEST_WHEN_NAMED(deadlock_select), TEST_WHEN_NAMED(deadlock_after_sleep),
+	      TEST_WHEN_NAMED(main_exits), TEST_WHEN_NAMED(aborts), TEST_WHEN_NAMED(asserts),
+	      TEST_WHEN_NAMED(exits_while_others_print));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots images: every machine of every test is a child of qemu/run.
+
+A Machine is one boot. It is started in a session of its own, so that stop() ends whatever
+qemu/run has started, and nothing else.
+"""
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+ARCH = {'virt': 'riscv64', 'q35': 'x86_64', 'microvm': 'x86_64'}
+# What the libraries were built with: '' is gcc, '-clang' is the other (tests/run --clang).
+compiler = ''
+
+
+class Failure(Exception):
+    """A test has failed; the text says why."""
+
+
+def build_dir(arch):
+    return os.path.join(TREE, 'build', arch + compiler)
+
+
+def image_path(program, arch):
+    return os.path.join(TREE, 'build', 'tests', arch + compiler, program + '.elf')
+
+
+def free_port():
+    """A TCP port of this host that nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class Machine:
+    def __init__(self, program, machine='virt', harts=2, mem=None, net='none', publish=(),
+                 env=(), args=(), timeout=30, prefix=(), options=()):
+        self.prefix = list(prefix)  # such as ip netns exec NAME
+        self.timeout = timeout
+        self.command = ['qemu/run', '--machine', machine, '--harts', str(harts), '--net', net]
+        if mem:
+            self.command += ['--mem', mem]
+        for pair in publish:
+            self.command += ['--publish', pair]
+        for pair in env:
+            self.command += ['-e', pair]
+        self.command += options
+        self.command += [os.path.relpath(program, TREE), *args]
+        self.process = None
+        self.text = ''
+        self.changed = threading.Condition()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def shown(self):
+        """The command as one would type it to repeat this boot."""
+        return ' '.join(map(shlex.quote, self.prefix + self.command))
+
+    def start(self):
+        self.end = time.monotonic() + self.timeout
+        self.process = subprocess.Popen(self.prefix + self.command, cwd=TREE,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        while piece := os.read(self.process.stdout.fileno(), 65536):
+            with self.changed:
+                self.text += piece.decode(errors='replace').replace('\r', '')
+                self.changed.notify_all()
+        with self.changed:
+            self.process.stdout.close()
+            self.changed.notify_all()
+
+    def wait_for(self, text):
+        """Waits until the console shows the text."""
+        with self.changed:
+            while text not in self.text:
+                left = self.end - time.monotonic()
+                if left <= 0:
+                    raise Failure(f'no "{text}" within {self.timeout} s')
+                if not self.reader.is_alive() or self.process.poll() is not None:
+                    raise Failure(f'the machine ended before "{text}"')
+                self.changed.wait(min(left, 0.2))
+
+    def wait(self):
+        """The machine's exit status; fails if it does not end in time."""
+        try:
+            status = self.process.wait(max(0, self.end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise Failure(f'no end within {self.timeout} s') from None
+        self.reader.join(5)
+        return status
+
+    def stop(self):
+        for sign in signal.SIGTERM, signal.SIGKILL:
+            if self.process.poll() is None:
+                try:
+                    os.killpg(self.process.pid, sign)
+                    self.process.wait(3)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    pass
+        self.reader.join(5)
+
+    def qemu_pid(self):
+        """The process id of this machine's QEMU, below qemu/run."""
+        todo = [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            try:
+                with open(f'/proc/{pid}/comm', encoding='ascii') as file:
+                    if file.read().startswith('qemu-system'):
+                        return pid
+                with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+                    todo += map(int, file.read().split())
+            except OSError:
+                continue
+        raise Failure('QEMU is not running')

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The programs of tests/, what their @test lines say, and whether a boot did as they say.
+
+A line of a program's first comment that starts with @test stands for boots on each machine:
+
+    @test [NAME] [KEY=VALUE]... [EXPECTED]...
+
+NAME is the program's argument (and part of the test's name). EXPECTED is "text" or /regex/ that
+the console must show, with ! before it one that it must not. Keys:
+
+    harts=1,2,4      the numbers of harts (this is the default)
+    machines=virt,q35,microvm
+    status=0         the expected exit status; with 0 a line PASS is expected too
+    mem=128M         memory
+    env=A=1|B=2      environment
+    args=a|b         the arguments, in place of NAME
+    timeout=30       seconds
+    lines=N each=/regex/   exactly N lines of the console match the regex from end to end
+    alone            nothing else runs meanwhile: it measures time
+"""
+import os
+import re
+import subprocess
+
+from lib import machine
+from lib.machine import ARCH, TREE, Failure, Machine
+
+TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
+                     | (?P<key>\w+)=(?P<value>"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|\S*)
+                     | (?P<word>\S+)''', re.VERBOSE)
+FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64'}
+FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion', '-Itests']
+
+
+class Test:
+    """One boot, or one check on the host: run() raises Failure, output is for the report."""
+    alone = False
+    machine_name = ''
+    harts = 0
+
+    def __init__(self, name):
+        self.name = name
+        self.output = ''
+        self.command = ''
+
+    def run(self):
+        raise NotImplementedError
+
+
+class HostTest(Test):
+    """A function of a test_*.py file; it may set output and command of the test it is given."""
+
+    def __init__(self, name, function, machine_name='', harts=0, alone=False):
+        super().__init__(name)
+        self.function, self.machine_name, self.harts = function, machine_name, harts
+        self.alone = alone
+
+    def run(self):
+        self.function(self)
+
+    def boot(self, program, **options):
+        """A Machine whose console is in this test's report when it fails."""
+        options.setdefault('machine', self.machine_name)
+        options.setdefault('harts', self.harts)
+        self.machine = Machine(program, **options)
+        self.command = self.machine.shown()
+        return self.machine
+
+
+class Boot(Test):
+    def __init__(self, source, line, machine_name, harts):
+        program = os.path.basename(source)[:-2]
+        super().__init__(program + ('.' + line.name if line.name else ''))
+        self.machine_name, self.harts, self.line = machine_name, harts, line
+        self.alone = line.alone
+        self.image = machine.image_path(program, ARCH[machine_name])
+
+    def run(self):
+        line = self.line
+        boot = Machine(self.image, self.machine_name, self.harts, mem=line.keys.get('mem'),
+                       env=line.list('env'), args=line.list('args'),
+                       timeout=float(line.keys.get('timeout', 30)))
+        self.command = boot.shown()
+        with boot:
+            try:
+                status = boot.wait()
+            finally:
+                self.output = boot.text
+        line.check(status, boot.text)
+
+
+class Line:
+    """What one @test line says."""
+
+    def __init__(self, text):
+        self.name, self.alone, self.keys, self.expected = '', False, {}, []
+        for token in TOKEN.finditer(text):
+            if token['expect']:
+                self.expected.append(token['expect'])
+            elif token['key']:
+                value = token['value']
+                if value.startswith('"'):
+                    value = re.sub(r'\\(.)', r'\1', value[1:-1])
+                self.keys[token['key']] = value
+            elif token['word'] == 'alone':
+                self.alone = True
+            else:
+                self.name = token['word']
+        if self.name:
+            self.keys.setdefault('args', self.name)
+        elif 'args' in self.keys:
+            self.name = '-'.join(re.findall(r'\w+', self.keys['args'])[:2])
+        self.status = int(self.keys.get('status', 0))
+
+    def list(self, key):
+        return self.keys[key].split('|') if key in self.keys else []
+
+    def check(self, status, text):
+        if status != self.status:
+            raise Failure(f'exit status {status}, not {self.status}')
+        if status == 0 and 'PASS' not in text.splitlines():
+            raise Failure('no line PASS')
+        for expect in self.expected:
+            found, what = True, expect
+            if expect.startswith('!'):
+                found, what = False, expect[1:]
+            pattern = what[1:-1] if what.startswith('/') else re.escape(what[1:-1])
+            if bool(re.search(pattern, text)) != found:
+                raise Failure(f'the console shows {"no" if found else "a"} {what}')
+        if 'lines' in self.keys:
+            whole = re.compile(self.keys['each'][1:-1])
+            count = sum(bool(whole.fullmatch(line)) for line in text.splitlines())
+            if count != int(self.keys['lines']):
+                raise Failure(f'{count} lines like {self.keys["each"]}, not {self.keys["lines"]}')
+
+
+def sources():
+    """(path, arch or None) of each program."""
+    for folder, arch in FOLDERS.items():
+        for name in sorted(os.listdir(os.path.join(TREE, folder))):
+            if name.endswith('.c'):
+                yield os.path.join(folder, name), arch
+
+
+def boots():
+    """All Boots that the programs ask for."""
+    for source, arch in sources():
+        with open(os.path.join(TREE, source), encoding='utf-8') as file:
+            comment = file.read().split('*/\n', 2)[1]
+        for match in re.finditer(r'@test\b(.*)', comment):
+            line = Line(match[1])
+            for name in line.keys.get('machines', 'virt,q35,microvm').split(','):
+                for harts in line.keys.get('harts', '1,2,4').split(','):
+                    if arch in (None, ARCH[name]):
+                        yield Boot(source, line, name, int(harts))
+
+
+def build(source, arch):
+    """Compiles and links a program unless its image is newer than all that it is made of."""
+    image = machine.image_path(os.path.basename(source)[:-2], arch)
+    source = os.path.join(TREE, source)
+    parts = [source, os.path.join(TREE, 'tests/test.h'), os.path.join(TREE, 'include/gump.h'),
+             os.path.join(TREE, 'qemu/gump-cc'), os.path.join(TREE, 'linker', arch + '.ld'),
+             os.path.join(machine.build_dir(arch), 'libgump.a')]
+    newest = max(os.path.getmtime(part) for part in parts if os.path.exists(part))
+    if os.path.exists(image) and os.path.getmtime(image) > newest:
+        return
+    os.makedirs(os.path.dirname(image), exist_ok=True)
+    command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + arch,
+               '--build=' + machine.build_dir(arch), *FLAGS, source, '-o', image]
+    done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise Failure(done.stdout.decode(errors='replace') + f'{source} does not compile')

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The C library as it is linked here: formats, strings, numbers, sorting, time, setjmp.
+ *
+ * @test harts=1,4
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <setjmp.h>
+#include <time.h>
+
+#include "test.h"
+
+static char text[300];
+
+#define FORMAT(want, ...) \
+	do { \
+		int format_length = snprintf(text, sizeof(text), __VA_ARGS__); \
+		CHECK_STR(text, want); \
+		CHECK_EQ(format_length, strlen(want)); \
+	} while (0)
+
+static void formats(void)
+{
+	FORMAT("-7|00042|+5| 5|ff|0XFF|0777|%", "%d|%05d|%+d|% d|%x|%#X|%#o|%%", -7, 42, 5, 5, 255, 255, 511);
+	FORMAT("  right|left   |cut", "%7s|%-7s|%.3s", "right", "left", "cutoff");
+	FORMAT("c 9223372036854775807 -9223372036854775808", "%c %lld %" PRId64, 'c', LLONG_MAX, INT64_MIN);
+	FORMAT("18446744073709551615 127 -1", "%zu %hhd %hd", SIZE_MAX, (signed char)127, (short)-1);
+	FORMAT("3.142 -0.5 1e+10 1.500000e-07", "%.3f %g %g %e", 3.14159265, -0.5, 1e10, 1.5e-7);
+	FORMAT("inf -INF nan", "%f %F %g", INFINITY, -INFINITY, (double)NAN);
+}
+
+static void floats_exactly(void)
+{
+	static const double values[] = { 0.1, 1.0 / 3, 1e300, 5e-324, 123456789.123456789, -2.5 };
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		snprintf(text, sizeof(text), "%.17g", values[i]);
+		CHECK(strtod(text, NULL) == values[i]);
+		snprintf(text, sizeof(text), "%a", values[i]);
+		CHECK(strtod(text, NULL) == values[i]);
+	}
+	FORMAT("0.3000000000000000444", "%.19f", 0.1 + 0.2);
+}
+
+static void truncation(void)
+{
+	char small[8] = "xxxxxxx";
+	volatile size_t room = 5;
+	CHECK_EQ(snprintf(small, room, "%d", 1234567), 7);
+	CHECK_STR(small, "1234");
+	CHECK_EQ(snprintf(NULL, 0, "%s", "length"), 6);
+}
+
+static void scanning(void)
+{
+	int a = 0, b = 0;
+	double d = 0;
+	char word[10];
+	CHECK_EQ(sscanf("12 0x1f 2.5 word", "%d %i %lf %9s", &a, &b, &d, word), 4);
+	CHECK_EQ(a, 12);
+	CHECK_EQ(b, 31);
+	CHECK(d == 2.5);
+	CHECK_STR(word, "word");
+	CHECK_EQ(strtol("-0x10", NULL, 0), -16);
+	errno = 0;
+	CHECK_EQ(strtol("99999999999999999999", NULL, 10), LONG_MAX);
+	CHECK_EQ(errno, ERANGE);
+	CHECK_EQ(strtoull("18446744073709551615", NULL, 10), ULLONG_MAX);
+}
+
+static unsigned char area[300];
+
+static void check_area(size_t from, size_t to, int inside, int outside)
+{
+	for (size_t i = 0; i < sizeof(area); i++)
+		CHECK_EQ(area[i], i >= from && i < to ? inside : outside);
+}
+
+/* All alignments and lengths around a word and a cache line. */
+static void memory_functions(void)
+{
+	unsigned char source[300], copy[300];
+	for (size_t i = 0; i < sizeof(source); i++)
+		source[i] = (unsigned char)(i * 7 + 1);
+	for (size_t from = 0; from < 17; from++)
+		for (size_t length = 0; length < 140; length += length < 20 ? 1 : 13) {
+			memset(area, 0xaa, sizeof(area));
+			memset(area + from, 0x55, length);
+			check_area(from, from + length, 0x55, 0xaa);
+			memset(area, 0, sizeof(area));
+			memcpy(area + from, source + (from * 5) % 16, length);
+			CHECK_EQ(memcmp(area + from, source + (from * 5) % 16, length), 0);
+			CHECK_EQ(area[from + length], 0);
+			memcpy(area, source, sizeof(area));
+			memmove(area + from, area + 8, length);
+			memcpy(copy, source, sizeof(copy));
+			for (size_t i = 0; i < length; i++)
+				copy[from + i] = source[8 + i];
+			CHECK_EQ(memcmp(area, copy, sizeof(area)), 0);
+		}
+	CHECK(memcmp("a\377", "a\001", 2) > 0);
+	CHECK(memchr(source, source[200], sizeof(source)) != NULL);
+}
+
+static void strings(void)
+{
+	char buffer[20] = "ab";
+	char *rest;
+	CHECK_STR(strcat(buffer, "cd"), "abcd");
+	CHECK(strcmp("a\200", "a\177") > 0);
+	CHECK_EQ(strncmp("abcX", "abcY", 3), 0);
+	CHECK_STR(strrchr("/a/b", '/'), "/b");
+	CHECK_STR(strstr("needle in hay", "in"), "in hay");
+	CHECK_EQ(strspn("123a", "321"), 3);
+	CHECK_STR(strtok_r(strcpy(buffer, "x,,y"), ",", &rest), "x");
+	CHECK_STR(strtok_r(NULL, ",", &rest), "y");
+	CHECK(!strtok_r(NULL, ",", &rest));
+	CHECK_EQ(strnlen("abc", 2), 2);
+	char *copy = strdup("copy");
+	CHECK_STR(copy, "copy");
+	free(copy);
+	CHECK(isalpha('q') && !isalpha('1') && toupper('q') == 'Q');
+	CHECK(strlen(strerror(ENOMEM)) > 0);
+}
+
+static void mathematics(void)
+{
+	volatile double two = 2, tenth = 0.1;
+	CHECK(sqrt(two) == 1.4142135623730951);
+	CHECK(fabs(sin(tenth) - 0.09983341664682815) < 1e-16);
+	CHECK(fabs(exp(tenth) - 1.1051709180756477) < 4e-16);
+	CHECK(fabs(log(two) - 0.6931471805599453) < 2e-16);
+	CHECK(pow(two, 0.5) == sqrt(two));
+	CHECK(fabs(atan2(two, -two) - 2.356194490192345) < 1e-15);
+	CHECK(floor(-1.5) == -2 && ceil(-1.5) == -1 && fmod(7, two) == 1);
+	CHECK(isnan(sqrt(-two)) && isinf(two / 0.0));
+	CHECK_EQ(lrint(2.5 * two - 2.5), 2);
+	CHECK(sqrtf((float)two) == 1.41421354f);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
+}
+
+static void sort_and_search(void)
+{
+	static int numbers[1000];
+	for (int i = 0; i < 1000; i++)
+		numbers[i] = i * 367 % 1000;
+	qsort(numbers, 1000, sizeof(int), compare);
+	for (int i = 0; i < 1000; i++)
+		CHECK_EQ(numbers[i], i);
+	int key = 777;
+	CHECK(bsearch(&key, numbers, 1000, sizeof(int), compare) == &numbers[777]);
+}
+
+static jmp_buf out;
+
+static __attribute__((noinline)) void jump(int depth)
+{
+	if (depth == 0)
+		longjmp(out, 7);
+	jump(depth - 1);
+}
+
+static void jumps(void)
+{
+	volatile int kept = 3;
+	int got = setjmp(out);
+	if (got == 0) {
+		kept = 4;
+		jump(20);
+	}
+	CHECK_EQ(got, 7);
+	CHECK_EQ(kept, 4);
+}
+
+static void clocks(void)
+{
+	struct timespec a, b;
+	CHECK_EQ(clock_gettime(CLOCK_REALTIME, &a), 0);
+	go_sleep(3 * MS);
+	CHECK_EQ(clock_gettime(CLOCK_REALTIME, &b), 0);
+	CHECK((b.tv_sec - a.tv_sec) * SECOND + b.tv_nsec - a.tv_nsec >= 3 * MS);
+	struct tm tm;
+	time_t when = 951782400; /* a leap day */
+	CHECK(gmtime_r(&when, &tm));
+	CHECK_EQ(strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm), 19);
+	CHECK_STR(text, "2000-02-29 00:00:00");
+}
+
+static void input_is_empty(void)
+{
+	CHECK_EQ(getchar(), EOF);
+	CHECK(fgets(text, sizeof(text), stdin) == NULL);
+	CHECK_EQ(fprintf(stderr, "\tto stderr\n"), 11);
+	CHECK_EQ(puts("\tputs") < 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(formats), TEST(floats_exactly), TEST(truncation), TEST(scanning),
+	      TEST(memory_functions), TEST(strings), TEST(mathematics), TEST(sort_and_search),
+	      TEST(jumps), TEST(clocks), TEST(input_is_empty));
+	return test_main(argc, argv, tests);
+}

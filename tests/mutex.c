@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mutexes: exclusion, and fairness to those who come late.
+ *
+ * @test harts=1,2,4,8
+ */
+#include "test.h"
+
+static go_mutex mutex;
+static go_waitgroup all;
+static long counter;
+static volatile bool stop;
+
+static void add_one_often(void *unused)
+{
+	for (int i = 0; i < 20000; i++) {
+		go_mutex_lock(&mutex);
+		counter++;
+		go_mutex_unlock(&mutex);
+	}
+	go_waitgroup_done(&all);
+}
+
+static void exclusion(void)
+{
+	counter = 0;
+	go_waitgroup_add(&all, 8);
+	for (int i = 0; i < 8; i++)
+		go(add_one_often, NULL);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(counter, 8 * 20000);
+}
+
+/* Holders that yield, sleep or are preempted inside: nobody else gets in. */
+static void linger_inside(void *how)
+{
+	for (int i = 0; i < 40; i++) {
+		go_mutex_lock(&mutex);
+		long before = counter;
+		if ((intptr_t)how == 0)
+			go_yield();
+		else if ((intptr_t)how == 1)
+			go_sleep(100 * US);
+		else
+			test_spin(500 * US);
+		counter = before + 1;
+		go_mutex_unlock(&mutex);
+	}
+	go_waitgroup_done(&all);
+}
+
+static void exclusion_over_switches(void)
+{
+	counter = 0;
+	go_waitgroup_add(&all, 9);
+	for (intptr_t i = 0; i < 9; i++)
+		go(linger_inside, (void *)(i % 3));
+	go_waitgroup_wait(&all);
+	CHECK_EQ(counter, 9 * 40);
+}
+
+static void try_some(void *taken)
+{
+	for (int i = 0; i < 20000; i++) {
+		if (!go_mutex_try_lock(&mutex))
+			continue;
+		++*(long *)taken;
+		counter++;
+		go_mutex_unlock(&mutex);
+	}
+	go_waitgroup_done(&all);
+}
+
+static void try_lock(void)
+{
+	long taken[4] = { 0 };
+	counter = 0;
+	CHECK(go_mutex_try_lock(&mutex));
+	CHECK(!go_mutex_try_lock(&mutex));
+	go_mutex_unlock(&mutex);
+	go_waitgroup_add(&all, 4);
+	for (int i = 0; i < 4; i++)
+		go(try_some, &taken[i]);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(counter, taken[0] + taken[1] + taken[2] + taken[3]);
+	CHECK(counter > 0);
+}
+
+static void unlock_it(void *unused)
+{
+	go_mutex_unlock(&mutex);
+}
+
+static void unlock_by_another(void)
+{
+	go_mutex_lock(&mutex);
+	go(unlock_it, NULL);
+	go_mutex_lock(&mutex);
+	go_mutex_unlock(&mutex);
+	CHECK_STR(go_call(unlock_it, NULL), "unlock of unlocked mutex");
+}
+
+static void be_greedy(void *unused)
+{
+	while (!stop) {
+		go_mutex_lock(&mutex);
+		test_spin(100 * US);
+		go_mutex_unlock(&mutex);
+	}
+	go_waitgroup_done(&all);
+}
+
+/* Somebody who lets go only to grab again must not keep a latecomer out. */
+static void fair_to_a_latecomer(void)
+{
+	stop = false;
+	go_waitgroup_add(&all, 2);
+	go(be_greedy, NULL);
+	go(be_greedy, NULL);
+	int64_t start = go_now();
+	for (int i = 0; i < 10; i++) {
+		go_sleep(100 * US);
+		go_mutex_lock(&mutex);
+		go_mutex_unlock(&mutex);
+	}
+	CHECK_IN(go_now() - start, 0, 5 * SECOND);
+	stop = true;
+	go_waitgroup_wait(&all);
+}
+
+static _Atomic(int) waiting, served;
+
+static void wait_in_line(void *number)
+{
+	waiting++;
+	go_mutex_lock(&mutex);
+	CHECK_EQ(served++, (intptr_t)number);
+	go_sleep(2 * MS); /* longer than 1 ms: the next is starving too */
+	go_mutex_unlock(&mutex);
+	go_waitgroup_done(&all);
+}
+
+/* Those who have waited for over 1 ms get it in order. */
+static void handed_over_in_order(void)
+{
+	waiting = served = 0;
+	go_mutex_lock(&mutex);
+	go_waitgroup_add(&all, 10);
+	for (intptr_t i = 0; i < 10; i++) {
+		go(wait_in_line, (void *)i);
+		WAIT_FOR(waiting == i + 1);
+		go_sleep(2 * MS);
+	}
+	go_mutex_unlock(&mutex);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(served, 10);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(exclusion), TEST(exclusion_over_switches), TEST(try_lock),
+	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A machine whose memory is used up: the calls say so, nothing breaks, and what is given back can
+ * be used again.
+ *
+ * @test harts=1,4 mem=48M timeout=60
+ */
+#include <errno.h>
+
+#include "test.h"
+
+struct block {
+	struct block *next;
+	size_t size;
+};
+
+/* Takes all memory: large blocks first, then smaller and smaller ones. */
+static struct block *take_all(size_t *total)
+{
+	struct block *list = NULL;
+	*total = 0;
+	for (size_t size = (size_t)16 << 20; size >= 64; size /= 2) {
+		struct block *block;
+		errno = 0;
+		while ((block = malloc(size))) {
+			block->next = list;
+			block->size = size;
+			list = block;
+			*total += size;
+		}
+		CHECK_EQ(errno, ENOMEM);
+	}
+	return list;
+}
+
+static void give_back(struct block *list)
+{
+	while (list) {
+		struct block *next = list->next;
+		free(list);
+		list = next;
+	}
+}
+
+static void malloc_fails_and_recovers(void)
+{
+	size_t first, again;
+	give_back(take_all(&first));
+	CHECK(first > (size_t)24 << 20);
+	for (int i = 0; i < 3; i++) {
+		give_back(take_all(&again));
+		CHECK_IN(again, first / 10 * 9, first / 9 * 10);
+	}
+}
+
+static void chan_make_fails(void)
+{
+	volatile size_t huge = SIZE_MAX;
+	errno = 0;
+	CHECK(!go_chan_make(8, (size_t)1 << 40));
+	CHECK_EQ(errno, ENOMEM);
+	errno = 0;
+	CHECK(!go_chan_make(huge / 2, 4)); /* the product overflows */
+	CHECK_EQ(errno, ENOMEM);
+	CHECK(!go_chan_make(huge, 1));
+}
+
+static go_chan *gate;
+static _Atomic(int) count;
+
+static void wait_at_gate(void *unused)
+{
+	go_recv(gate, NULL);
+	count++;
+}
+
+static int start_until_full(void)
+{
+	int started = 0;
+	errno = 0;
+	while (go_try(wait_at_gate, NULL, NULL) == 0) {
+		started++;
+		CHECK(started < 100000);
+		if (started % 100 == 0)
+			go_yield();
+	}
+	CHECK_EQ(errno, ENOMEM);
+	return started;
+}
+
+/* As many goroutines as fit; then all end, and again as many fit. */
+static void go_try_fails_and_recovers(void)
+{
+	int first = 0;
+	for (int round = 0; round < 3; round++) {
+		count = 0;
+		gate = go_chan_make(0, 0);
+		int started = start_until_full();
+		printf("\t%d goroutines\n", started);
+		go_close(gate);
+		WAIT_FOR(count == started);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(gate);
+		if (round == 0)
+			first = started;
+		CHECK(started > 1000);
+		CHECK(started >= first / 10 * 9);
+	}
+}
+
+static void start_one(void *unused)
+{
+	go(wait_at_gate, NULL);
+}
+
+/* With all memory in malloc's hands a start fails, and go() panics. */
+static void go_panics(void)
+{
+	size_t total;
+	count = 0;
+	gate = go_chan_make(0, 0);
+	struct block *all = take_all(&total);
+	int started = start_until_full(); /* stacks that are kept for reuse */
+	const char *message = go_call(start_one, NULL);
+	give_back(all);
+	CHECK(message && strstr(message, "memory"));
+	go_close(gate);
+	WAIT_FOR(count == started);
+	go_chan_free(gate);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(malloc_fails_and_recovers), TEST(chan_make_fails),
+	      TEST(go_try_fails_and_recovers), TEST(go_panics));
+	return test_main(argc, argv, tests);
+}

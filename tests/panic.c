@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Panics that a go_call catches, deferred calls, and the texts of misuse.
+ *
+ * @test
+ */
+#include "test.h"
+
+static char trail[100];
+static _Atomic(int) count;
+
+static void mark(void *letter)
+{
+	size_t length = strlen(trail);
+	trail[length] = *(const char *)letter;
+	trail[length + 1] = 0;
+}
+
+static void quiet(void *arg)
+{
+	*(int *)arg = 5;
+}
+
+static void loud(void *arg)
+{
+	go_panic("number %d, %s", *(int *)arg, "text");
+}
+
+static void catch(void)
+{
+	int value = 0;
+	CHECK(go_call(quiet, &value) == NULL);
+	CHECK_EQ(value, 5);
+	CHECK_STR(go_call(loud, &value), "number 5, text");
+	CHECK(go_call(quiet, &value) == NULL);
+	for (int i = 0; i < 1000; i++) { /* nothing is used up by it */
+		value = i;
+		CHECK(go_call(loud, &value) != NULL);
+	}
+}
+
+static int descend(int depth)
+{
+	volatile char room[500];
+	room[depth % 500] = (char)depth;
+	if (depth == 0)
+		go_panic("at the bottom");
+	return descend(depth - 1) + room[0];
+}
+
+static void go_deep(void *unused)
+{
+	descend(200);
+}
+
+static void from_deep_inside(void)
+{
+	volatile double kept = 1.5;
+	volatile int also = 77;
+	CHECK_STR(go_call(go_deep, NULL), "at the bottom");
+	CHECK_EQ(also, 77);
+	CHECK(kept == 1.5);
+}
+
+static void inner(void *unused)
+{
+	go_defer(mark, "i");
+	go_panic("inner");
+}
+
+static void outer(void *unused)
+{
+	go_defer(mark, "o");
+	CHECK_STR(go_call(inner, NULL), "inner");
+	mark("-");
+	go_panic("outer");
+}
+
+static void nesting(void)
+{
+	trail[0] = 0;
+	CHECK_STR(go_call(outer, NULL), "outer");
+	CHECK_STR(trail, "i-o");
+}
+
+static void defer_three(void *unused)
+{
+	go_defer(mark, "1");
+	go_defer(mark, "2");
+	go_defer(mark, "3");
+	mark("0");
+}
+
+static void last_in_first_out(void)
+{
+	trail[0] = 0;
+	CHECK(go_call(defer_three, NULL) == NULL);
+	CHECK_STR(trail, "0321");
+	trail[0] = 0;
+	go(defer_three, NULL);
+	WAIT_FOR(strlen(trail) == 4);
+	CHECK_STR(trail, "0321");
+}
+
+static void panic_again(void *unused)
+{
+	mark("p");
+	go_panic("second");
+}
+
+static void panic_while_panicking(void *unused)
+{
+	go_defer(mark, "a");
+	go_defer(panic_again, NULL);
+	go_defer(mark, "b");
+	go_panic("first");
+}
+
+static void defer_panics_alone(void *unused)
+{
+	go_defer(mark, "c");
+	go_defer(panic_again, NULL);
+}
+
+/* A panic in a deferred call takes the place of the first; the others still run. */
+static void panic_in_deferred_call(void)
+{
+	trail[0] = 0;
+	const char *message = go_call(panic_while_panicking, NULL);
+	CHECK(message && strstr(message, "second"));
+	CHECK_STR(trail, "bpa");
+	trail[0] = 0;
+	CHECK_STR(go_call(defer_panics_alone, NULL), "second");
+	CHECK_STR(trail, "pc");
+}
+
+static void defer_more(void *unused)
+{
+	mark("m");
+	go_defer(mark, "n");
+}
+
+static void defer_in_defer(void *unused)
+{
+	go_defer(mark, "x");
+	go_defer(defer_more, NULL);
+}
+
+static void deferred_by_deferred(void)
+{
+	trail[0] = 0;
+	CHECK(go_call(defer_in_defer, NULL) == NULL);
+	CHECK_STR(trail, "mnx");
+}
+
+static void leave(void *unused)
+{
+	go_defer(mark, "2");
+	go_exit();
+}
+
+static void leave_from_call(void *unused)
+{
+	go_defer(mark, "1");
+	go_call(leave, NULL);
+	mark("!"); /* go_exit ends the goroutine, not the call */
+}
+
+static void exit_runs_deferred_calls(void)
+{
+	trail[0] = 0;
+	go(leave_from_call, NULL);
+	WAIT_FOR(go_count() == 1);
+	CHECK_STR(trail, "21");
+}
+
+static void survive(void *number)
+{
+	char want[40];
+	int value = (int)(intptr_t)number;
+	for (int i = 0; i < 100; i++) {
+		snprintf(want, sizeof(want), "number %d, text", value);
+		const char *got = go_call(loud, &value);
+		go_yield(); /* the message belongs to this goroutine */
+		CHECK_STR(got, want);
+	}
+	count++;
+}
+
+static void many_goroutines(void)
+{
+	count = 0;
+	for (intptr_t i = 0; i < 50; i++)
+		go(survive, (void *)i);
+	WAIT_FOR(count == 50);
+}
+
+static void panic_at_length(void *text)
+{
+	go_panic("%s", (char *)text);
+}
+
+static void long_message(void)
+{
+	static char text[10000];
+	memset(text, 'x', sizeof(text) - 1);
+	const char *got = go_call(panic_at_length, text);
+	CHECK(got && strlen(got) >= 50 && strspn(got, "x") >= 50);
+}
+
+static void send_closed(void *ch) { go_send(ch, &count); }
+static void try_send_closed(void *ch) { go_try_send(ch, &count); }
+static void close_it(void *ch) { go_close(ch); }
+static void wait_on(void *ch) { go_recv(ch, NULL); }
+static void free_it(void *ch) { go_chan_free(ch); }
+
+static void misuse(void)
+{
+	go_chan *ch = go_chan_make(sizeof(int), 1);
+	go(wait_on, ch);
+	go_sleep(2 * MS);
+	CHECK(go_call(free_it, ch) != NULL);
+	go_close(ch);
+	CHECK_STR(go_call(send_closed, ch), "send on closed channel");
+	CHECK_STR(go_call(try_send_closed, ch), "send on closed channel");
+	CHECK_STR(go_call(close_it, ch), "close of closed channel");
+	CHECK_STR(go_call(close_it, NULL), "close of nil channel");
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(ch);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(catch), TEST(from_deep_inside), TEST(nesting), TEST(last_in_first_out),
+	      TEST(panic_in_deferred_call), TEST(deferred_by_deferred),
+	      TEST(exit_runs_deferred_calls), TEST(many_goroutines), TEST(long_message),
+	      TEST(misuse));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sleeping: not too short, not much too long, in order, and many at once.
+ *
+ * @test alone
+ */
+#include "test.h"
+
+static _Atomic(int) count;
+
+static void clock_goes_on(void)
+{
+	int64_t last = go_now();
+	CHECK(last > 0);
+	for (int i = 0; i < 100000; i++) {
+		int64_t now = go_now();
+		CHECK(now >= last);
+		last = now;
+	}
+}
+
+static void compare_clocks(void *last)
+{
+	/* Every goroutine, on whatever hart, sees the others' times as past. */
+	for (int i = 0; i < 3000; i++) {
+		int64_t before = __atomic_load_n((int64_t *)last, __ATOMIC_SEQ_CST);
+		int64_t now = go_now();
+		CHECK(now >= before);
+		__atomic_store_n((int64_t *)last, now, __ATOMIC_SEQ_CST);
+		if (i % 100 == 0)
+			go_yield();
+	}
+	count++;
+}
+
+static void harts_agree_on_the_time(void)
+{
+	static int64_t last;
+	count = 0;
+	for (int i = 0; i < 8; i++)
+		go(compare_clocks, &last);
+	WAIT_FOR(count == 8);
+}
+
+static void accuracy(void)
+{
+	static const int64_t times[] = { 1, US, 50 * US, 500 * US, 3 * MS, 20 * MS, 100 * MS };
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		int64_t best = INT64_MAX;
+		for (int round = 0; round < 5; round++) {
+			int64_t start = go_now();
+			go_sleep(times[i]);
+			int64_t took = go_now() - start;
+			CHECK(took >= times[i]);
+			best = took < best ? took : best;
+		}
+		CHECK_IN(best, times[i], times[i] + 2 * MS);
+	}
+}
+
+static void no_time_at_all(void)
+{
+	int64_t start = go_now();
+	for (int i = 0; i < 100; i++) {
+		go_sleep(0);
+		go_sleep(-1);
+		go_sleep(INT64_MIN);
+		go_sleep_until(GO_NOW);
+		go_sleep_until(start);
+	}
+	CHECK_IN(go_now() - start, 0, SECOND);
+}
+
+static void count_up(void *unused)
+{
+	count++;
+}
+
+static void zero_is_a_yield(void)
+{
+	count = 0;
+	go(count_up, NULL);
+	for (int i = 0; i < 100000 && count == 0; i++)
+		go_sleep(0);
+	CHECK_EQ(count, 1);
+}
+
+static int order[50];
+static int64_t order_start;
+
+static void sleep_by_number(void *number)
+{
+	go_sleep_until(order_start + (intptr_t)number * 2 * MS);
+	order[count++] = (int)(intptr_t)number;
+}
+
+/* Started in the order 0, 7, 14, ... of 50, they wake in the order of their times. */
+static void in_order(void)
+{
+	count = 0;
+	order_start = go_now() + 20 * MS;
+	for (int i = 0; i < 50; i++)
+		go(sleep_by_number, (void *)(intptr_t)(i * 7 % 50));
+	WAIT_FOR(count == 50);
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(order[i], i);
+}
+
+static int64_t worst_late;
+
+static void sleep_some(void *number)
+{
+	for (int i = 0; i < 3; i++) {
+		int64_t due = go_now() + ((intptr_t)number * 37 % 100 + 1) * 200 * US;
+		go_sleep_until(due);
+		int64_t late = go_now() - due;
+		CHECK(late >= 0);
+		if (late > worst_late)
+			worst_late = late;
+	}
+	count++;
+}
+
+static void many_sleepers(void)
+{
+	count = 0;
+	for (intptr_t i = 0; i < 2000; i++)
+		go(sleep_some, (void *)i);
+	WAIT_FOR(count == 2000);
+	printf("\tat most %lld us late\n", (long long)(worst_late / US));
+}
+
+static void sleep_for_ever(void *ns)
+{
+	go_sleep((intptr_t)ns);
+	test_failed(__FILE__, __LINE__, "a sleep of 292 years is over");
+}
+
+/* now + INT64_MAX must not wrap round and be past. */
+static void overflow(void)
+{
+	go(sleep_for_ever, (void *)INT64_MAX);
+	go(sleep_for_ever, (void *)(INT64_MAX - 1));
+	go(sleep_for_ever, (void *)(INT64_MAX / 2));
+	int64_t start = go_now();
+	go_sleep(5 * MS); /* and others sleep on as before */
+	CHECK_IN(go_now() - start, 5 * MS, SECOND);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(clock_goes_on), TEST(harts_agree_on_the_time), TEST(accuracy),
+	      TEST(no_time_at_all), TEST(zero_is_a_yield), TEST(in_order), TEST(many_sleepers),
+	      TEST_THAT_LEAVES(overflow));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reader-writer locks, conditions, wait groups, once, semaphores.
+ *
+ * @test
+ */
+#include "test.h"
+
+static go_rwmutex rw;
+static go_mutex mutex;
+static go_cond cond;
+static go_waitgroup all;
+static go_sem sem;
+static _Atomic(int) readers, most_readers, writers, count, order;
+
+static void read_often(void *unused)
+{
+	for (int i = 0; i < 200; i++) {
+		go_rwmutex_rlock(&rw);
+		int now = ++readers;
+		if (now > most_readers)
+			most_readers = now;
+		CHECK_EQ(writers, 0);
+		go_yield();
+		CHECK_EQ(writers, 0);
+		readers--;
+		go_rwmutex_runlock(&rw);
+	}
+	go_waitgroup_done(&all);
+}
+
+static void write_often(void *unused)
+{
+	for (int i = 0; i < 100; i++) {
+		go_rwmutex_lock(&rw);
+		CHECK_EQ(++writers, 1);
+		CHECK_EQ(readers, 0);
+		go_yield();
+		CHECK_EQ(readers, 0);
+		CHECK_EQ(--writers, 0);
+		go_rwmutex_unlock(&rw);
+		go_yield();
+	}
+	go_waitgroup_done(&all);
+}
+
+static void readers_and_writers(void)
+{
+	most_readers = 0;
+	go_waitgroup_add(&all, 10);
+	for (int i = 0; i < 10; i++)
+		go(i % 3 == 0 ? write_often : read_often, NULL);
+	go_waitgroup_wait(&all);
+	CHECK(most_readers > 1);
+}
+
+static void write_once(void *unused)
+{
+	go_rwmutex_lock(&rw);
+	CHECK_EQ(order++, 1);
+	go_rwmutex_unlock(&rw);
+	go_waitgroup_done(&all);
+}
+
+static void read_after_writer(void *unused)
+{
+	go_rwmutex_rlock(&rw);
+	CHECK_EQ(order++, 2);
+	go_rwmutex_runlock(&rw);
+	go_waitgroup_done(&all);
+}
+
+/* A writer that waits keeps new readers out, or it would wait for ever. */
+static void writer_goes_before_new_readers(void)
+{
+	order = 0;
+	go_rwmutex_rlock(&rw);
+	go_waitgroup_add(&all, 2);
+	go(write_once, NULL);
+	go_sleep(5 * MS);
+	go(read_after_writer, NULL);
+	go_sleep(5 * MS);
+	CHECK_EQ(order++, 0);
+	go_rwmutex_runlock(&rw);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(order, 3);
+}
+
+static void wait_for_signal(void *number)
+{
+	go_mutex_lock(&mutex);
+	count++;
+	go_cond_wait(&cond, &mutex);
+	if ((intptr_t)number >= 0)
+		CHECK_EQ(order, (intptr_t)number);
+	order++;
+	go_mutex_unlock(&mutex);
+	go_waitgroup_done(&all);
+}
+
+static void cond_in_order(void)
+{
+	count = order = 0;
+	go_waitgroup_add(&all, 20);
+	for (intptr_t i = 0; i < 20; i++) {
+		go(wait_for_signal, (void *)i);
+		WAIT_FOR(count == i + 1);
+	}
+	for (int i = 0; i < 20; i++) {
+		go_mutex_lock(&mutex);
+		CHECK_EQ(order, i);
+		go_cond_signal(&cond);
+		go_mutex_unlock(&mutex);
+		WAIT_FOR(order == i + 1);
+	}
+	go_waitgroup_wait(&all);
+	go_cond_signal(&cond); /* nobody there: nothing is remembered */
+}
+
+static void cond_broadcast(void)
+{
+	count = order = 0;
+	go_waitgroup_add(&all, 50);
+	for (int i = 0; i < 50; i++)
+		go(wait_for_signal, (void *)(intptr_t)-1);
+	WAIT_FOR(count == 50);
+	go_sleep(2 * MS);
+	CHECK_EQ(order, 0);
+	go_mutex_lock(&mutex);
+	go_cond_broadcast(&cond);
+	go_mutex_unlock(&mutex);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(order, 50);
+}
+
+static go_waitgroup other;
+
+static void wait_and_count(void *unused)
+{
+	go_waitgroup_wait(&all);
+	count++;
+	go_waitgroup_done(&other);
+}
+
+static void finish(void *unused)
+{
+	go_yield();
+	count += 1000;
+	go_waitgroup_done(&all);
+}
+
+static void take_too_many(void *unused)
+{
+	go_waitgroup_done(&all);
+}
+
+static void waitgroup(void)
+{
+	go_waitgroup_wait(&all); /* zero: does not wait */
+	for (int round = 0; round < 50; round++) { /* used again and again */
+		count = 0;
+		go_waitgroup_add(&all, 5);
+		go_waitgroup_add(&other, 3);
+		for (int i = 0; i < 3; i++)
+			go(wait_and_count, NULL);
+		for (int i = 0; i < 5; i++)
+			go(finish, NULL);
+		go_waitgroup_wait(&all);
+		CHECK(count >= 5000);
+		go_waitgroup_wait(&other);
+		CHECK_EQ(count, 5003);
+	}
+	CHECK_STR(go_call(take_too_many, NULL), "negative WaitGroup counter");
+	memset(&all, 0, sizeof(all));
+}
+
+static go_once once;
+
+static void do_slowly(void *unused)
+{
+	go_sleep(5 * MS);
+	count++;
+}
+
+static void call_once(void *unused)
+{
+	go_once_do(&once, do_slowly, NULL);
+	CHECK_EQ(count, 1); /* also those who did not run it return after its end */
+	go_waitgroup_done(&all);
+}
+
+static void once_only(void)
+{
+	count = 0;
+	go_waitgroup_add(&all, 10);
+	for (int i = 0; i < 10; i++)
+		go(call_once, NULL);
+	go_waitgroup_wait(&all);
+	go_once_do(&once, do_slowly, NULL);
+	CHECK_EQ(count, 1);
+}
+
+static void acquire(void *number)
+{
+	count++;
+	go_sem_acquire(&sem);
+	CHECK_EQ(order++, (intptr_t)number);
+	go_waitgroup_done(&all);
+}
+
+static void semaphore(void)
+{
+	count = order = 0;
+	CHECK(!go_sem_try_acquire(&sem));
+	go_waitgroup_add(&all, 10);
+	for (intptr_t i = 0; i < 10; i++) {
+		go(acquire, (void *)i);
+		WAIT_FOR(count == i + 1);
+		go_sleep(MS);
+	}
+	for (int i = 0; i < 10; i++) {
+		go_sem_release(&sem);
+		WAIT_FOR(order == i + 1);
+	}
+	go_waitgroup_wait(&all);
+	go_sem_init(&sem, 3);
+	for (int i = 0; i < 3; i++)
+		CHECK(go_sem_try_acquire(&sem));
+	CHECK(!go_sem_try_acquire(&sem));
+	go_sem_release(&sem);
+	go_sem_acquire(&sem);
+}
+
+static void few_at_a_time(void *unused)
+{
+	for (int i = 0; i < 100; i++) {
+		go_sem_acquire(&sem);
+		int now = ++readers;
+		CHECK(now <= 3);
+		if (now > most_readers)
+			most_readers = now;
+		go_yield();
+		readers--;
+		go_sem_release(&sem);
+	}
+	go_waitgroup_done(&all);
+}
+
+static void semaphore_counts(void)
+{
+	readers = most_readers = 0;
+	go_sem_init(&sem, 3);
+	go_waitgroup_add(&all, 10);
+	for (int i = 0; i < 10; i++)
+		go(few_at_a_time, NULL);
+	go_waitgroup_wait(&all);
+	CHECK_EQ(most_readers, 3);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(readers_and_writers), TEST(writer_goes_before_new_readers),
+	      TEST(cond_in_order), TEST(cond_broadcast), TEST(waitgroup), TEST(once_only),
+	      TEST(semaphore), TEST(semaphore_counts));
+	return test_main(argc, argv, tests);
+}
