@@ -170,12 +170,18 @@ static void *large_alloc(size_t align, size_t size)
 	return p;
 }
 
-void *malloc(size_t size)
+/* Not named malloc: the compiler would make malloc and memset in calloc() a call of calloc(). */
+static void *allocate(size_t size)
 {
 	void *p = size <= SMALL_MAX ? small_alloc(class_of(size)) : large_alloc(16, size);
 	if (p == NULL)
 		errno = ENOMEM;
 	return p;
+}
+
+void *malloc(size_t size)
+{
+	return allocate(size);
 }
 
 void free(void *p)
@@ -208,7 +214,7 @@ void *calloc(size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	void *p = malloc(bytes);
+	void *p = allocate(bytes);
 	if (p != NULL)
 		memset(p, 0, bytes);
 	return p;
