@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * riscv64's part of a hart, and the inline functions of kernel/hart.h.
+ *
+ * tp holds the address of the calling hart's block, always: no thread-local storage exists, so
+ * compilers leave it alone. A G that is preempted goes on with another hart's tp, so each
+ * access addresses through tp in its own instruction, and none may be merged with another:
+ * hence the volatile assembly.
+ */
+#ifndef RISCV64_ARCH_H
+#define RISCV64_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "csr.h"
+#include "offsets.h"
+
+struct hart;
+
+struct arch_hart {
+	uintptr_t trap_sp;       /* top of the trap stack */
+	uint64_t fp;             /* not 0: FP is on, and the running G's FP registers are live: switch.S */
+	uintptr_t interrupted_sp; /* trap.S parks sp here for a moment */
+	uintptr_t preempt_pc;    /* where preempt_entry's caller stood; interrupts are off meanwhile */
+	uint64_t timer;          /* ticks that the timer is set to, UINT64_MAX: off. By this hart */
+	_Atomic(uint32_t) ipi;   /* a kick's interrupt is under way: harts.c */
+	_Atomic(uint32_t) arrived;
+};
+
+static inline struct hart *hart_self(void)
+{
+	struct hart *hart;
+	__asm__ volatile("mv %0, tp" : "=r"(hart));
+	return hart;
+}
+
+static inline void *hart_g(void)
+{
+	void *g;
+	__asm__ volatile("ld %0, %1(tp)" : "=r"(g) : "i"(HART_G));
+	return g;
+}
+
+/*
+ * A preemption between the load and the store finds the count at 0, and leaves it at 0 on
+ * whichever hart the G continues.
+ */
+static inline void hart_lock_raise(void)
+{
+	uint32_t locks;
+	__asm__ volatile("lw %0, %1(tp)\n\t"
+			 "addiw %0, %0, 1\n\t"
+			 "sw %0, %1(tp)"
+			 : "=&r"(locks)
+			 : "i"(HART_LOCKS)
+			 : "memory");
+}
+
+static inline uint32_t hart_lock_lower(void)
+{
+	uint32_t locks;
+	__asm__ volatile("lw %0, %1(tp)\n\t"
+			 "addiw %0, %0, -1\n\t"
+			 "sw %0, %1(tp)"
+			 : "=&r"(locks)
+			 : "i"(HART_LOCKS)
+			 : "memory");
+	return locks;
+}
+
+static inline uint32_t hart_preempt_due(void)
+{
+	uint32_t preempt;
+	__asm__ volatile("lw %0, %1(tp)" : "=r"(preempt) : "i"(HART_PREEMPT) : "memory");
+	return preempt;
+}
+
+static inline uint64_t hart_ticks(void)
+{
+	uint64_t ticks;
+	__asm__ volatile("rdtime %0" : "=r"(ticks));
+	return ticks;
+}
+
+/* The pause hint, spelled as the fence that it is: older assemblers do not know it. */
+static inline void hart_relax(void)
+{
+	__asm__ volatile(".4byte 0x0100000f" ::: "memory");
+}
+
+static inline bool hart_irq_off(void)
+{
+	uint64_t sstatus;
+	__asm__ volatile("csrrci %0, sstatus, %1" : "=r"(sstatus) : "i"(SSTATUS_SIE) : "memory");
+	return (sstatus & SSTATUS_SIE) != 0;
+}
+
+static inline void hart_irq_restore(bool on)
+{
+	if (on)
+		csr_set("sstatus", SSTATUS_SIE);
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch: hart_mcall saves, hart_gogo restores, so that G to scheduler to G is one of each.
+ *
+ * FP registers follow their user. A G starts with FP off; its first FP instruction traps, trap.c
+ * turns FP on and sets the hart's `fp` word, and from then on the G's context carries fs0-fs11
+ * and fcsr. So `fp` always says whether FP is on and whose registers are live, and a G that
+ * computes with integers pays two loads and two branches and reads no CSR.
+ */
+#include "csr.h"
+#include "offsets.h"
+
+	.text
+
+/* void hart_mcall(uintptr_t *sp, void (*fn)(void *), void *arg) */
+	.globl	hart_mcall
+	.type	hart_mcall, @function
+	.balign	16
+hart_mcall:
+	ld	t0, HART_FP(tp)
+	bnez	t0, 2f
+1:	addi	sp, sp, -CONTEXT_SIZE
+	sd	t0, CONTEXT_FP(sp)
+	sd	ra, CONTEXT_RA(sp)
+	sd	s0, CONTEXT_S0(sp)
+	sd	s1, CONTEXT_S0+8(sp)
+	sd	s2, CONTEXT_S0+16(sp)
+	sd	s3, CONTEXT_S0+24(sp)
+	sd	s4, CONTEXT_S0+32(sp)
+	sd	s5, CONTEXT_S0+40(sp)
+	sd	s6, CONTEXT_S0+48(sp)
+	sd	s7, CONTEXT_S0+56(sp)
+	sd	s8, CONTEXT_S0+64(sp)
+	sd	s9, CONTEXT_S0+72(sp)
+	sd	s10, CONTEXT_S0+80(sp)
+	sd	s11, CONTEXT_S0+88(sp)
+	sd	sp, (a0)
+	ld	sp, HART_G0_SP(tp)
+	li	s0, 0			/* a backtrace of the scheduler ends here */
+	mv	a0, a2
+	jalr	a1
+	ebreak				/* fn returned */
+
+2:	addi	sp, sp, -CONTEXT_FP_SIZE
+	frcsr	t1
+	sd	t1, CONTEXT_FCSR-CONTEXT_SIZE(sp)
+	fsd	fs0, CONTEXT_FS0-CONTEXT_SIZE(sp)
+	fsd	fs1, CONTEXT_FS0-CONTEXT_SIZE+8(sp)
+	fsd	fs2, CONTEXT_FS0-CONTEXT_SIZE+16(sp)
+	fsd	fs3, CONTEXT_FS0-CONTEXT_SIZE+24(sp)
+	fsd	fs4, CONTEXT_FS0-CONTEXT_SIZE+32(sp)
+	fsd	fs5, CONTEXT_FS0-CONTEXT_SIZE+40(sp)
+	fsd	fs6, CONTEXT_FS0-CONTEXT_SIZE+48(sp)
+	fsd	fs7, CONTEXT_FS0-CONTEXT_SIZE+56(sp)
+	fsd	fs8, CONTEXT_FS0-CONTEXT_SIZE+64(sp)
+	fsd	fs9, CONTEXT_FS0-CONTEXT_SIZE+72(sp)
+	fsd	fs10, CONTEXT_FS0-CONTEXT_SIZE+80(sp)
+	fsd	fs11, CONTEXT_FS0-CONTEXT_SIZE+88(sp)
+	j	1b
+	.size	hart_mcall, . - hart_mcall
+
+/* void hart_gogo(uintptr_t sp) */
+	.globl	hart_gogo
+	.type	hart_gogo, @function
+	.balign	16
+hart_gogo:
+	mv	sp, a0
+	ld	t0, CONTEXT_FP(sp)
+	ld	t1, HART_FP(tp)
+	or	t2, t0, t1
+	bnez	t2, 2f
+1:	ld	ra, CONTEXT_RA(sp)
+	ld	s0, CONTEXT_S0(sp)
+	ld	s1, CONTEXT_S0+8(sp)
+	ld	s2, CONTEXT_S0+16(sp)
+	ld	s3, CONTEXT_S0+24(sp)
+	ld	s4, CONTEXT_S0+32(sp)
+	ld	s5, CONTEXT_S0+40(sp)
+	ld	s6, CONTEXT_S0+48(sp)
+	ld	s7, CONTEXT_S0+56(sp)
+	ld	s8, CONTEXT_S0+64(sp)
+	ld	s9, CONTEXT_S0+72(sp)
+	ld	s10, CONTEXT_S0+80(sp)
+	ld	s11, CONTEXT_S0+88(sp)
+	addi	sp, sp, CONTEXT_SIZE
+	ret
+
+2:	beqz	t0, 4f
+	bnez	t1, 3f
+	/* The word first, here and at 4: a trap's end turns FP on if the word says so. */
+	sd	t0, HART_FP(tp)
+	li	t1, SSTATUS_FS
+	csrs	sstatus, t1
+3:	ld	t1, CONTEXT_FCSR(sp)
+	fscsr	t1
+	fld	fs0, CONTEXT_FS0(sp)
+	fld	fs1, CONTEXT_FS0+8(sp)
+	fld	fs2, CONTEXT_FS0+16(sp)
+	fld	fs3, CONTEXT_FS0+24(sp)
+	fld	fs4, CONTEXT_FS0+32(sp)
+	fld	fs5, CONTEXT_FS0+40(sp)
+	fld	fs6, CONTEXT_FS0+48(sp)
+	fld	fs7, CONTEXT_FS0+56(sp)
+	fld	fs8, CONTEXT_FS0+64(sp)
+	fld	fs9, CONTEXT_FS0+72(sp)
+	fld	fs10, CONTEXT_FS0+80(sp)
+	fld	fs11, CONTEXT_FS0+88(sp)
+	/* The integer part lies below the FP part; both go. */
+	ld	ra, CONTEXT_RA(sp)
+	ld	s0, CONTEXT_S0(sp)
+	ld	s1, CONTEXT_S0+8(sp)
+	ld	s2, CONTEXT_S0+16(sp)
+	ld	s3, CONTEXT_S0+24(sp)
+	ld	s4, CONTEXT_S0+32(sp)
+	ld	s5, CONTEXT_S0+40(sp)
+	ld	s6, CONTEXT_S0+48(sp)
+	ld	s7, CONTEXT_S0+56(sp)
+	ld	s8, CONTEXT_S0+64(sp)
+	ld	s9, CONTEXT_S0+72(sp)
+	ld	s10, CONTEXT_S0+80(sp)
+	ld	s11, CONTEXT_S0+88(sp)
+	addi	sp, sp, CONTEXT_SIZE+CONTEXT_FP_SIZE
+	ret
+
+4:	sd	zero, HART_FP(tp)
+	li	t1, SSTATUS_FS
+	csrc	sstatus, t1
+	j	1b
+	.size	hart_gogo, . - hart_gogo
+
+/* Where a fresh context starts: s1 is its function. The frame chain ends here. */
+	.globl	hart_context_start
+	.type	hart_context_start, @function
+	.balign	16
+hart_context_start:
+	jalr	s1
+	ebreak				/* entry() returned */
+	.size	hart_context_start, . - hart_context_start
