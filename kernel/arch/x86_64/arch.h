@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inline part of kernel/hart.h on x86_64, and what the port keeps for each hart.
+ *
+ * The gs base is the address of the hart's block from the first C instruction on and never
+ * changes on a hart; it is set by wrmsr once, so no FSGSBASE is needed.
+ */
+#ifndef KERNEL_ARCH_X86_64_ARCH_H
+#define KERNEL_ARCH_X86_64_ARCH_H
+
+#define IST_INTERRUPT 1 /* devices, timer, kicks */
+#define IST_EXCEPTION 2 /* faults: one may come while an interrupt is handled */
+#define IST_LAST 3      /* NMI and double fault */
+#define IST_COUNT 3
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7]; /* index IST_x - 1 */
+	uint64_t reserved2;
+	uint16_t reserved3, io_map;
+} __attribute__((packed));
+
+struct arch_hart {
+	uint64_t gdt[6]; /* null, code, data, unused, TSS (two words) */
+	struct tss tss;
+	int64_t deadline;        /* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
+	_Atomic(uint32_t) ipi;   /* a kick's interrupt is on its way */
+	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
+};
+
+struct hart;
+
+static inline struct hart *hart_self(void)
+{
+	struct hart *hart;
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(hart) : "i"(HART_SELF));
+	return hart;
+}
+
+static inline void *hart_g(void)
+{
+	void *g;
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(g) : "i"(HART_G));
+	return g;
+}
+
+static inline void hart_lock_raise(void)
+{
+	__asm__ volatile("incl %%gs:%c0" : : "i"(HART_LOCKS) : "cc", "memory");
+}
+
+static inline uint32_t hart_lock_lower(void)
+{
+	bool zero;
+	uint32_t locks;
+	__asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(HART_LOCKS) : "memory");
+	/* From here a preemption may take us to another hart, but only if the count is 0. */
+	if (zero)
+		return 0;
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(locks) : "i"(HART_LOCKS));
+	return locks;
+}
+
+static inline uint32_t hart_preempt_due(void)
+{
+	uint32_t due;
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(due) : "i"(HART_PREEMPT));
+	return due;
+}
+
+static inline uint64_t hart_ticks(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void hart_relax(void)
+{
+	__asm__ volatile("pause" ::: "memory");
+}
+
+static inline bool hart_irq_off(void)
+{
+	uint64_t flags;
+	__asm__ volatile("pushfq\n\tpopq %0\n\tcli" : "=r"(flags) : : "memory");
+	return flags & 0x200;
+}
+
+static inline void hart_irq_restore(bool on)
+{
+	if (on)
+		__asm__ volatile("sti" ::: "memory");
+}
+
+#endif

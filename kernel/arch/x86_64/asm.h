@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What assembly and C share. install.c asserts the offsets. */
+#ifndef KERNEL_ARCH_X86_64_ASM_H
+#define KERNEL_ARCH_X86_64_ASM_H
+
+/* Fields of struct hart, as kernel/hart.h numbers them. */
+#define HART_G0_SP 16
+#define HART_LOCKS 24
+#define HART_PREEMPT 28
+
+/* Selectors in every GDT of ours. */
+#define CODE_SELECTOR 0x08
+#define DATA_SELECTOR 0x10
+#define TSS_SELECTOR 0x20
+
+/* Interrupt vectors. Up to 31 the CPU defines them. */
+#define VECTOR_DEVICE 0x20      /* first of those that irq_attach() gives out */
+#define VECTOR_DEVICE_END 0x70
+#define VECTOR_TIMER 0x70
+#define VECTOR_KICK 0x71
+#define VECTOR_SPURIOUS 0x7f    /* its low four bits must be set on old APICs */
+#define VECTOR_COUNT 0x80
+
+/* A context that hart_mcall left on a stack, from its stack pointer up. */
+#define CONTEXT_MXCSR 0
+#define CONTEXT_CW 4
+#define CONTEXT_RBP 48
+#define CONTEXT_RIP 56
+#define CONTEXT_SIZE 64
+
+#define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, round to nearest */
+#define CW_DEFAULT 0x37f        /* the same for the x87 */
+
+#endif

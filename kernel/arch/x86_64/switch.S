@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Leaving and resuming a goroutine, asked for (hart_mcall) and not (preempt_entry).
+ *
+ * A switch from G to G is one hart_mcall and one hart_gogo, as Go's mcall and gogo: one
+ * save, one restore; the scheduler in between starts on an empty g0 stack and leaves
+ * nothing there. A saved context is what the ABI has a callee keep: six registers and
+ * the control words of SSE and x87.
+ */
+#include "asm.h"
+
+	.text
+
+	.globl hart_mcall
+	.type hart_mcall, @function
+hart_mcall:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	sub $8, %rsp
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	mov %rsp, (%rdi)
+	mov %gs:HART_G0_SP, %rsp
+	mov %rdx, %rdi
+	xor %ebp, %ebp          /* backtraces on g0 end here */
+	call *%rsi
+	ud2
+	.size hart_mcall, . - hart_mcall
+
+	.globl hart_gogo
+	.type hart_gogo, @function
+hart_gogo:
+	mov %rdi, %rsp
+	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
+	add $8, %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+	.size hart_gogo, . - hart_gogo
+
+/*
+ * A trap that preempts a G puts an iretq frame on the G's stack and returns here with
+ * interrupts off and rsp at that frame. So this looks as if the G had called it: the frame's
+ * first word is the return address, and the rbp chain goes through. Interrupts are off while
+ * registers are saved and restored, so that preemptions do not pile up on the stack.
+ */
+	.globl preempt_entry
+	.type preempt_entry, @function
+preempt_entry:
+	push %rbp
+	mov %rsp, %rbp
+	push %rax
+	push %rcx
+	push %rdx
+	push %rbx
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	cld
+	sub fpu_area_size, %rsp
+	and $-64, %rsp
+	mov fpu_mask, %rax
+	test %rax, %rax
+	jz 1f
+	xor %ecx, %ecx          /* XRSTOR faults on a header with stray bits: XSAVE sets only some */
+	mov %rcx, 512(%rsp)
+	mov %rcx, 520(%rsp)
+	mov %rcx, 528(%rsp)
+	mov %rcx, 536(%rsp)
+	mov %rcx, 544(%rsp)
+	mov %rcx, 552(%rsp)
+	mov %rcx, 560(%rsp)
+	mov %rcx, 568(%rsp)
+	mov fpu_mask + 4, %edx
+	xsave64 (%rsp)
+	jmp 2f
+1:	fxsave64 (%rsp)
+2:	fninit                  /* whoever runs next finds the x87's stack empty */
+	sti
+	call sched_preempt
+	cli
+	mov fpu_mask, %rax
+	test %rax, %rax
+	jz 1f
+	mov fpu_mask + 4, %edx
+	xrstor64 (%rsp)
+	jmp 2f
+1:	fxrstor64 (%rsp)
+2:	lea -14*8(%rbp), %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdi
+	pop %rsi
+	pop %rbx
+	pop %rdx
+	pop %rcx
+	pop %rax
+	pop %rbp
+	iretq
+	.size preempt_entry, . - preempt_entry
+
+	.bss
+	.balign 8
+	.globl fpu_mask, fpu_area_size
+fpu_mask:	.quad 0
+fpu_area_size:	.quad 0
+
+	.section .note.GNU-stack, "", @progbits
