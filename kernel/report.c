@@ -102,7 +102,7 @@ void trap_fatal(const struct trap_report *report)
 		   (void *)report->pc, name, offset, (void *)report->address,
 		   (unsigned long long)report->code, (unsigned)hart_self()->id);
 	for (size_t i = 0; i < report->register_count; i++)
-		hart_print("%6s %016llx%s", report->registers[i].name,
+		hart_print("%7s %016llx%s", report->registers[i].name,
 			   (unsigned long long)report->registers[i].value,
 			   i % 3 == 2 || i + 1 == report->register_count ? "\n" : "");
 	sched_describe_current();
