@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtio network device (virtio 1.2, section 5.1).
+ *
+ * Receiving: every descriptor of the ring has a buffer of its own, which is posted again as soon
+ * as its frame was handed over: a slow program never takes buffers from the device. With mergeable
+ * buffers the device may spread a frame over several.
+ *
+ * Sending: frames are not copied. Their memory is the device's until it returns it; that needs no
+ * interrupt, because each poll and each send look. Only when the ring is full is an interrupt
+ * asked for.
+ */
+#include "drivers/virtio/net.h"
+
+#include <string.h>
+
+#include "kernel/hart.h"
+#include "kernel/pages.h"
+
+#define VIRTIO_NET_F_CSUM (UINT64_C(1) << 0)
+#define VIRTIO_NET_F_GUEST_CSUM (UINT64_C(1) << 1)
+#define VIRTIO_NET_F_MAC (UINT64_C(1) << 5)
+#define VIRTIO_NET_F_MRG_RXBUF (UINT64_C(1) << 15)
+
+#define VIRTIO_NET_HDR_F_NEEDS_CSUM 1
+#define VIRTIO_NET_HDR_F_DATA_VALID 2
+
+#define RX 0
+#define TX 1
+#define BUFFER_SIZE 2048 /* header and the longest frame: one buffer a frame, whatever it offers */
+
+struct header {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint16_t num_buffers;
+};
+_Static_assert(sizeof(struct header) == VIRTIO_NET_HEADER, "virtio_net_hdr as in virtio 1.0");
+_Static_assert(VIRTIO_NET_HEADER + VIRTIO_NET_FRAME_MAX <= BUFFER_SIZE, "a frame fits a buffer");
+
+/* On the trap stack, beside anything: it only says so. */
+static void interrupt(void *arg)
+{
+	struct virtio_net *net = arg;
+	virtqueue_interrupts_off(&net->rx);
+	virtqueue_interrupts_off(&net->tx);
+	net->callbacks.ready();
+}
+
+static void give_up(struct virtio_net *net, const char *why)
+{
+	void *cookie;
+	net->up = false;
+	hart_print("virtio-net: device broke the ring: %s (%s); the network is down\n", why,
+		   net->device.name);
+	virtio_fail(&net->device);
+	while (virtqueue_abandon(&net->tx, &cookie))
+		net->callbacks.sent(cookie);
+}
+
+static void post_buffer(struct virtio_net *net, void *buffer)
+{
+	struct virtq_piece piece = { buffer, BUFFER_SIZE };
+	virtqueue_post(&net->rx, &piece, 1, true, buffer);
+}
+
+static int start_device(struct virtio_net *net)
+{
+	struct virtio_device *device = &net->device;
+	if (virtio_negotiate(device, VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_NET_F_MAC |
+					     VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_CSUM |
+					     VIRTIO_NET_F_GUEST_CSUM))
+		return -1;
+	if (virtio_irq_attach(device, interrupt, net) || virtio_queue_setup(device, RX, &net->rx) ||
+	    virtio_queue_setup(device, TX, &net->tx))
+		return -1;
+	while (((size_t)PAGE_SIZE << net->buffers_order) < (size_t)net->rx.size * BUFFER_SIZE)
+		net->buffers_order++;
+	net->buffers = pages_alloc(net->buffers_order);
+	if (!net->buffers) {
+		hart_print("%s: no memory for its buffers\n", device->name);
+		virtio_fail(device);
+		return -1;
+	}
+	for (unsigned i = 0; i < net->rx.size; i++)
+		post_buffer(net, net->buffers + (size_t)i * BUFFER_SIZE);
+	return 0;
+}
+
+/* The device's address, or one made up from nothing better than its place: locally administered. */
+static void read_mac(struct virtio_net *net)
+{
+	static const uint8_t made_up[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+	memcpy(net->mac, made_up, sizeof made_up);
+	if (!(net->device.features & VIRTIO_NET_F_MAC))
+		return;
+	for (unsigned i = 0; i < sizeof net->mac; i++)
+		net->mac[i] = net->device.transport->config_read8(&net->device, i);
+	if (net->mac[0] & 1) /* a group address cannot be a station's */
+		memcpy(net->mac, made_up, sizeof made_up);
+}
+
+int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *callbacks)
+{
+	memset(net, 0, sizeof *net);
+	net->callbacks = *callbacks;
+	if (!virtio_find(VIRTIO_ID_NET, &net->device))
+		return -1;
+	if (start_device(net)) {
+		virtqueue_free(&net->rx);
+		virtqueue_free(&net->tx);
+		return -1;
+	}
+	read_mac(net);
+	net->checksum_offload = net->device.features & VIRTIO_NET_F_CSUM;
+	net->up = true;
+	virtio_ready(&net->device);
+	virtqueue_publish(&net->rx);
+	virtio_notify(&net->device, RX);
+	virtqueue_interrupts_on(&net->rx);
+	return 0;
+}
+
+/* Finished sends. A ring that was full has room again. */
+static void reap(struct virtio_net *net)
+{
+	void *cookie;
+	uint32_t written;
+	while (virtqueue_take(&net->tx, &cookie, &written)) {
+		net->tx_full = false;
+		net->callbacks.sent(cookie);
+	}
+}
+
+/*
+ * Collects the buffers of one frame. 1: there is one; 0: none (yet); -1: the header is not true.
+ * The device makes all buffers of a frame used at once, so a missing one is a lie.
+ */
+static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void **buffers,
+		      unsigned *count, struct header *header, size_t *length)
+{
+	uint32_t written;
+	if (!virtqueue_take(&net->rx, &buffers[0], &written))
+		return 0;
+	*count = 1;
+	if (written < sizeof *header) {
+		net->rx.broken = "frame shorter than its header";
+		return -1;
+	}
+	memcpy(header, buffers[0], sizeof *header); /* once: the device could change it */
+	unsigned wanted = net->device.features & VIRTIO_NET_F_MRG_RXBUF ? header->num_buffers : 1;
+	if (wanted < 1 || wanted > VIRTIO_NET_PIECES) {
+		net->rx.broken = "impossible num_buffers";
+		return -1;
+	}
+	pieces[0].address = (char *)buffers[0] + sizeof *header;
+	pieces[0].length = written - (uint32_t)sizeof *header;
+	*length = pieces[0].length;
+	for (; *count < wanted; ++*count) {
+		if (!virtqueue_take(&net->rx, &buffers[*count], &written)) {
+			if (!net->rx.broken)
+				net->rx.broken = "num_buffers beyond what was used";
+			return -1;
+		}
+		pieces[*count].address = buffers[*count];
+		pieces[*count].length = written;
+		*length += written;
+	}
+	return 1;
+}
+
+unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
+{
+	struct virtq_piece pieces[VIRTIO_NET_PIECES];
+	void *buffers[VIRTIO_NET_PIECES];
+	struct header header;
+	unsigned frames = 0, count;
+	size_t length;
+
+	if (!net->up)
+		return 0;
+	reap(net);
+	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
+		frames++;
+		if (length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
+			net->callbacks.receive(pieces, count, length,
+					       header.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM |
+							       VIRTIO_NET_HDR_F_DATA_VALID));
+		else
+			net->dropped++;
+		for (unsigned i = 0; i < count; i++)
+			post_buffer(net, buffers[i]);
+	}
+	if (net->rx.broken || net->tx.broken) {
+		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
+		return frames;
+	}
+	if (virtqueue_publish(&net->rx))
+		virtio_notify(&net->device, RX);
+	return frames;
+}
+
+bool virtio_net_rearm(struct virtio_net *net)
+{
+	if (!net->up)
+		return false;
+	bool more = virtqueue_interrupts_on(&net->rx);
+	if (net->tx_full)
+		more |= virtqueue_interrupts_on(&net->tx);
+	return more;
+}
+
+bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
+		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie)
+{
+	if (!net->up)
+		return false;
+	reap(net);
+	struct header header = { 0 };
+	if (checksum_start) {
+		header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		header.csum_start = checksum_start;
+		header.csum_offset = checksum_offset;
+	}
+	memcpy(pieces[0].address, &header, sizeof header);
+	if (virtqueue_post(&net->tx, pieces, count, false, cookie))
+		return true;
+	if (net->tx.broken) {
+		give_up(net, net->tx.broken);
+		return false;
+	}
+	net->tx_full = true;
+	virtio_net_flush(net); /* what is queued must leave before there is room */
+	if (virtqueue_interrupts_on(&net->tx))
+		net->callbacks.ready();
+	return false;
+}
+
+void virtio_net_flush(struct virtio_net *net)
+{
+	if (net->up && virtqueue_publish(&net->tx))
+		virtio_notify(&net->device, TX);
+}

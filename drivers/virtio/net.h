@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio network device: frames in, frames out. It knows no protocol and no scheduler: what
+ * uses it gives it callbacks.
+ *
+ * One lock of the caller's protects a device; every function is called under it, and so are
+ * the callbacks but `ready`. A device that breaks its rings is reset, reported once, and from
+ * then on receives nothing and sends nothing.
+ */
+#ifndef DRIVERS_VIRTIO_NET_H
+#define DRIVERS_VIRTIO_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drivers/virtio/virtio.h"
+
+/* Room that the sender leaves in front of a frame for the device's header. */
+#define VIRTIO_NET_HEADER 12
+#define VIRTIO_NET_PIECES 8      /* of a frame, at most, in either direction */
+#define VIRTIO_NET_FRAME_MAX 1518 /* Ethernet with a VLAN tag, no checksum */
+
+struct virtio_net_callbacks {
+	/* The device has work: call virtio_net_poll() soon. On the trap stack. */
+	void (*ready)(void);
+	/* A frame came. The pieces are the device's again when this returns. */
+	void (*receive)(const struct virtq_piece *pieces, unsigned count, size_t length,
+			bool checksum_good);
+	/* What virtio_net_send() got may be used again. */
+	void (*sent)(void *cookie);
+};
+
+struct virtio_net {
+	struct virtio_device device;
+	struct virtio_net_callbacks callbacks;
+	struct virtqueue rx, tx;
+	char *buffers;         /* one for each descriptor of rx */
+	unsigned buffers_order;
+	uint8_t mac[6];
+	bool up, tx_full;
+	bool checksum_offload; /* it fills in checksums on request */
+	uint64_t dropped;      /* frames too long or in too many pieces */
+};
+
+/* Finds the first device and starts it. 0; or -1: none (silent), or none that works (reported). */
+int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *callbacks);
+
+/*
+ * Hands at most `budget` frames to receive(), refills the ring, and returns finished
+ * sends to sent(). Answers how many frames it handed over.
+ */
+unsigned virtio_net_poll(struct virtio_net *net, unsigned budget);
+
+/* Lets the device interrupt again. True: more came meanwhile, poll again. */
+bool virtio_net_rearm(struct virtio_net *net);
+
+/*
+ * Queues a frame. The first piece begins with VIRTIO_NET_HEADER bytes that are overwritten.
+ * checksum_start > 0: the device adds up from there to the end and stores the sum at
+ * checksum_start + checksum_offset, where the pseudo header's sum is. All of it stays untouched until
+ * sent(cookie). False: the ring is full (`tx_full` is set until there is room) or the device is down.
+ */
+bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
+		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie);
+
+/* Tells the device of what was queued. Once a batch. */
+void virtio_net_flush(struct virtio_net *net);
+
+#endif
