@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a connection, for those who make one: net/listener.c and net/dial.c. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "gump.h"
+#include "gump/net.h"
+#include "lwip/tcp.h"
+#include "net/net.h"
+
+/*
+ * Fields are under the net lock unless they say otherwise. `references` counts the program's own
+ * (until close) and one for each call that is under way: the last one frees the connection.
+ */
+struct go_conn {
+	struct tcp_pcb *pcb;        /* NULL: lwIP has done with it */
+	struct netpoll_desc desc;
+	struct pbuf *rx, *rx_last;  /* received and not read: single pbufs, linked by next */
+	size_t rx_bytes;
+	int error;                  /* errno that ended it, or 0 */
+	bool connecting;            /* go_dial waits */
+	bool peer_finished;         /* its FIN came */
+	bool write_finished;        /* go_shutdown was called */
+	bool closed;                /* go_conn_close was called */
+	u16_t peer_port;            /* constant */
+	ip_addr_t peer;             /* constant */
+	int64_t deadline[2];        /* by enum netpoll_mode */
+	go_mutex turn[2];           /* one reader and one writer at a time; before the net lock */
+	_Atomic(uint32_t) references;
+	struct go_conn *next;       /* in the listener's queue */
+};
+
+/* Under the net lock. NULL: no memory. The pcb stays the caller's then. */
+struct go_conn *conn_new(struct tcp_pcb *pcb);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lwIP's configuration. All of lwIP runs under the net lock (net/net.h), so it needs no
+ * protection of its own; it allocates everything, also its "pools", from net/memory.c, so that
+ * the numbers of pools below bound nothing; its timers are run by net/timers.c.
+ */
+#ifndef LWIP_LWIPOPTS_H
+#define LWIP_LWIPOPTS_H
+
+#define NO_SYS 1
+#define SYS_LIGHTWEIGHT_PROT 0
+#define LWIP_NETCONN 0
+#define LWIP_SOCKET 0
+#define LWIP_TIMERS_CUSTOM 1
+#define LWIP_STATS 0
+
+/* Memory */
+#define MEM_ALIGNMENT 8
+#define MEMP_MEM_MALLOC 1
+#define MEM_CUSTOM_ALLOCATOR 1
+#define MEM_CUSTOM_MALLOC net_malloc
+#define MEM_CUSTOM_CALLOC net_calloc
+#define MEM_CUSTOM_FREE net_free
+#define LWIP_DISABLE_MEMP_SANITY_CHECKS 1
+#define LWIP_DISABLE_TCP_SANITY_CHECKS 1
+
+/* The device's header and Ethernet's make room for each other so that IP headers lie on 8 bytes. */
+#define ETH_PAD_SIZE 2
+#define PBUF_LINK_ENCAPSULATION_HLEN 10
+
+/* Interfaces */
+#define LWIP_IPV4 1
+#define LWIP_IPV6 1
+#define LWIP_ARP 1
+#define ARP_TABLE_SIZE 32
+#define ARP_QUEUEING 1
+#define LWIP_ND6_NUM_NEIGHBORS 16
+#define LWIP_ND6_NUM_DESTINATIONS 16
+#define IPV6_FRAG_COPYHEADER 1
+#define LWIP_SINGLE_NETIF 0
+#define LWIP_NETIF_HWADDRHINT 1
+#define LWIP_NETIF_HOSTNAME 1
+#define LWIP_NETIF_STATUS_CALLBACK 1
+#define LWIP_HAVE_LOOPIF 1
+#define LWIP_NETIF_LOOPBACK 1
+#define LWIP_LOOPBACK_MAX_PBUFS 1024
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1
+#define LWIP_CHKSUM net_checksum
+#define IP_REASS_MAX_PBUFS 64
+#define LWIP_RAW 0
+
+/* Configuration by the network: at once, without asking whether an address is free first. */
+#define LWIP_DHCP 1
+#define LWIP_DHCP_DOES_ACD_CHECK 0
+#define LWIP_ACD 0
+#define LWIP_AUTOIP 0
+#define LWIP_IPV6_AUTOCONFIG 1
+#define LWIP_DNS 1
+#define DNS_MAX_NAME_LENGTH 256
+#define DNS_TABLE_SIZE 16
+#define DNS_MAX_SERVERS 3
+#define LWIP_DNS_SECURE \
+	(LWIP_DNS_SECURE_RAND_XID | LWIP_DNS_SECURE_NO_MULTIPLE_OUTSTANDING | \
+	 LWIP_DNS_SECURE_RAND_SRC_PORT)
+
+/* TCP */
+#define TCP_MSS 1460
+#define LWIP_WND_SCALE 1
+#define TCP_RCV_SCALE 2
+#define TCP_WND (128 * 1024)
+#define TCP_SND_BUF (128 * 1024)
+#define TCP_SND_QUEUELEN 1024
+#define TCP_SNDLOWAT (TCP_SND_BUF / 4)
+#define TCP_SNDQUEUELOWAT (TCP_SND_QUEUELEN / 2)
+#define TCP_QUEUE_OOSEQ 1
+#define TCP_OOSEQ_MAX_BYTES (64 * 1024)
+#define LWIP_TCP_SACK_OUT 1
+#define LWIP_TCP_KEEPALIVE 1
+#define LWIP_TCP_RTO_TIME 1000
+#define TCP_MSL 30000
+#define TCP_LISTEN_BACKLOG 0 /* counts in a byte: net/listener.c has its own */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1
+#define TCP_DEFAULT_LISTEN_BACKLOG 255
+#define SO_REUSE 1           /* a port that only TIME_WAIT holds can be listened on */
+
+#define LWIP_HOOK_TCP_ISN net_tcp_isn
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, length, one, two, p) \
+	net_admit_packet(pcb, header, p)
+#define LWIP_HOOK_FILENAME "lwip_hooks.h"
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory of the network: pbufs, protocol control blocks and connections. Under the net lock.
+ * It takes at most half of the machine's RAM, so that peers cannot take all of it.
+ */
+#ifndef NET_MEMORY_H
+#define NET_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void net_memory_init(void);
+void *net_malloc(size_t size);               /* NULL when there is none */
+void *net_calloc(size_t count, size_t size);
+void net_free(void *memory);                 /* NULL is fine */
+
+/* How much of the limit is used: who asks first has to stop first. */
+bool net_memory_tight(void);  /* 3/4: no new connection, no more data to send */
+bool net_memory_scarce(void); /* 7/8: no more data for those who do not read theirs */
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The network's inside: what its files share.
+ *
+ * One lock, the net lock, protects lwIP, the device and every connection: lwIP is one state
+ * machine with global state, so several locks would only be taken one after the other. It is
+ * taken by goroutines (in the calls of <gump/net.h>) and by the poll function, never in a trap. Who holds
+ * it may collect goroutines to wake (net_wake); they become runnable when it is released.
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/err.h"
+#include "lwip/ip_addr.h"
+#include "sched/netpoll.h"
+
+void net_lock(void);
+/* Sends what was queued, starts timers, releases the lock and makes the woken runnable. */
+void net_unlock(void);
+
+/* True: a device is there and was started. Does not change after start-up but for a broken device. */
+bool net_up(void);
+
+/* Under the net lock. */
+void net_wake(struct netpoll_desc *desc, enum netpoll_mode mode);
+/* Parks, releasing the net lock meanwhile; holds it again on return. 0 or ETIMEDOUT. */
+int net_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline);
+
+/* The errno for lwIP's error. */
+int net_errno(err_t error);
+/* errno = error; answers -1. */
+int net_fail(int error);
+
+/* net/interface.c: the one interface. Under the net lock. */
+bool interface_start(void);                  /* false: no device; without the net lock, at start-up */
+unsigned interface_poll(unsigned budget);    /* frames that came in */
+bool interface_rearm(void);                  /* true: more to poll */
+void interface_flush(void);
+/* Waits until the interface has an address of the kind that reaches `to`. 0 or ETIMEDOUT. Releases the lock meanwhile. */
+int interface_wait_address(const ip_addr_t *to, int64_t deadline);
+
+/* net/admit.c */
+/* The frame that was just given to lwIP is to be given again: it opens a connection in place of a dead one. */
+bool net_admit_again(void);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* UDP: a queue of datagrams that came and were not read, bounded, the newest dropped beyond. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "gump.h"
+#include "gump/net.h"
+#include "kernel/hart.h"
+#include "lwip/pbuf.h"
+#include "lwip/udp.h"
+#include "net/address.h"
+#include "net/dial.h"
+#include "net/memory.h"
+#include "net/net.h"
+
+#define QUEUE_BYTES (256 * 1024)
+#define QUEUE_DATAGRAMS 512
+#define SEND_WAIT ((int64_t)10 * 1000000000) /* for an address of our own, at most */
+
+struct datagram {
+	struct datagram *next;
+	struct pbuf *p;
+	ip_addr_t from;
+	u16_t port;
+};
+
+struct go_udp { /* under the net lock */
+	struct udp_pcb *pcb;
+	struct netpoll_desc desc;
+	struct datagram *first, *last;
+	unsigned count;
+	size_t bytes;
+	bool closed;
+	go_mutex turn;                /* one receiver waits at a time; before the net lock */
+	_Atomic(uint32_t) references; /* as in net/conn.c */
+};
+
+static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+			u16_t port)
+{
+	struct go_udp *udp = arg;
+	struct datagram *datagram = NULL;
+	if (udp->count < QUEUE_DATAGRAMS && udp->bytes + p->tot_len <= QUEUE_BYTES &&
+	    !net_memory_tight())
+		datagram = net_malloc(sizeof *datagram);
+	if (!datagram) {
+		pbuf_free(p);
+		return;
+	}
+	*datagram = (struct datagram){ .p = p, .from = *from, .port = port };
+	if (udp->first)
+		udp->last->next = datagram;
+	else
+		udp->first = datagram;
+	udp->last = datagram;
+	udp->count++;
+	udp->bytes += p->tot_len;
+	net_wake(&udp->desc, NETPOLL_READ);
+}
+
+static struct datagram *take(struct go_udp *udp)
+{
+	struct datagram *datagram = udp->first;
+	udp->first = datagram->next;
+	udp->count--;
+	udp->bytes -= datagram->p->tot_len;
+	return datagram;
+}
+
+static void drop(struct datagram *datagram)
+{
+	pbuf_free(datagram->p);
+	net_free(datagram);
+}
+
+static void refer(struct go_udp *udp)
+{
+	atomic_fetch_add_explicit(&udp->references, 1, memory_order_relaxed);
+}
+
+/* Under the net lock. */
+static void release(struct go_udp *udp)
+{
+	if (atomic_fetch_sub_explicit(&udp->references, 1, memory_order_acq_rel) > 1)
+		return;
+	while (udp->first)
+		drop(take(udp));
+	net_free(udp);
+}
+
+go_udp *go_udp_open(const char *addr)
+{
+	struct address address;
+	struct go_udp *udp = NULL;
+	err_t lwip = ERR_MEM;
+	if (!address_parse(addr, &address) || !address.literal) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (IP_IS_V6_VAL(address.ip) && ip6_addr_isany(ip_2_ip6(&address.ip)))
+		address.ip = *IP_ANY_TYPE;
+	if (!net_up() && !ip_addr_isloopback(&address.ip)) {
+		errno = ENETDOWN;
+		return NULL;
+	}
+	net_lock();
+	struct udp_pcb *pcb = udp_new_ip_type(IP_GET_TYPE(&address.ip));
+	if (pcb && (lwip = udp_bind(pcb, &address.ip, address.port)) == ERR_OK)
+		udp = net_calloc(1, sizeof *udp);
+	if (udp) {
+		udp->pcb = pcb;
+		udp->references = 1;
+		ip_set_option(pcb, SOF_BROADCAST);
+		udp_recv(pcb, on_datagram, udp);
+	} else {
+		if (pcb)
+			udp_remove(pcb);
+		errno = lwip == ERR_OK ? ENOMEM : net_errno(lwip);
+	}
+	net_unlock();
+	return udp;
+}
+
+ssize_t go_udp_recv(go_udp *udp, void *buf, size_t size, char *from, size_t from_size)
+{
+	struct datagram *datagram = NULL;
+	ssize_t answer = 0;
+	refer(udp);
+	go_mutex_lock(&udp->turn);
+	net_lock();
+	while (!udp->closed && !udp->first)
+		net_wait(&udp->desc, NETPOLL_READ, GO_FOREVER);
+	if (!udp->closed) {
+		datagram = take(udp);
+		answer = pbuf_copy_partial(datagram->p, buf, size < 65535 ? (u16_t)size : 65535, 0);
+		if (from && !address_format(&datagram->from, datagram->port, from, from_size))
+			answer = -ERANGE;
+		drop(datagram);
+	}
+	net_unlock();
+	go_mutex_unlock(&udp->turn);
+	net_lock();
+	release(udp);
+	net_unlock();
+	if (!datagram)
+		return net_fail(EBADF);
+	return answer < 0 ? net_fail(ERANGE) : answer;
+}
+
+ssize_t go_udp_send(go_udp *udp, const void *buf, size_t size, const char *to)
+{
+	struct address address;
+	if (!address_parse(to, &address) || address.port == 0 || !address.host[0])
+		return net_fail(EINVAL);
+	if (size > 65507)
+		return net_fail(EMSGSIZE);
+	net_lock();
+	refer(udp);
+	int error = net_resolve(&address, hart_now() + SEND_WAIT);
+	if (error == ETIMEDOUT)
+		error = EHOSTUNREACH;
+	if (udp->closed)
+		error = EBADF;
+	if (!error) {
+		struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)size, PBUF_RAM);
+		error = ENOMEM;
+		if (p) {
+			memcpy(p->payload, buf, size);
+			error = net_errno(udp_sendto(udp->pcb, p, &address.ip, address.port));
+			pbuf_free(p);
+		}
+	}
+	release(udp);
+	net_unlock();
+	return error ? net_fail(error) : (ssize_t)size;
+}
+
+void go_udp_close(go_udp *udp)
+{
+	net_lock();
+	if (!udp->closed) {
+		udp->closed = true;
+		udp_remove(udp->pcb);
+		udp->pcb = NULL;
+		net_wake(&udp->desc, NETPOLL_READ);
+		release(udp);
+	}
+	net_unlock();
+}
