@@ -23,6 +23,7 @@ struct tss {
 } __attribute__((packed));
 
 struct arch_hart {
+	uint64_t fp_control;     /* mxcsr and x87 control word of the G that switched away last */
 	uint64_t gdt[6]; /* null, code, data, unused, TSS (two words) */
 	struct tss tss;
 	int64_t deadline;        /* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
