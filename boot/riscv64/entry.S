@@ -60,8 +60,10 @@ hart_entry:
 	sfence.vma
 	csrw	satp, t0
 	sfence.vma
-	/* FP off, as the block's word says. */
+	/* fcsr 0, FP off, as the block says. */
 	li	t0, SSTATUS_FS
+	csrs	sstatus, t0
+	fscsr	zero
 	csrc	sstatus, t0
 	ld	sp, HART_G0_SP(tp)
 	li	s0, 0

@@ -31,7 +31,8 @@ _Static_assert(offsetof(struct hart, self) == HART_SELF && offsetof(struct hart,
 	       offsetof(struct hart, arch.trap_sp) == HART_TRAP_SP &&
 	       offsetof(struct hart, arch.fp) == HART_FP &&
 	       offsetof(struct hart, arch.interrupted_sp) == HART_INTERRUPTED_SP &&
-	       offsetof(struct hart, arch.preempt_pc) == HART_PREEMPT_PC, "offsets.h");
+	       offsetof(struct hart, arch.preempt_pc) == HART_PREEMPT_PC &&
+	       offsetof(struct hart, arch.fcsr) == HART_FCSR, "offsets.h");
 
 void hart_entry(void); /* boot/riscv64/entry.S: where firmware starts the other harts */
 

@@ -19,6 +19,7 @@
 #define HART_FP (HART_ARCH + 8)
 #define HART_INTERRUPTED_SP (HART_ARCH + 16)
 #define HART_PREEMPT_PC (HART_ARCH + 24)
+#define HART_FCSR (HART_ARCH + 32)
 
 /* What hart_mcall leaves on a G's stack; its address is the saved sp. */
 #define CONTEXT_FP 0 /* 1: a CONTEXT_FP_SIZE block of FP registers follows the frame */

@@ -5,7 +5,8 @@
  * FP registers follow their user. A G starts with FP off; its first FP instruction traps, trap.c
  * turns FP on and sets the hart's `fp` word, and from then on the G's context carries fs0-fs11
  * and fcsr. So `fp` always says whether FP is on and whose registers are live, and a G that
- * computes with integers pays two loads and two branches and reads no CSR.
+ * computes with integers pays two loads and two branches and reads no CSR. The scheduler does not
+ * use FP, so between two Gs fcsr keeps its value, and is written only where the next G's differs.
  */
 #include "csr.h"
 #include "offsets.h"
@@ -44,6 +45,7 @@ hart_mcall:
 2:	addi	sp, sp, -CONTEXT_FP_SIZE
 	frcsr	t1
 	sd	t1, CONTEXT_FCSR-CONTEXT_SIZE(sp)
+	sd	t1, HART_FCSR(tp)
 	fsd	fs0, CONTEXT_FS0-CONTEXT_SIZE(sp)
 	fsd	fs1, CONTEXT_FS0-CONTEXT_SIZE+8(sp)
 	fsd	fs2, CONTEXT_FS0-CONTEXT_SIZE+16(sp)
@@ -92,8 +94,10 @@ hart_gogo:
 	li	t1, SSTATUS_FS
 	csrs	sstatus, t1
 3:	ld	t1, CONTEXT_FCSR(sp)
+	ld	t2, HART_FCSR(tp)
+	beq	t1, t2, 5f
 	fscsr	t1
-	fld	fs0, CONTEXT_FS0(sp)
+5:	fld	fs0, CONTEXT_FS0(sp)
 	fld	fs1, CONTEXT_FS0+8(sp)
 	fld	fs2, CONTEXT_FS0+16(sp)
 	fld	fs3, CONTEXT_FS0+24(sp)

@@ -86,16 +86,21 @@ void hart_timer_set(int64_t deadline)
 		return;
 	}
 	uint64_t ticks = deadline <= 0 ? 0 : ns_to_ticks_up((uint64_t)deadline);
-	if (ticks == hart->arch.timer)
+	uint64_t old = hart->arch.timer;
+	if (ticks == old)
 		return;
-	/* Off meanwhile: an interrupt for the old deadline must not take the new one for fired. */
-	csr_clear("sie", SIE_STIE);
+	/*
+	 * The interrupt may come between any two steps, for the old deadline or the new one, and
+	 * then sets `timer` to off. So that is written first and read again at last: the bit in
+	 * sie, which costs as much as the rest, is only touched when it may be clear.
+	 */
 	hart->arch.timer = ticks;
 	if (sstc)
 		__asm__ volatile("csrw %0, %1" ::"i"(CSR_STIMECMP), "r"(ticks) : "memory");
 	else
 		sbi_call(SBI_TIME, 0, ticks, 0, 0);
-	csr_set("sie", SIE_STIE);
+	if (old == UINT64_MAX || hart->arch.timer != ticks)
+		csr_set("sie", SIE_STIE);
 }
 
 void timer_fired(void)
