@@ -28,8 +28,9 @@ from lib.machine import ARCH, TREE, Failure, Machine
 TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<key>\w+)=(?P<value>"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|\S*)
                      | (?P<word>\S+)''', re.VERBOSE)
-FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64'}
-FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion', '-Itests']
+FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
+FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
+         '-Itests']
 
 
 class Test:
@@ -146,7 +147,7 @@ def boots():
     """All Boots that the programs ask for."""
     for source, arch in sources():
         with open(os.path.join(TREE, source), encoding='utf-8') as file:
-            comment = file.read().split('*/\n', 2)[1]
+            comment = file.read().split('*/\n', 2)[1]  # after the licence's
         for match in re.finditer(r'@test\b(.*)', comment):
             line = Line(match[1])
             for name in line.keys.get('machines', 'virt,q35,microvm').split(','):

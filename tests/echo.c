@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Small TCP services that tests/test_net.py drives from outside:
+ *
+ *     7    sends back what comes
+ *     9    counts the bytes up to the peer's end, then answers the number
+ *    11    tells the number of goroutines
+ *    19    reads a number and a newline, and sends so many bytes of a pattern
+ */
+#include <errno.h>
+#include <gump/net.h>
+
+#include "test.h"
+
+static void echo(go_conn *conn)
+{
+	char buf[3000];
+	ssize_t n;
+	while ((n = go_read(conn, buf, sizeof(buf))) > 0)
+		if (go_write(conn, buf, (size_t)n) != n)
+			return;
+}
+
+static void count_bytes(go_conn *conn)
+{
+	char buf[5000];
+	long long total = 0;
+	ssize_t n;
+	while ((n = go_read(conn, buf, sizeof(buf))) > 0)
+		total += n;
+	if (n == 0) {
+		int length = snprintf(buf, sizeof(buf), "%lld\n", total);
+		go_write(conn, buf, (size_t)length);
+	}
+}
+
+static void tell_goroutines(go_conn *conn)
+{
+	char buf[20];
+	int length = snprintf(buf, sizeof(buf), "%d\n", go_count());
+	go_write(conn, buf, (size_t)length);
+}
+
+static void send_pattern(go_conn *conn)
+{
+	char buf[4001];
+	size_t have = 0;
+	ssize_t n;
+	while (have < 20 && !memchr(buf, '\n', have)) {
+		if ((n = go_read(conn, buf + have, 20 - have)) <= 0)
+			return;
+		have += (size_t)n;
+	}
+	buf[have] = 0;
+	long long left = atoll(buf), at = 0;
+	while (left > 0) {
+		size_t piece = left < 4001 ? (size_t)left : 4001;
+		for (size_t i = 0; i < piece; i++, at++)
+			buf[i] = (char)(at % 251);
+		if (go_write(conn, buf, piece) != (ssize_t)piece)
+			return;
+		left -= (long long)piece;
+	}
+}
+
+struct service {
+	const char *addr;
+	void (*serve)(go_conn *);
+	go_listener *listener;
+};
+
+struct client {
+	go_conn *conn;
+	void (*serve)(go_conn *);
+};
+
+static void serve(void *arg)
+{
+	struct client *client = arg;
+	char peer[60], small[3];
+	CHECK_EQ(go_conn_peer(client->conn, peer, sizeof(peer)), 0);
+	CHECK(strchr(peer, ':') && peer[0] >= '1' && peer[0] <= '9');
+	CHECK_EQ(go_conn_peer(client->conn, small, sizeof(small)), -1);
+	CHECK_EQ(errno, ERANGE);
+	client->serve(client->conn);
+	go_conn_close(client->conn);
+	free(client);
+}
+
+static void accept_all(void *arg)
+{
+	struct service *service = arg;
+	go_conn *conn;
+	while ((conn = go_accept(service->listener))) {
+		struct client *client = malloc(sizeof(*client));
+		CHECK(client);
+		*client = (struct client){ conn, service->serve };
+		go(serve, client);
+	}
+	test_failed(__FILE__, __LINE__, "go_accept: %s", strerror(errno));
+}
+
+int main(void)
+{
+	static struct service services[] = { { ":7", echo, NULL },
+					     { ":9", count_bytes, NULL },
+					     { ":11", tell_goroutines, NULL },
+					     { ":19", send_pattern, NULL } };
+	for (size_t i = 0; i < 4; i++) {
+		services[i].listener = go_listen(services[i].addr);
+		CHECK(services[i].listener);
+		go(accept_all, &services[i]);
+	}
+	CHECK(!go_listen(":7"));
+	CHECK_EQ(errno, EADDRINUSE);
+	CHECK(!go_listen("nonsense"));
+	CHECK_EQ(errno, EINVAL);
+	CHECK(!go_listen(":70000"));
+	CHECK_EQ(errno, EINVAL);
+	printf("listening\n");
+	go_recv(NULL, NULL);
+	return 0;
+}

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Drives examples/http.c beyond what curl does: http.py HOST:PORT MOST
+
+Keep-alive, pipelining, requests in pieces, requests that are wrong. Ends with a message and
+status 1 when an answer is not as it should be.
+"""
+import socket
+import sys
+import threading
+
+WAIT = 20
+ADDRESS, MOST = sys.argv[1], int(sys.argv[2])
+
+
+class Connection:
+    def __init__(self):
+        host, port = ADDRESS.rsplit(':', 1)
+        self.socket = socket.create_connection((host, int(port)), timeout=WAIT)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.data = b''
+
+    def send(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def more(self):
+        piece = self.socket.recv(65536)
+        self.data += piece
+        return piece
+
+    def answer(self, head=False):
+        """(status, headers, body) of the next answer; None at the end of the connection."""
+        while b'\r\n\r\n' not in self.data:
+            if not self.more():
+                if self.data:
+                    sys.exit(f'half an answer: {self.data!r}')
+                return None
+        top, self.data = self.data.split(b'\r\n\r\n', 1)
+        lines = top.decode().split('\r\n')
+        headers = dict(line.lower().split(': ', 1) for line in lines[1:])
+        length = 0 if head else int(headers['content-length'])
+        while len(self.data) < length:
+            if not self.more():
+                sys.exit(f'{len(self.data)} of {length} bytes of a body')
+        body, self.data = self.data[:length], self.data[length:]
+        return int(lines[0].split()[1]), headers, body
+
+    def ends(self):
+        """The peer has closed, with nothing left over."""
+        try:
+            while self.more():
+                pass
+        except ConnectionResetError:
+            pass
+        return not self.data
+
+
+def expect(what, got, want):
+    if got != want:
+        sys.exit(f'{what}: {got!r}, not {want!r}')
+
+
+def get(path='/', version='1.1', more=''):
+    return f'GET {path} HTTP/{version}\r\nHost: {ADDRESS}\r\n{more}\r\n'
+
+
+def keep_alive():
+    c = Connection()
+    for i in range(50):
+        c.send(get(f'/{i}'))
+        expect('keep-alive', c.answer()[0], 200)
+    c.send(get(more='Connection: close\r\n'))
+    expect('the last request', c.answer()[0], 200)
+    expect('after Connection: close, an end', c.ends(), True)
+
+
+def version_1_0():
+    c = Connection()
+    c.send(get(version='1.0'))
+    expect('HTTP/1.0', c.answer()[0], 200)
+    expect('after HTTP/1.0, an end', c.ends(), True)
+
+
+def pipelined():
+    c = Connection()
+    c.send(''.join(get(f'/{i}') for i in range(100)))
+    for i in range(100):
+        answer = c.answer()
+        expect(f'pipelined request {i}', answer and answer[0], 200)
+
+
+def in_pieces():
+    c = Connection()
+    for byte in get('/in/pieces'):
+        c.send(byte)
+    expect('a request in pieces', c.answer()[0], 200)
+    c.send(get('/two')[:20])
+    c.send(get('/two')[20:] + get('/three'))
+    expect('the first of two', c.answer()[0], 200)
+    expect('the second of two', c.answer()[0], 200)
+
+
+def half_closed():
+    c = Connection()
+    c.send(get())
+    c.socket.shutdown(socket.SHUT_WR)
+    expect('half-closed', c.answer()[0], 200)
+    expect('half-closed, an end', c.ends(), True)
+
+
+def bad_requests():
+    for text in ('nonsense\r\n\r\n', 'GET\r\n\r\n', 'GET / HTTP/1.1 extra\r\n\r\n',
+                 'GET / HTTX/1.1\r\n\r\n', '\0\1\2\3\r\n\r\n', ' / HTTP/1.1\r\n\r\n',
+                 'GET / HTTP/1.1\r\nno colon here\r\n\r\n',
+                 'GET /' + 'x' * 100000 + ' HTTP/1.1\r\n\r\n',
+                 'GET / HTTP/1.1\r\n' + 'A: b\r\n' * 20000 + '\r\n'):
+        c = Connection()
+        try:
+            c.send(text)
+            answer = c.answer()
+        except (ConnectionResetError, BrokenPipeError):
+            if len(text) < 1000:
+                sys.exit(f'{text[:40]!r} was reset, not answered')
+            continue  # refused while it was still being sent
+        status = answer and answer[0]
+        if status not in (400, 414, 431, 501, 505):
+            sys.exit(f'{text[:40]!r} got {status}')
+        expect('after a bad request, an end', c.ends(), True)
+
+
+def goes_away():
+    for text in '', 'GET', 'GET / HTTP/1.1\r\nHo', get():
+        c = Connection()
+        c.send(text)
+        c.socket.close()
+
+
+def at_once():
+    """Some connections, each with many requests."""
+    failures = []
+
+    def one():
+        try:
+            for _ in range(200 // MOST):
+                c = Connection()
+                for _ in range(3):
+                    c.send(get('/at/once'))
+                    if c.answer()[0] != 200:
+                        raise ValueError('not 200')
+                c.socket.close()
+        except Exception as error:
+            failures.append(repr(error))
+    threads = [threading.Thread(target=one) for _ in range(MOST)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expect('connections at once', failures[:3], [])
+
+
+for scenario in (keep_alive, version_1_0, pipelined, in_pieces, half_closed, bad_requests,
+                 goes_away, at_once, keep_alive):
+    try:
+        scenario()
+    except (OSError, TypeError, KeyError, ValueError) as error:
+        sys.exit(f'{scenario.__name__}: {error!r}')

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The two networks that a test can give to a machine.
+
+UserNet: QEMU's own, with ports of this host that are free now. Needs no rights; its backlog is
+one connection, so few may come at once.
+
+Tap: a tap device in a network namespace of the test's own, which needs root; QEMU and the
+client both run inside. It is removed however the test ends.
+"""
+import itertools
+import os
+import subprocess
+import sys
+
+from lib.machine import TREE, Failure, free_port
+
+numbers = itertools.count()
+
+
+class UserNet:
+    net, env, prefix, most = 'user', (), (), 8
+
+    def __init__(self, ports):
+        self.ports = {port: free_port() for port in ports}
+        self.publish = [f'{host}:{guest}' for guest, host in self.ports.items()]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def address(self, port):
+        return f'127.0.0.1:{self.ports[port]}'
+
+
+class Tap:
+    net, env, most = 'tap:tap0', ('ip=10.77.0.2/24,10.77.0.1',), 64
+    publish = ()
+
+    def __init__(self, ports):
+        self.name = f'gump-{os.getpid()}-{next(numbers)}'
+        self.prefix = ('ip', 'netns', 'exec', self.name)
+
+    def __enter__(self):
+        subprocess.run(['ip', 'netns', 'add', self.name], check=True)
+        try:
+            for command in ('link set lo up', 'tuntap add dev tap0 mode tap',
+                            'addr add 10.77.0.1/24 dev tap0', 'link set tap0 up'):
+                subprocess.run([*self.prefix, 'ip', *command.split()], check=True)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(['ip', 'netns', 'del', self.name], check=False)
+
+    def address(self, port):
+        return f'10.77.0.2:{port}'
+
+
+def usable(network):
+    """Tap devices need root and /dev/net/tun."""
+    return network is UserNet or (os.geteuid() == 0 and os.path.exists('/dev/net/tun'))
+
+
+def run_client(network, *args, timeout=60):
+    """Runs tests/lib/client.py, or another command, inside the network; fails as it does."""
+    if args[0].endswith('.py'):
+        args = (sys.executable, os.path.join(TREE, 'tests', 'lib', args[0]), *args[1:])
+    try:
+        done = subprocess.run([*network.prefix, *args], stdout=subprocess.PIPE, timeout=timeout,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failure(f'the client did not finish within {timeout} s: {args}') from None
+    text = done.stdout.decode(errors='replace')
+    if done.returncode != 0:
+        raise Failure(f'client: {text.strip()[-600:]}')
+    return text

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A machine with nothing to do sleeps: its QEMU takes next to none of the host's time."""
+import os
+import time
+
+from lib import machine
+from lib.machine import ARCH, TREE, Failure
+from lib.network import UserNet
+from lib.programs import HostTest
+
+SECONDS, PERCENT = 2.0, 2.0
+
+
+def cpu_seconds(pid):
+    with open(f'/proc/{pid}/stat', encoding='ascii') as file:
+        fields = file.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def measure(boot):
+    pid = boot.qemu_pid()
+    time.sleep(0.5)
+    before = cpu_seconds(pid)
+    time.sleep(SECONDS)
+    percent = (cpu_seconds(pid) - before) / SECONDS * 100
+    boot.text += f'{percent:.1f} % of a host core\n'
+    if percent > PERCENT:
+        raise Failure(f'an idle machine takes {percent:.1f} % of a host core')
+
+
+def sleeping(test):
+    image = machine.image_path('idle', ARCH[test.machine_name])
+    with test.boot(image) as boot:
+        boot.wait_for('idle now')
+        measure(boot)
+        if boot.wait() != 0:
+            raise Failure('the machine did not wake up well')
+
+
+def serving(test):
+    image = machine.image_path('http', ARCH[test.machine_name])
+    with UserNet([80]) as net, test.boot(image, net=net.net, publish=net.publish) as boot:
+        time.sleep(3)  # DHCP
+        measure(boot)
+
+
+def tests():
+    found = [HostTest('idle.sleeping', sleeping, name, n) for name in ARCH for n in (1, 4)]
+    if os.path.exists(os.path.join(TREE, 'examples/http.c')):
+        found += [HostTest('idle.serving', serving, name, 4) for name in ARCH]
+    return found

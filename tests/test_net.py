@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tests/echo.c and examples/http.c, driven by clients of this host over both networks."""
+import os
+import re
+
+from lib import machine
+from lib.machine import ARCH, TREE, Failure
+from lib.network import Tap, UserNet, run_client, usable
+from lib.programs import HostTest
+
+SCENARIOS = ['one_by_one', 'many', 'half_closed', 'resets', 'idle', 'slow_reader',
+             'never_reads', 'bulk', 'one_by_one']
+ECHO_PORTS = 7, 9, 11, 19
+
+
+def echo(test, network):
+    image = machine.image_path('echo', ARCH[test.machine_name])
+    with network(ECHO_PORTS) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
+                                               publish=net.publish, prefix=net.prefix) as boot:
+        boot.wait_for('listening')
+        for scenario in ['first'] + SCENARIOS:
+            try:
+                run_client(net, 'client.py', scenario, str(net.most),
+                           *map(net.address, ECHO_PORTS))
+            except Failure as failure:
+                raise Failure(f'{scenario}: {failure}') from None
+            if boot.process.poll() is not None:
+                raise Failure(f'the machine ended during {scenario}')
+
+
+def http(test, network):
+    image = machine.image_path('http', ARCH[test.machine_name])
+    with network([80]) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
+                                         publish=net.publish, prefix=net.prefix) as boot:
+        url = f'http://{net.address(80)}/'
+        text = run_client(net, 'curl', '-sS', '-i', '--retry', '30', '--retry-delay', '1',
+                          '--retry-all-errors', '--retry-connrefused', '-m', '3', url)
+        if not re.match(r'HTTP/1\.[01] 200 ', text):
+            raise Failure(f'curl got {text!r}')
+        run_client(net, 'http.py', net.address(80), str(net.most))
+        # Many requests of one curl, over connections that stay, at most 8 at once.
+        text = run_client(net, 'curl', '-sS', '-Z', '--parallel-max', '8', '-o', '/dev/null', '-w',
+                          '%{http_code}\\n', f'{url}any/path?x=[1-200]')
+        if text.split() != ['200'] * 200:
+            raise Failure(f'{text.split().count("200")} of 200 requests of one curl got 200')
+        text = run_client(net, 'wrk', '-t2', '-c8', '-d2s', url)
+        if 'Socket errors' in text or 'Non-2xx' in text or not re.search(r'Requests/sec', text):
+            raise Failure(text)
+        test.output = boot.text + text
+
+
+def tests():
+    found = []
+    for network, harts in (Tap, (1, 4)), (UserNet, (2,)):
+        if not usable(network):
+            print(f'skipped: network tests over {network.__name__} need root')
+            continue
+        for function in echo, http:
+            if function is http and not os.path.exists(os.path.join(TREE, 'examples/http.c')):
+                continue
+            for name in ARCH:
+                for n in harts:
+                    found.append(HostTest(f'net.{function.__name__}.{network.__name__.lower()}',
+                                          lambda test, f=function, w=network: f(test, w), name, n))
+    return found

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""qemu/run and gump-cc as their users meet them: programs from anywhere, and what goes wrong.
+
+Programs are made in a folder outside the tree, whose name has a blank in it.
+"""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from lib import machine
+from lib.machine import ARCH, TREE, Failure, free_port
+from lib.programs import HostTest
+
+PROGRAM = '''
+#include <gump.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "answer.h"
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		printf("argument [%s]\\n", argv[i]);
+	if (getenv("SAID"))
+		printf("said [%s]\\n", getenv("SAID"));
+	printf("%d harts\\n", go_harts());
+	return answer();
+}
+'''
+ANSWER = '#include "answer.h"\nint answer(void) { return ANSWER; }\n'
+MAKEFILE = '''
+CFLAGS = -O1 -Wall -DANSWER=23
+out.elf: main.o answer.o
+	$(CC) $(LDFLAGS) -o $@ main.o answer.o
+'''
+
+
+class Folder:
+    """A temporary folder with a program of two files; removed at the end."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix='gump outside ')
+        self.write('main.c', PROGRAM)
+        self.write('answer.c', '#define ANSWER 11\n' + ANSWER)
+        self.write('answer.h', 'int answer(void);\n')
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path)
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def write(self, name, text):
+        with open(self.file(name), 'w', encoding='utf-8') as file:
+            file.write(text)
+        return self.file(name)
+
+
+def call(test, *command, cwd=TREE, env=None, timeout=60):
+    """(status, output) of a command that ends by itself."""
+    test.command = ' '.join(command)
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, timeout=timeout, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired as error:
+        test.output = (error.stdout or b'').decode(errors='replace')
+        raise Failure(f'no end within {timeout} s') from None
+    test.output = done.stdout.decode(errors='replace').replace('\r', '')
+    return done.returncode, test.output
+
+
+def check(test, result, status, *texts):
+    if result[0] != status:
+        raise Failure(f'exit status {result[0]}, not {status}')
+    for text in texts:
+        if text not in result[1]:
+            raise Failure(f'no "{text}"')
+
+
+def run(*args):
+    return (os.path.join(TREE, 'qemu/run'), *args)
+
+
+def one_file(test):
+    """A single .c file outside the tree, from another directory, by a relative path."""
+    with Folder() as folder:
+        folder.write('answer.h', '#include <stdlib.h>\nstatic int answer(void) { return 9; }\n')
+        result = call(test, *run('--machine', test.machine_name, '--harts', '3', '--net', 'none',
+                                 '-e', 'SAID=a b', 'main.c', 'x y', '"', '-n', '\\', '', '$HOME'),
+                      cwd=folder.path)
+        check(test, result, 9, '3 harts', 'said [a b]', 'argument [x y]', 'argument ["]',
+              'argument [-n]', 'argument [\\]', 'argument []', 'argument [$HOME]')
+        # The command that it printed does the same without the script.
+        shown = re.search(r'^.*qemu-system-\w+ .*$', result[1], re.MULTILINE)
+        if not shown or '-kernel' not in shown[0]:
+            raise Failure('the QEMU command line is not printed')
+        again = call(test, 'sh', '-c', shown[0])
+        check(test, (0, again[1]), 0, '3 harts', 'said [a b]', 'argument [x y]', 'argument []')
+
+
+def folder_of_files(test):
+    with Folder() as folder:
+        result = call(test, *run('--machine', test.machine_name, '--net', 'none', folder.path))
+        check(test, result, 11, '4 harts')
+
+
+def makefile(test):
+    """CC="gump-cc --target=..." is all that a Makefile needs."""
+    arch = ARCH[test.machine_name]
+    cc = f'gump-cc --target={arch}'
+    if machine.compiler:
+        cc += f' --build={machine.build_dir(arch)}'
+    with Folder() as folder:
+        folder.write('answer.c', ANSWER)
+        folder.write('Makefile', MAKEFILE)
+        env = dict(os.environ, PATH=os.path.join(TREE, 'qemu') + ':' + os.environ['PATH'])
+        check(test, call(test, 'make', 'CC=' + cc, cwd=folder.path, env=env), 0)
+        result = call(test, *run('--machine', test.machine_name, '--net', 'none',
+                                 folder.file('out.elf')))
+        check(test, result, 23, '4 harts')
+
+
+def odd_status(test):
+    with Folder() as folder:
+        program = folder.write('status.c', '#include <stdlib.h>\nint main(int argc, char **argv)'
+                                           ' { exit(atoi(argv[argc - 1])); }\n')
+        for status in 0, 1, 2, 3, 124, 127, 128, 254, 255:
+            result = call(test, *run('--machine', test.machine_name, '--net', 'none', program,
+                                     str(status)))
+            check(test, result, status)
+
+
+def wrong_use(test):
+    """One clear message, status 1, at once."""
+    with Folder() as folder, socket.create_server(('127.0.0.1', 0)) as busy:
+        program = folder.write('fine.c', 'int main(void) { return 0; }\n')
+        broken = folder.write('broken.c', 'int main(void) { return no_such_thing; }\n')
+        loose = folder.write('loose.c', 'void nowhere(void); int main(void) { nowhere(); }\n')
+        text = folder.write('text', 'neither source nor image\n')
+        port = busy.getsockname()[1]
+        os.mkdir(folder.file('empty'))
+        for args, message in (
+                (['--nonsense', program], '--nonsense'),
+                ([], 'no program'),
+                (['--harts', '0', program], '--harts'),
+                (['--harts', '17', program], '--harts'),
+                (['--harts', 'many', program], '--harts'),
+                (['--mem', 'much', program], '--mem'),
+                (['--arch', 'sparc', program], 'sparc'),
+                (['--machine', 'pdp11', program], 'pdp11'),
+                (['--arch', 'riscv64', '--machine', 'q35', program], 'q35'),
+                (['--net', 'avian', program], 'avian'),
+                (['--net', 'tap:nothere0', program], 'nothere0'),
+                (['--publish', 'http', program], '--publish'),
+                (['--publish', f'{port}:80', program], f'{port}'),
+                (['-e', 'NOVALUE', program], 'NOVALUE'),
+                ([folder.file('missing.c')], 'missing.c'),
+                ([folder.file('empty')], 'empty'),
+                ([text], 'text'),
+                ([broken], 'no_such_thing'),
+                ([loose], 'nowhere')):
+            result = call(test, *run(*args), timeout=30)
+            check(test, result, 1, message)
+            if 'qemu-system' in re.sub(r'qemu/run:.*', '', result[1]):
+                raise Failure('QEMU was started')
+
+
+def help_text(test):
+    result = call(test, *run('--help'))
+    check(test, result, 0, *('--arch --machine --harts --mem --net --publish -e --gdb --qemu-arg'
+                             ' FILE.c DIR').split())
+
+
+def interrupted(test):
+    """A signal ends QEMU too."""
+    image = machine.image_path('idle', 'riscv64')
+    with test.boot(image, machine='virt', harts=1, args=['60']) as boot:
+        boot.wait_for('idle now')
+        pid = boot.qemu_pid()
+        boot.process.terminate()
+        if boot.process.wait(5) == 0:
+            raise Failure('status 0 after SIGTERM')
+        boot.reader.join(5)
+        if os.path.exists(f'/proc/{pid}'):
+            raise Failure('QEMU is still there')
+
+
+def published_port(test):
+    """The port that is asked for is taken while the machine runs, and free afterwards."""
+    image = machine.image_path('idle', 'riscv64')
+    port = free_port()
+    with test.boot(image, machine='virt', harts=1, net='user', publish=[f'{port}:80'],
+                   args=['1']) as boot:
+        boot.wait_for('idle now')
+        result = call(test, *run('--publish', f'{port}:80', image))
+        check(test, result, 1, str(port))
+        if boot.wait() != 0:
+            raise Failure('the first machine did not end well')
+
+
+def tests():
+    each = [one_file, folder_of_files, makefile, odd_status]
+    return ([HostTest(f'qemu-run.{f.__name__}', f, name, 4) for f in each
+             for name in (ARCH if f is odd_status else ('virt', 'q35'))]
+            + [HostTest(f'qemu-run.{f.__name__}', f)
+               for f in (wrong_use, help_text, interrupted, published_port)])
