@@ -50,21 +50,22 @@ static void harts_alloc(void)
 	}
 }
 
+static int main_argc;
+static char **main_argv;
+
 /* The first goroutine. */
 static void run_main(void)
 {
-	int argc;
-	char **argv;
-
-	cmdline_parse(&argc, &argv);
 	for (kernel_init_fn *const *init = __init_start; init < __init_end; init++)
 		(*init)();
-	exit(main(argc, argv));
+	exit(main(main_argc, main_argv));
 }
 
 static void start_scheduler(void *unused)
 {
 	(void)unused;
+	cmdline_parse(&main_argc, &main_argv);
+	sched_init();
 	arch_harts_start();
 	sched_start(run_main);
 }

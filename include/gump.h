@@ -23,10 +23,6 @@
 #include <stdint.h>
 #include <stdnoreturn.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #define GO_NOW ((int64_t)0)
 #define GO_FOREVER INT64_MAX
 
@@ -80,11 +76,11 @@ typedef struct go_chan go_chan;
 
 typedef struct go_timer {
 	int64_t when_, period_;
+	void (*fire_)(struct go_timer *, int64_t now); /* on a g0 stack, may not block */
 	void (*fn_)(void *);
 	void *arg_;
-	go_chan *chan_;
-	void *heap_;
-	void *state_[4];
+	_Atomic(void *) heap_;
+	uint32_t index_, flags_;
 } go_timer;
 
 /* Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0. A timer that is set already is set anew. */
@@ -131,7 +127,7 @@ int go_select(struct go_case *cases, int n, int64_t deadline);
 /* ---- Sync ---- */
 
 typedef struct go_mutex {
-	uint32_t state_, sema_;
+	_Atomic(uint32_t) state_, sema_;
 } go_mutex;
 /* Blocks. Someone who has waited for over 1 ms gets it next, in order (Go's starvation mode). */
 void go_mutex_lock(go_mutex *);
@@ -140,8 +136,8 @@ bool go_mutex_try_lock(go_mutex *);
 
 typedef struct go_rwmutex {
 	go_mutex writer_;
-	uint32_t writer_sema_, reader_sema_;
-	int32_t readers_, departing_;
+	_Atomic(uint32_t) writer_sema_, reader_sema_;
+	_Atomic(int32_t) readers_, departing_;
 } go_rwmutex;
 void go_rwmutex_rlock(go_rwmutex *); /* blocks while a writer holds it or waits */
 void go_rwmutex_runlock(go_rwmutex *);
@@ -149,7 +145,7 @@ void go_rwmutex_lock(go_rwmutex *);
 void go_rwmutex_unlock(go_rwmutex *);
 
 typedef struct go_cond {
-	uint32_t lock_, count_;
+	_Atomic(uint32_t) lock_;
 	void *head_, *tail_;
 } go_cond;
 /* Unlocks, blocks until signalled, locks again. In order of arrival. */
@@ -158,22 +154,24 @@ void go_cond_signal(go_cond *);
 void go_cond_broadcast(go_cond *);
 
 typedef struct go_waitgroup {
-	uint64_t state_;
-	uint32_t sema_, pad_;
+	_Atomic(uint64_t) state_;
+	_Atomic(uint32_t) sema_;
 } go_waitgroup;
 void go_waitgroup_add(go_waitgroup *, int delta); /* panics "negative WaitGroup counter" */
 void go_waitgroup_done(go_waitgroup *);
 void go_waitgroup_wait(go_waitgroup *); /* blocks until the counter is 0 */
 
 typedef struct go_once {
-	uint32_t done_;
+	_Atomic(uint32_t) done_;
 	go_mutex mutex_;
 } go_once;
 /* Calls fn(arg) the first time; every call returns after that one has finished. */
 void go_once_do(go_once *, void (*fn)(void *), void *arg);
 
 typedef struct go_sem {
+	_Atomic(uint32_t) lock_;
 	uint32_t count_;
+	void *head_, *tail_;
 } go_sem;
 void go_sem_init(go_sem *, unsigned count); /* zeroed: 0 permits */
 void go_sem_acquire(go_sem *);              /* blocks; first come, first served */
@@ -191,9 +189,5 @@ noreturn void go_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 void go_defer(void (*fn)(void *), void *arg);
 /* NULL, or the message of the panic that ended fn (valid until the next go_call here). */
 const char *go_call(void (*fn)(void *), void *arg);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

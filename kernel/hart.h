@@ -171,6 +171,8 @@ void hart_stop_if_asked(void);
 
 extern const size_t sched_hart_size;        /* bytes of a hart's block, struct hart included */
 
+/* Before any other hart is started: the Ms and Ps, by GOMAXPROCS and QUANTUM_US in the environment. */
+void sched_init(void);
 /* The boot hart becomes M0 and runs fn() in the first goroutine. On the g0 stack, locks == 1. */
 noreturn void sched_start(void (*fn)(void));
 /* Any other hart arrives here, on its g0 stack, locks == 1, interrupts off. */

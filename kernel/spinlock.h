@@ -32,9 +32,9 @@ static inline bool spin_try_lock(struct spinlock *lock)
 	return false;
 }
 
-static inline void spin_lock(struct spinlock *lock)
+/* Takes the lock without raising locks, which the caller has done. */
+static inline void spin_acquire(struct spinlock *lock)
 {
-	hart_lock();
 	uint32_t me = hart_self()->id + 1;
 	for (;;) {
 		uint32_t free = 0;
@@ -46,6 +46,12 @@ static inline void spin_lock(struct spinlock *lock)
 		while (atomic_load_explicit(&lock->owner, memory_order_relaxed) != 0)
 			hart_relax();
 	}
+}
+
+static inline void spin_lock(struct spinlock *lock)
+{
+	hart_lock();
+	spin_acquire(lock);
 }
 
 /* Releases without lowering locks: for a holder that goes on in another critical section. */

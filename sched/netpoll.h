@@ -43,8 +43,8 @@ void netpoll_register(void (*poll)(struct glist *ready));
 void netpoll_set_deadline(int64_t deadline);
 
 /*
- * Parks the calling goroutine in a slot. Called under the net lock, which unlock(lock) releases
- * once the goroutine's context is saved. 0 when netpoll_wake() woke it, ETIMEDOUT when `deadline`
+ * Parks the calling goroutine in a slot. Called under the net lock (locks == 1). On g0, once the
+ * goroutine's context is saved, unlock(lock) releases it with spin_release(), not spin_unlock(). 0 when netpoll_wake() woke it, ETIMEDOUT when `deadline`
  * passed. Returns without the lock. The slot must be empty (serialise readers with a go_mutex).
  */
 int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline,

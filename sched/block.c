@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Blocking sections, Go's system calls: code that holds the hart but not the scheduler.
+ *
+ * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
+ * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that
+ * has no P of its own: the hart's timer interrupt kicks one when the section has lasted a little while
+ * the P has work. Thieves with Ps need not take the P, they take its work.
+ */
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+#define RETAKE_NS 20000 /* a section shorter than this keeps its P: Go's sysmon looks every 20 us */
+
+static uint32_t blocked_by(struct m *m)
+{
+	return P_BLOCKED + (m->hart.id << 8);
+}
+
+void go_block_enter(void)
+{
+	hart_lock();
+	struct m *m = m_self();
+	struct p *p = m->p;
+	struct g *g = g_self();
+
+	atomic_store_explicit(&g->status, G_BLOCKING, relaxed);
+	m->now = hart_now();
+	g->wait_since = m->now;
+	m->old_p = p;
+	m->p = NULL;
+	p->slice_end = m->now + RETAKE_NS; /* read by whoever thinks of taking it */
+	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
+	atomic_store_explicit(&p->status, blocked_by(m), memory_order_release);
+	/* All Ps are in use and Ms are parked: one of those could have ours. */
+	if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
+	    atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
+		sysmon_arm_blocked(m);
+	hart_unlock();
+}
+
+bool p_retake_blocked(struct m *m)
+{
+	int64_t now = hart_now();
+	bool got = false;
+
+	spin_acquire(&sched.lock);
+	for (uint32_t i = 0; i < sched.procs && !got && !sched.stopping; i++) {
+		struct p *p = p_get(i);
+		uint32_t status = atomic_load_explicit(&p->status, relaxed);
+		if ((status & 0xff) != P_BLOCKED || p->slice_end > now ||
+		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now)) ||
+		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
+			continue;
+		got = atomic_compare_exchange_strong_explicit(&p->status, &status, P_IDLE,
+							      memory_order_acquire, relaxed);
+		if (got) {
+			idle_m_remove(m);
+			m->spinning = false;
+			p_acquire(m, p);
+		}
+	}
+	spin_release(&sched.lock);
+	return got;
+}
+
+/* The P is gone: any idle P will do, or the G waits in the global queue and the M parks. */
+static void leave_on_g0(void *arg)
+{
+	struct g *g = arg;
+	struct m *m = m_self();
+
+	m->now = hart_now();
+	g->run_ns += m->now - m->run_since;
+	g->m = NULL;
+	m->hart.g = NULL;
+	atomic_store_explicit(&g->status, G_RUNNABLE, relaxed);
+	m_without_p(m, g);
+	schedule();
+}
+
+void go_block_leave(void)
+{
+	hart_lock();
+	struct m *m = m_self();
+	struct g *g = g_self();
+	struct p *p = m->old_p;
+	uint32_t mine = blocked_by(m);
+
+	m->old_p = NULL;
+	/* Acquire: pairs with the release of an M that had it meanwhile and left it (not ours then). */
+	if (atomic_compare_exchange_strong_explicit(&p->status, &mine, P_RUNNING,
+						    memory_order_acquire, relaxed)) {
+		m->p = p;
+		p->slice_end = m->run_since + sched.quantum_ns;
+		sysmon_arm_slice(m, p);
+		atomic_store_explicit(&g->status, G_RUNNING, relaxed);
+	} else {
+		hart_mcall(&g->sp, leave_on_g0, g);
+	}
+	hart_unlock();
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Channels.
+ *
+ * One spin lock a channel. Invariants under it: at most one of the two queues of waiters is not empty
+ * (but for a goroutine that selects on both sides of one channel); senders wait only while the buffer is full, receivers
+ * only while it is empty.
+ *
+ * A value goes straight from the sender to a waiting receiver's variable, which may lie on the receiver's
+ * stack. A receiver that finds the buffer full and a sender waiting takes the oldest value and moves the sender's
+ * into its place. Waiters lie on the waiters' stacks: blocking allocates nothing.
+ */
+#include "sched/chan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define relaxed memory_order_relaxed
+
+/* ---- Queues of waiters ---- */
+
+void waitq_push(struct waitq *q, struct waiter *w)
+{
+	w->next = NULL;
+	w->prev = q->tail;
+	if (q->tail != NULL)
+		q->tail->next = w;
+	else
+		q->head = w;
+	q->tail = w;
+}
+
+void waitq_remove(struct waitq *q, struct waiter *w)
+{
+	if (w->prev == NULL && q->head != w)
+		return; /* popped before */
+	if (w->prev != NULL)
+		w->prev->next = w->next;
+	else
+		q->head = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		q->tail = w->prev;
+	w->next = w->prev = NULL;
+}
+
+struct waiter *waitq_pop(struct waitq *q)
+{
+	for (struct waiter *w; (w = q->head) != NULL;) {
+		waitq_remove(q, w);
+		uint32_t no = 0;
+		/* A select waits in several queues: the first that takes it wins, the others pass on. */
+		if (!w->in_select ||
+		    atomic_compare_exchange_strong_explicit(&w->g->select_done, &no, 1,
+							    memory_order_acq_rel, relaxed))
+			return w;
+	}
+	return NULL;
+}
+
+/* ---- Making and freeing ---- */
+
+go_chan *go_chan_make(size_t elem_size, size_t cap)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(elem_size, cap, &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(go_chan), &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	go_chan *c = malloc(bytes);
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->elem_size = elem_size;
+	c->cap = cap;
+	return c;
+}
+
+void go_chan_free(go_chan *c)
+{
+	if (c == NULL)
+		return;
+	spin_lock(&c->lock);
+	bool waited_for = c->senders.head != NULL || c->receivers.head != NULL;
+	spin_unlock(&c->lock);
+	if (waited_for)
+		go_panic("free of a channel that a goroutine waits on");
+	free(c);
+}
+
+size_t go_chan_len(const go_chan *c)
+{
+	return c == NULL ? 0 : chan_count(c);
+}
+
+size_t go_chan_cap(const go_chan *c)
+{
+	return c == NULL ? 0 : c->cap;
+}
+
+/* ---- Steps under the lock ---- */
+
+static void *slot(go_chan *c, size_t i)
+{
+	return (char *)c->buffer + i * c->elem_size;
+}
+
+static size_t after(const go_chan *c, size_t i)
+{
+	return i + 1 == c->cap ? 0 : i + 1;
+}
+
+static struct g *hand_over(struct waiter *w)
+{
+	w->ok = true;
+	w->g->wake_param = w;
+	return w->g;
+}
+
+enum chan_result chan_send_step(go_chan *c, const void *elem, struct g **wake)
+{
+	*wake = NULL;
+	if (atomic_load_explicit(&c->closed, relaxed))
+		return CHAN_CLOSED;
+	struct waiter *receiver = waitq_pop(&c->receivers);
+	if (receiver != NULL) {
+		if (receiver->elem != NULL)
+			chan_copy(receiver->elem, elem, c->elem_size);
+		*wake = hand_over(receiver);
+		return CHAN_DONE;
+	}
+	size_t count = chan_count(c);
+	if (count == c->cap)
+		return CHAN_WAIT;
+	chan_copy(slot(c, c->send_at), elem, c->elem_size);
+	c->send_at = after(c, c->send_at);
+	atomic_store_explicit(&c->count, count + 1, relaxed);
+	return CHAN_DONE;
+}
+
+enum chan_result chan_recv_step(go_chan *c, void *elem, struct g **wake)
+{
+	*wake = NULL;
+	size_t count = chan_count(c);
+	struct waiter *sender = count == c->cap ? waitq_pop(&c->senders) : NULL;
+
+	if (count > 0) {
+		if (elem != NULL)
+			chan_copy(elem, slot(c, c->recv_at), c->elem_size);
+		if (sender != NULL) { /* full: its value takes the place, as the youngest */
+			chan_copy(slot(c, c->recv_at), sender->elem, c->elem_size);
+			*wake = hand_over(sender);
+		}
+		c->recv_at = after(c, c->recv_at);
+		if (sender != NULL)
+			c->send_at = c->recv_at;
+		else
+			atomic_store_explicit(&c->count, count - 1, relaxed);
+		return CHAN_DONE;
+	}
+	if (sender != NULL) {
+		if (elem != NULL)
+			chan_copy(elem, sender->elem, c->elem_size);
+		*wake = hand_over(sender);
+		return CHAN_DONE;
+	}
+	if (!atomic_load_explicit(&c->closed, relaxed))
+		return CHAN_WAIT;
+	if (elem != NULL)
+		memset(elem, 0, c->elem_size);
+	return CHAN_CLOSED;
+}
+
+/* Releases c's lock and wakes whom the step wants woken. */
+static void finish(go_chan *c, struct g *wake)
+{
+	spin_release(&c->lock);
+	if (wake != NULL)
+		ready(wake);
+	hart_unlock();
+}
+
+static bool never(struct g *g, void *arg)
+{
+	(void)g;
+	(void)arg;
+	return true;
+}
+
+static noreturn void wait_for_ever(void)
+{
+	hart_lock();
+	park(never, NULL, WAIT_CHAN_NULL);
+	hart_fatal("a goroutine came back from a nil channel");
+}
+
+/* Waits in a queue of c, whose lock is held and released. True if a value was handed over. */
+static bool wait_in(go_chan *c, struct waitq *q, void *elem, enum wait_reason reason)
+{
+	struct waiter w = { .g = g_self(), .elem = elem, .chan = c };
+
+	waitq_push(q, &w);
+	park(park_unlock, &c->lock, reason);
+	return w.ok;
+}
+
+/* ---- What programs call ---- */
+
+void go_send(go_chan *c, const void *elem)
+{
+	if (c == NULL)
+		wait_for_ever();
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum chan_result result = chan_send_step(c, elem, &wake);
+	if (result == CHAN_WAIT) {
+		if (wait_in(c, &c->senders, (void *)(uintptr_t)elem, WAIT_CHAN_SEND))
+			return;
+	} else {
+		finish(c, wake);
+		if (result == CHAN_DONE)
+			return;
+	}
+	go_panic("send on closed channel");
+}
+
+bool go_recv(go_chan *c, void *elem)
+{
+	if (c == NULL)
+		wait_for_ever();
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum chan_result result = chan_recv_step(c, elem, &wake);
+	if (result == CHAN_WAIT)
+		return wait_in(c, &c->receivers, elem, WAIT_CHAN_RECEIVE);
+	finish(c, wake);
+	return result == CHAN_DONE;
+}
+
+/*
+ * Without the lock: would a try have to wait? Each look is at one word that was so at that instant. A receiver
+ * looks at `closed` after it saw nothing: the closing of a channel that had something comes after that was taken.
+ */
+static bool send_would_wait(go_chan *c)
+{
+	return !atomic_load_explicit(&c->closed, memory_order_acquire) && c->cap > 0 &&
+	       chan_count(c) == c->cap;
+}
+
+int go_try_send(go_chan *c, const void *elem)
+{
+	if (c == NULL || send_would_wait(c))
+		return 0;
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum chan_result result = chan_send_step(c, elem, &wake);
+	finish(c, wake);
+	if (result == CHAN_CLOSED)
+		go_panic("send on closed channel");
+	return result == CHAN_DONE;
+}
+
+int go_try_recv(go_chan *c, void *elem)
+{
+	if (c == NULL)
+		return 0;
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum chan_result result = chan_recv_step(c, elem, &wake);
+	finish(c, wake);
+	return result == CHAN_DONE ? 1 : result == CHAN_WAIT ? 0 : -1;
+}
+
+void chan_send_from_timer(go_chan *c, const int64_t *now)
+{
+	struct g *wake;
+
+	if (c == NULL)
+		return;
+	spin_lock(&c->lock);
+	chan_send_step(c, now, &wake); /* full or closed: dropped */
+	finish(c, wake);
+}
+
+/* Takes every waiter out of q; they find that no value was handed over. */
+static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
+{
+	for (struct waiter *w; (w = waitq_pop(q)) != NULL;) {
+		if (zero && w->elem != NULL)
+			memset(w->elem, 0, c->elem_size);
+		w->g->wake_param = w;
+		glist_push(wake, w->g);
+	}
+}
+
+void go_close(go_chan *c)
+{
+	struct glist wake = { 0 };
+
+	if (c == NULL)
+		go_panic("close of nil channel");
+	spin_lock(&c->lock);
+	if (atomic_load_explicit(&c->closed, relaxed)) {
+		spin_unlock(&c->lock);
+		go_panic("close of closed channel");
+	}
+	/* Release: pairs with the acquire in send_would_wait(). */
+	atomic_store_explicit(&c->closed, true, memory_order_release);
+	wake_all(c, &c->receivers, &wake, true);
+	wake_all(c, &c->senders, &wake, false);
+	spin_release(&c->lock);
+	ready_list(&wake);
+	hart_unlock();
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Condition variable and semaphore: a spin lock and a queue of waiters on their own stacks, oldest first.
+ * What is given is given to the oldest waiter, not to whoever comes next.
+ */
+#include "sched/sched.h"
+
+static struct spinlock *lock_of(_Atomic(uint32_t) *word)
+{
+	return (struct spinlock *)word;
+}
+
+/* ---- Condition ---- */
+
+struct cond_waiter {
+	struct cond_waiter *next;
+	struct g *g;
+	bool parked, signalled; /* under the lock */
+};
+
+void go_cond_wait(go_cond *c, go_mutex *m)
+{
+	struct cond_waiter w = { .g = g_self() };
+	struct spinlock *lock = lock_of(&c->lock_);
+
+	spin_lock(lock);
+	if (c->tail_ != NULL)
+		((struct cond_waiter *)c->tail_)->next = &w;
+	else
+		c->head_ = &w;
+	c->tail_ = &w;
+	spin_unlock(lock);
+
+	/* A signal from here on finds w; it need not find this goroutine asleep. */
+	go_mutex_unlock(m);
+	spin_lock(lock);
+	if (w.signalled) {
+		spin_unlock(lock);
+	} else {
+		w.parked = true;
+		park(park_unlock, lock, WAIT_COND);
+	}
+	go_mutex_lock(m);
+}
+
+static void signal_up_to(go_cond *c, uint32_t most)
+{
+	struct spinlock *lock = lock_of(&c->lock_);
+	struct glist wake = { 0 };
+
+	spin_lock(lock);
+	for (struct cond_waiter *w; most > 0 && (w = c->head_) != NULL; most--) {
+		c->head_ = w->next;
+		if (c->head_ == NULL)
+			c->tail_ = NULL;
+		w->signalled = true;
+		if (w->parked)
+			glist_push(&wake, w->g);
+	}
+	spin_release(lock);
+	ready_list(&wake);
+	hart_unlock();
+}
+
+void go_cond_signal(go_cond *c)
+{
+	signal_up_to(c, 1);
+}
+
+void go_cond_broadcast(go_cond *c)
+{
+	signal_up_to(c, UINT32_MAX);
+}
+
+/* ---- Semaphore ---- */
+
+void go_sem_init(go_sem *s, unsigned count)
+{
+	*s = (go_sem){ .count_ = count };
+}
+
+bool go_sem_try_acquire(go_sem *s)
+{
+	spin_lock(lock_of(&s->lock_));
+	bool got = s->count_ > 0;
+	if (got)
+		s->count_--;
+	spin_unlock(lock_of(&s->lock_));
+	return got;
+}
+
+void go_sem_acquire(go_sem *s)
+{
+	struct waiter w = { .g = g_self() };
+	struct spinlock *lock = lock_of(&s->lock_);
+
+	spin_lock(lock);
+	if (s->count_ > 0) {
+		s->count_--;
+		spin_unlock(lock);
+		return;
+	}
+	if (s->tail_ != NULL)
+		((struct waiter *)s->tail_)->next = &w;
+	else
+		s->head_ = &w;
+	s->tail_ = &w;
+	park(park_unlock, lock, WAIT_SEMAPHORE); /* woken with the permit */
+}
+
+void go_sem_release(go_sem *s)
+{
+	struct spinlock *lock = lock_of(&s->lock_);
+
+	spin_lock(lock);
+	struct waiter *w = s->head_;
+	if (w == NULL) {
+		s->count_++;
+		spin_unlock(lock);
+		return;
+	}
+	s->head_ = w->next;
+	if (s->head_ == NULL)
+		s->tail_ = NULL;
+	struct g *g = w->g;
+	spin_release(lock);
+	ready(g);
+	hart_unlock();
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The deadlock report, and how goroutines are named in reports.
+ *
+ * When the last M parks, and no queue holds a G, no timer is set and nobody waits for the network, nothing can
+ * ever happen again. sched.lock is held for the look: an M announces under it that it parks.
+ */
+#include "sched/sched.h"
+
+static const char *const reasons[] = {
+	[WAIT_NONE] = "waiting",
+	[WAIT_CHAN_SEND] = "chan send",
+	[WAIT_CHAN_RECEIVE] = "chan receive",
+	[WAIT_CHAN_NULL] = "chan (nil channel)",
+	[WAIT_SELECT] = "select",
+	[WAIT_SELECT_NO_CASES] = "select (no cases)",
+	[WAIT_SLEEP] = "sleep",
+	[WAIT_IO] = "IO wait",
+	[WAIT_MUTEX] = "mutex lock",
+	[WAIT_RWMUTEX_READ] = "rwmutex rlock",
+	[WAIT_RWMUTEX_WRITE] = "rwmutex lock",
+	[WAIT_COND] = "cond wait",
+	[WAIT_WAITGROUP] = "waitgroup wait",
+	[WAIT_SEMAPHORE] = "semaphore acquire",
+};
+
+const char *wait_reason_name(uint32_t reason)
+{
+	return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "?";
+}
+
+void g_describe(const struct g *g)
+{
+	size_t offset;
+	uint32_t status = atomic_load_explicit(&g->status, memory_order_relaxed);
+
+	hart_print("goroutine %u [", (unsigned)g->number);
+	if (status == G_WAITING)
+		hart_print("%s, %lld ms", wait_reason_name(g->wait_reason),
+			   (long long)((hart_now() - g->wait_since) / 1000000));
+	else
+		hart_print("%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
+				: status == G_BLOCKING ? "blocking section" : "dead");
+	hart_print("] %s%screated by %s\n", g->name != NULL ? g->name : "",
+		   g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset));
+}
+
+void sched_describe_current(void)
+{
+	struct g *g = g_self();
+
+	if (g != NULL)
+		g_describe(g);
+	else
+		hart_print("on the scheduler's stack, no goroutine\n");
+}
+
+static bool anything_can_happen(void)
+{
+	uint32_t parked = (uint32_t)__builtin_popcount(sched.idle_ms) + sched.parked_locked;
+
+	if (parked < hart_count() || sched.stopping || sched.runq.size != 0 ||
+	    sched.netpoll_waiters != 0)
+		return true;
+	for (uint32_t i = 0; i < sched.procs; i++)
+		if (!runq_empty(p_get(i)) || timers_pending(p_get(i)))
+			return true;
+	return false;
+}
+
+void check_dead(void)
+{
+	if (anything_can_happen())
+		return;
+	hart_stop_others();
+	if (go_count() == 0)
+		hart_print("fatal: no goroutines (main called go_exit) - deadlock!\n");
+	else
+		hart_print("fatal: all goroutines are asleep - deadlock!\n");
+	for (struct g *g = sched.all_gs; g != NULL; g = g->all_next) {
+		if (g->status != G_WAITING)
+			continue;
+		g_describe(g);
+		hart_backtrace_saved(g->sp);
+	}
+	hart_poweroff(2);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mutex, with the two modes of Go's.
+ *
+ * Normally whoever comes while it is free gets it, a waiter that was just woken included; that is fast,
+ * since a running goroutine need not wait for a sleeping one, but a waiter can lose again and again. One
+ * that has waited for over 1 ms turns on starvation: an unlock then hands the mutex to the oldest waiter,
+ * which runs at once, and newcomers queue. The last waiter, or one that waited less, turns it off.
+ *
+ * The word: LOCKED; WOKEN, a waiter is awake and an unlock need not wake another; STARVING; and the number of
+ * waiters above.
+ */
+#include "sched/sched.h"
+
+#define LOCKED 1u
+#define WOKEN 2u
+#define STARVING 4u
+#define WAITER 8u
+
+#define STARVE_NS 1000000
+#define SPINS_MAX 4
+#define SPIN_PAUSES 30
+
+static bool cas(go_mutex *m, uint32_t *old, uint32_t new)
+{
+	return atomic_compare_exchange_weak_explicit(&m->state_, old, new, memory_order_acq_rel,
+						     memory_order_acquire);
+}
+
+bool go_mutex_try_lock(go_mutex *m)
+{
+	uint32_t old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+
+	return !(old & (LOCKED | STARVING)) &&
+	       atomic_compare_exchange_strong_explicit(&m->state_, &old, old | LOCKED,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/* Spinning pays only if the holder runs on another hart and nothing waits for this one. */
+static bool worth_spinning(int spins)
+{
+	return spins < SPINS_MAX && sched.procs > 1 &&
+	       atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) == 0 && local_runq_empty();
+}
+
+static void lock_slow(go_mutex *m)
+{
+	int64_t since = 0;
+	bool starving = false, awake = false;
+	int spins = 0;
+	uint32_t old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+
+	for (;;) {
+		if ((old & (LOCKED | STARVING)) == LOCKED && worth_spinning(spins)) {
+			/* Says that an unlock need not wake anybody: this one is here. */
+			if (!awake && !(old & WOKEN) && old >= WAITER && cas(m, &old, old | WOKEN))
+				awake = true;
+			for (int i = 0; i < SPIN_PAUSES; i++)
+				hart_relax();
+			spins++;
+			old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+			continue;
+		}
+		uint32_t new = old;
+		if (!(old & STARVING))
+			new |= LOCKED;
+		if (old & (LOCKED | STARVING))
+			new += WAITER;
+		if (starving && (old & LOCKED))
+			new |= STARVING;
+		if (awake)
+			new &= ~WOKEN;
+		if (!cas(m, &old, new))
+			continue;
+		if (!(old & (LOCKED | STARVING)))
+			return;
+
+		bool waited = since != 0;
+		if (!waited)
+			since = hart_now();
+		sema_acquire(&m->sema_, WAIT_MUTEX, waited);
+		bool late = hart_now() - since > STARVE_NS;
+		starving = starving || late;
+		old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+		if (old & STARVING) {
+			/* Handed over: LOCKED is not set, and we still count as a waiter. */
+			uint32_t change = LOCKED - WAITER;
+			if (!late || old / WAITER == 1)
+				change -= STARVING;
+			atomic_fetch_add_explicit(&m->state_, change, memory_order_acquire);
+			return;
+		}
+		awake = true;
+		spins = 0;
+	}
+}
+
+void go_mutex_lock(go_mutex *m)
+{
+	uint32_t free = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&m->state_, &free, LOCKED, memory_order_acquire,
+						     memory_order_relaxed))
+		lock_slow(m);
+}
+
+static void unlock_slow(go_mutex *m, uint32_t state)
+{
+	if (state & STARVING) {
+		sema_release(&m->sema_, true);
+		return;
+	}
+	/* Wakes one waiter, unless somebody has the mutex already or is about to. */
+	while (state >= WAITER && !(state & (LOCKED | WOKEN | STARVING)))
+		if (cas(m, &state, (state - WAITER) | WOKEN)) {
+			sema_release(&m->sema_, false);
+			return;
+		}
+}
+
+void go_mutex_unlock(go_mutex *m)
+{
+	uint32_t old = atomic_fetch_sub_explicit(&m->state_, LOCKED, memory_order_release);
+
+	if (old == LOCKED)
+		return;
+	if (!(old & LOCKED)) {
+		atomic_fetch_add_explicit(&m->state_, LOCKED, memory_order_relaxed);
+		go_panic("unlock of unlocked mutex");
+	}
+	unlock_slow(m, old - LOCKED);
+}

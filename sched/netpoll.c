@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The netpoller's scheduler side: see netpoll.h for the contract. */
+#include <errno.h>
+
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+
+static void (*poll_function)(struct glist *ready);
+
+void netpoll_register(void (*poll)(struct glist *ready))
+{
+	poll_function = poll;
+}
+
+bool netpoll(struct glist *ready)
+{
+	if (!atomic_load_explicit(&sched.netpoll_ready, relaxed) || poll_function == NULL ||
+	    atomic_exchange_explicit(&sched.netpoll_busy, 1, memory_order_acquire))
+		return false;
+	/* Cleared before the work is done: an interrupt that comes meanwhile sets it again. Acquire:
+	   pairs with the release in sched_netpoll_ready(). */
+	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
+	poll_function(ready);
+	atomic_store_explicit(&sched.netpoll_busy, 0, memory_order_release);
+	return true;
+}
+
+static void fire_poll(go_timer *t, int64_t now)
+{
+	(void)t;
+	(void)now;
+	atomic_store_explicit(&sched.netpoll_ready, 1, relaxed);
+}
+
+void netpoll_set_deadline(int64_t deadline)
+{
+	static go_timer timer = { .flags_ = TIMER_SYSTEM };
+	static int64_t set = INT64_MAX; /* under the net lock, like all of this */
+
+	/* One that is set too early does no harm: the poll function then says when it wants the next. */
+	if (deadline >= set && set > hart_now())
+		return;
+	set = deadline;
+	if (deadline == INT64_MAX)
+		timer_stop(&timer);
+	else
+		timer_start(&timer, deadline, 0, fire_poll);
+}
+
+/* ---- Waiting for a connection ---- */
+
+struct wait {
+	_Atomic(struct g *) *slot;
+	int64_t deadline;
+	void (*unlock)(void *lock);
+	void *lock;
+};
+
+/* The deadline: whoever exchanges the waiter out of its slot owns the wake-up. */
+static void fire_deadline(go_timer *t, int64_t now)
+{
+	(void)now;
+	_Atomic(struct g *) *slot = t->arg_;
+	struct g *g = atomic_exchange_explicit(slot, NULL, memory_order_acq_rel);
+	if (g == NULL)
+		return;
+	g->wake_param = t;
+	ready(g);
+}
+
+static bool wait_commit(struct g *g, void *arg)
+{
+	struct wait w = *(struct wait *)arg; /* on the G's stack, which may go on once it is in the slot */
+
+	g->wake_param = NULL;
+	atomic_store_explicit(w.slot, g, memory_order_release);
+	if (w.deadline != GO_FOREVER) {
+		g->timer.arg_ = w.slot;
+		timer_start(&g->timer, w.deadline, 0, fire_deadline);
+	}
+	w.unlock(w.lock);
+	return true;
+}
+
+int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline,
+		 void (*unlock)(void *lock), void *lock)
+{
+	struct g *g = g_self();
+	struct wait w = { &desc->waiter[mode], deadline, unlock, lock };
+
+	if (atomic_load_explicit(w.slot, relaxed) != NULL)
+		hart_fatal("netpoll_wait: the slot is taken");
+	atomic_fetch_add_explicit(&sched.netpoll_waiters, 1, relaxed);
+	park(wait_commit, &w, WAIT_IO);
+	if (deadline != GO_FOREVER)
+		timer_stop(&g->timer);
+	atomic_fetch_sub_explicit(&sched.netpoll_waiters, 1, relaxed);
+	return g->wake_param != NULL ? ETIMEDOUT : 0;
+}
+
+void netpoll_wake(struct netpoll_desc *desc, enum netpoll_mode mode, struct glist *ready)
+{
+	struct g *g = atomic_exchange_explicit(&desc->waiter[mode], NULL, memory_order_acq_rel);
+	if (g != NULL)
+		glist_push(ready, g);
+}
+
+void netpoll_inject(struct glist *ready)
+{
+	if (ready->head == NULL)
+		return;
+	hart_lock();
+	ready_list(ready);
+	hart_unlock();
+}

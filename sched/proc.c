@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a G: created, parked, made ready, preempted, ended; and the pools of dead ones.
+ *
+ * A G leaves its stack by hart_mcall(), which runs the rest of the transition on g0, where nothing
+ * depends on the G any more; so it may be published there, and another M may resume it at once.
+ *
+ * Dead Gs keep their stacks, if those are of the default size, and wait in a pool of their P for the next
+ * go(). A pool of over 64 gives 32 to the global pool; an empty one takes 32 from there.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sched/panic.h"
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+
+struct sched sched = { .quantum_ns = QUANTUM_NS };
+
+static void set_status(struct g *g, enum g_status from, enum g_status to)
+{
+	assert(atomic_load_explicit(&g->status, relaxed) == from && "G in another state than thought");
+	(void)from;
+	/* Relaxed: the queue that the G goes through next orders it. */
+	atomic_store_explicit(&g->status, to, relaxed);
+}
+
+/* The running G stops: on g0, first thing. */
+static struct m *g_stop(struct g *g)
+{
+	struct m *m = m_self();
+
+	m->now = hart_now();
+	g->run_ns += m->now - m->run_since;
+	g->m = NULL;
+	m->hart.g = NULL;
+	return m;
+}
+
+/* ---- Pools of dead Gs ---- */
+
+static void gfree_put(struct p *p, struct g *g)
+{
+	g->schedlink = p->gfree;
+	p->gfree = g;
+	if (++p->gfree_count <= GFREE_MAX)
+		return;
+	spin_acquire(&sched.gfree_lock);
+	for (int i = 0; i < GFREE_BATCH; i++) {
+		struct g *moved = p->gfree;
+		p->gfree = moved->schedlink;
+		moved->schedlink = sched.gfree;
+		sched.gfree = moved;
+	}
+	sched.gfree_count += GFREE_BATCH;
+	spin_release(&sched.gfree_lock);
+	p->gfree_count -= GFREE_BATCH;
+}
+
+static struct g *gfree_get(struct p *p)
+{
+	if (p->gfree == NULL && sched.gfree != NULL) {
+		spin_acquire(&sched.gfree_lock);
+		while (p->gfree_count < GFREE_BATCH && sched.gfree != NULL) {
+			struct g *g = sched.gfree;
+			sched.gfree = g->schedlink;
+			sched.gfree_count--;
+			g->schedlink = p->gfree;
+			p->gfree = g;
+			p->gfree_count++;
+		}
+		spin_release(&sched.gfree_lock);
+	}
+	struct g *g = p->gfree;
+	if (g != NULL) {
+		p->gfree = g->schedlink;
+		p->gfree_count--;
+	}
+	return g;
+}
+
+void gfree_flush(struct p *p)
+{
+	spin_acquire(&sched.gfree_lock);
+	for (struct g *g; (g = p->gfree) != NULL; sched.gfree_count++) {
+		p->gfree = g->schedlink;
+		g->schedlink = sched.gfree;
+		sched.gfree = g;
+	}
+	p->gfree_count = 0;
+	spin_release(&sched.gfree_lock);
+}
+
+/* ---- Creation and end ---- */
+
+/* The first code of every G, on its stack, locks == 1. */
+static void g_entry(void)
+{
+	struct g *g = g_self();
+
+	hart_unlock();
+	g->fn(g->arg);
+	go_exit();
+}
+
+static struct g *g_alloc(void)
+{
+	struct g *g = calloc(1, sizeof(*g));
+	if (g == NULL)
+		return NULL;
+	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
+	atomic_store_explicit(&g->status, G_DEAD, relaxed);
+	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
+	do
+		g->all_next = head;
+	/* Release: a reader of the list finds the G filled in. */
+	while (!atomic_compare_exchange_weak_explicit(&sched.all_gs, &head, g, memory_order_release,
+						      relaxed));
+	return g;
+}
+
+/* A dead G with a stack of that size (0: the default), ready to start at fn. NULL: out of memory. */
+static struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_t created_by)
+{
+	struct p *p = m_self()->p;
+	struct g *g = gfree_get(p);
+	if (g == NULL)
+		g = g_alloc();
+	if (g == NULL)
+		return NULL;
+	if (stack_max > HART_STACK_DEFAULT && g->stack.size != 0) {
+		hart_stack_free(&g->stack);
+		g->stack.size = 0;
+	}
+	if (g->stack.size == 0 && hart_stack_alloc(&g->stack, stack_max) != 0) {
+		gfree_put(p, g);
+		return NULL;
+	}
+	g->fn = fn;
+	g->arg = arg;
+	g->name = NULL;
+	g->created_by = created_by;
+	g->run_ns = 0;
+	g->kernel.error = 0;
+	g->sp = hart_context_new(g->stack.top, g_entry);
+	set_status(g, G_DEAD, G_RUNNABLE);
+	atomic_fetch_add_explicit(&sched.g_count, 1, relaxed);
+	return g;
+}
+
+static int go_from(void (*fn)(void *), void *arg, const struct go_attr *attr, uintptr_t created_by)
+{
+	size_t stack_max = attr != NULL ? attr->stack_max : 0;
+	if (stack_max > HART_STACK_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	hart_lock();
+	struct g *g = g_new(fn, arg, stack_max, created_by);
+	if (g != NULL) {
+		g->name = attr != NULL ? attr->name : NULL;
+		runq_put(m_self()->p, g, true);
+		wake_p();
+	}
+	hart_unlock();
+	if (g == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
+int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr)
+{
+	return go_from(fn, arg, attr, (uintptr_t)__builtin_return_address(0));
+}
+
+void go(void (*fn)(void *), void *arg)
+{
+	if (go_from(fn, arg, NULL, (uintptr_t)__builtin_return_address(0)) != 0)
+		go_panic("go: out of memory");
+}
+
+void go_from_timer(void (*fn)(void *), void *arg)
+{
+	if (go_from(fn, arg, NULL, (uintptr_t)fn) != 0)
+		hart_fatal("go_timer_call: out of memory for a goroutine");
+}
+
+static void exit_on_g0(void *arg)
+{
+	struct g *g = arg;
+	struct m *m = g_stop(g);
+
+	set_status(g, G_RUNNING, G_DEAD);
+	if (g->lock_count != 0) {
+		g->lock_count = 0;
+		g->locked_m = NULL;
+		m->locked_g = NULL;
+	}
+	if (g->stack.size != HART_STACK_DEFAULT) {
+		hart_stack_free(&g->stack);
+		g->stack.size = 0;
+	}
+	gfree_put(m->p, g);
+	atomic_fetch_sub_explicit(&sched.g_count, 1, relaxed);
+	schedule();
+}
+
+void go_exit(void)
+{
+	struct g *g = g_self();
+
+	panic_run_deferred(g, NULL);
+	hart_goroutine_end();
+	panic_g_end(g);
+	hart_lock();
+	hart_mcall(&g->sp, exit_on_g0, g);
+	__builtin_unreachable();
+}
+
+/* ---- Parking and waking ---- */
+
+struct parking {
+	struct g *g;
+	bool (*commit)(struct g *g, void *arg);
+	void *arg;
+};
+
+static void park_on_g0(void *arg)
+{
+	/* Lies on the G's stack: read before commit() publishes the G. */
+	struct parking parking = *(struct parking *)arg;
+	struct g *g = parking.g;
+	struct m *m = g_stop(g);
+
+	g->wait_since = m->now;
+	set_status(g, G_RUNNING, G_WAITING);
+	if (!parking.commit(g, parking.arg)) {
+		set_status(g, G_WAITING, G_RUNNABLE);
+		runq_put(m->p, g, true);
+	}
+	schedule();
+}
+
+void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason)
+{
+	struct parking parking = { g_self(), commit, arg };
+
+	assert(hart_self()->locks == 1 && "park: more than one lock is held");
+	parking.g->wait_reason = reason;
+	hart_mcall(&parking.g->sp, park_on_g0, &parking);
+	hart_unlock();
+}
+
+bool park_unlock(struct g *g, void *lock)
+{
+	(void)g;
+	spin_release(lock);
+	return true;
+}
+
+void ready(struct g *g)
+{
+	set_status(g, G_WAITING, G_RUNNABLE);
+	runq_put(m_self()->p, g, true);
+	wake_p();
+}
+
+/* A batch from the network or timers, oldest first: into the ring, and one M is woken, which wakes the next. */
+void ready_list(struct glist *list)
+{
+	struct p *p = m_self()->p;
+
+	if (list->head == NULL)
+		return;
+	for (struct g *g; (g = glist_pop(list)) != NULL;) {
+		set_status(g, G_WAITING, G_RUNNABLE);
+		runq_put(p, g, false);
+	}
+	wake_p();
+}
+
+/* ---- Yielding ---- */
+
+static void to_global_queue(struct g *g)
+{
+	struct glist list = { 0 };
+
+	glist_push(&list, g);
+	spin_acquire(&sched.lock);
+	globrunq_put(&list);
+	spin_release(&sched.lock);
+}
+
+static void yield_on_g0(void *arg)
+{
+	g_stop(arg);
+	set_status(arg, G_RUNNING, G_RUNNABLE);
+	to_global_queue(arg);
+	schedule();
+}
+
+void go_yield(void)
+{
+	struct g *g = g_self();
+
+	hart_lock();
+	hart_mcall(&g->sp, yield_on_g0, g);
+	hart_unlock();
+}
+
+static void yield_local_on_g0(void *arg)
+{
+	struct m *m = g_stop(arg);
+
+	set_status(arg, G_RUNNING, G_RUNNABLE);
+	runq_put(m->p, arg, false);
+	schedule();
+}
+
+void yield_local(void)
+{
+	struct g *g = g_self();
+
+	hart_lock();
+	hart_mcall(&g->sp, yield_local_on_g0, g);
+	hart_unlock();
+}
+
+static void preempt_on_g0(void *arg)
+{
+	struct m *m = g_stop(arg);
+
+	set_status(arg, G_RUNNING, G_RUNNABLE);
+	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
+	if (sched.stopping)
+		runq_put(m->p, arg, true);
+	else
+		to_global_queue(arg);
+	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
+	/* Others have not polled, or the G's slice would not have come to its end. */
+	struct glist list = { 0 };
+	if (netpoll(&list))
+		ready_list(&list);
+	schedule();
+}
+
+/* On a G's stack, locks == 0: its slice is over, or a stop of the world asks. */
+void sched_preempt(void)
+{
+	struct g *g = g_self();
+
+	hart_lock();
+	if (m_self()->p == NULL) { /* in a blocking section: there is no P to give away */
+		hart_self()->preempt = 0;
+		hart_unlock();
+		return;
+	}
+	hart_mcall(&g->sp, preempt_on_g0, g);
+	hart_unlock();
+}
+
+int go_count(void)
+{
+	return atomic_load_explicit(&sched.g_count, relaxed);
+}
+
+int go_harts(void)
+{
+	return (int)hart_count();
+}
+
+int go_hart(void)
+{
+	return (int)hart_self()->id;
+}
+
+int64_t go_now(void)
+{
+	return hart_now();
+}
+
+/* ---- Start ---- */
+
+static void (*main_fn)(void);
+
+static void main_entry(void *arg)
+{
+	(void)arg;
+	main_fn();
+}
+
+static long env_number(const char *name, long low, long high, long otherwise)
+{
+	const char *text = getenv(name);
+	if (text == NULL || *text == '\0')
+		return otherwise;
+	char *end;
+	long n = strtol(text, &end, 10);
+	if (*end != '\0' || n < low) {
+		hart_print("gump: %s=%s is not a number from %ld on; ignored\n", name, text, low);
+		return otherwise;
+	}
+	return n > high ? high : n;
+}
+
+const size_t sched_hart_size = sizeof(struct hart_block);
+
+void procs_init(void)
+{
+	long harts = (long)hart_count();
+
+	sched.quantum_ns = env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000;
+	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, harts);
+}
+
+void sched_start(void (*fn)(void))
+{
+	struct m *m = m_self();
+
+	main_fn = fn;
+	m->now = hart_now();
+	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
+	if (g == NULL)
+		hart_fatal("no memory for the first goroutine");
+	g->name = "main";
+	runq_put(m->p, g, true);
+	hart_irq_restore(true);
+	schedule();
+}

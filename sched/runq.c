@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Run queues.
+ *
+ * A P has a ring of 256 Gs and one more slot, runnext. Only the M that holds the P adds to the ring, so
+ * adding takes no lock and no atomic read-modify-write: a slot is written, then the tail is released.
+ * Taking moves the head by compare-and-swap, for the holder and for thieves alike; the slots are read
+ * before the swap, and a swap that fails means that they may have been somebody else's.
+ *
+ * runnext is for the G that the running one has just made ready: it runs next and within the same time
+ * slice, so that a pair which hands work to and fro shares one slice and cannot starve the ring.
+ *
+ * A full ring moves half of itself to the global queue in one batch, so that the cost of the global
+ * lock is shared by 129 Gs. The global queue is a list under sched.lock.
+ */
+#include <assert.h>
+
+#include "sched/sched.h"
+
+#define acquire memory_order_acquire
+#define release memory_order_release
+#define relaxed memory_order_relaxed
+
+void glist_push(struct glist *list, struct g *g)
+{
+	g->schedlink = NULL;
+	if (list->tail != NULL)
+		list->tail->schedlink = g;
+	else
+		list->head = g;
+	list->tail = g;
+	list->size++;
+}
+
+struct g *glist_pop(struct glist *list)
+{
+	struct g *g = list->head;
+	if (g == NULL)
+		return NULL;
+	list->head = g->schedlink;
+	if (list->head == NULL)
+		list->tail = NULL;
+	list->size--;
+	return g;
+}
+
+void globrunq_put(struct glist *list)
+{
+	if (list->head == NULL)
+		return;
+	if (sched.runq.tail != NULL)
+		sched.runq.tail->schedlink = list->head;
+	else
+		sched.runq.head = list->head;
+	sched.runq.tail = list->tail;
+	sched.runq.size += list->size;
+	atomic_store_explicit(&sched.runq_size, sched.runq.size, relaxed);
+	*list = (struct glist){ 0 };
+}
+
+struct g *globrunq_get(struct p *p, uint32_t max)
+{
+	uint32_t n = sched.runq.size;
+	if (n == 0)
+		return NULL;
+	n = n / sched.procs + 1; /* a fair share, and at least one */
+	if (n > sched.runq.size)
+		n = sched.runq.size;
+	if (n > RUNQ_SIZE / 2)
+		n = RUNQ_SIZE / 2;
+	if (max != 0 && n > max)
+		n = max;
+
+	struct g *g = glist_pop(&sched.runq);
+	while (--n > 0)
+		runq_put(p, glist_pop(&sched.runq), false);
+	atomic_store_explicit(&sched.runq_size, sched.runq.size, relaxed);
+	return g;
+}
+
+/* Moves half of the full ring and g to the global queue. False: a thief made room meanwhile. */
+static bool overflow(struct p *p, struct g *g, uint32_t head)
+{
+	struct g *batch[RUNQ_SIZE / 2];
+
+	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
+		batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], relaxed);
+	/* Release: a thief that sees the new head must not have its reads of the slots mixed with ours. */
+	if (!atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + RUNQ_SIZE / 2,
+						     release, relaxed))
+		return false;
+	struct glist list = { 0 };
+	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
+		glist_push(&list, batch[i]);
+	glist_push(&list, g);
+	spin_lock(&sched.lock);
+	globrunq_put(&list);
+	spin_unlock(&sched.lock);
+	return true;
+}
+
+void runq_put(struct p *p, struct g *g, bool next)
+{
+	if (next) {
+		/* Release: whoever takes g sees its context. */
+		g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+		if (g == NULL)
+			return;
+	}
+	for (;;) {
+		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
+		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+		if (tail - head < RUNQ_SIZE) {
+			atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], g, relaxed);
+			/* Release: pairs with the takers' acquire of the tail. */
+			atomic_store_explicit(&p->runq_tail, tail + 1, release);
+			return;
+		}
+		assert(tail - head == RUNQ_SIZE && "runq_put: ring over its size");
+		if (overflow(p, g, head))
+			return;
+	}
+}
+
+struct g *runq_get(struct p *p, bool *inherit)
+{
+	struct g *next = atomic_load_explicit(&p->runnext, relaxed);
+	/* If the swap fails a thief took it, and nobody but this M could put another there. */
+	if (next != NULL &&
+	    atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, acquire, relaxed)) {
+		*inherit = true;
+		return next;
+	}
+	*inherit = false;
+	for (;;) {
+		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+		if (head == tail)
+			return NULL;
+		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], relaxed);
+		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1, release,
+							  relaxed))
+			return g;
+	}
+}
+
+/*
+ * A thief's hand in runnext: the victim has just made that G ready and is about to run it, so it gets a
+ * little time first; otherwise a pair that plays ping-pong would be torn apart at every move.
+ */
+static struct g *steal_runnext(struct p *victim)
+{
+	struct g *next = atomic_load_explicit(&victim->runnext, relaxed);
+	if (next == NULL)
+		return NULL;
+	if (atomic_load_explicit(&victim->status, relaxed) == P_RUNNING) {
+		int64_t until = hart_now() + RUNNEXT_BACKOFF_NS;
+		while (hart_now() < until)
+			hart_relax();
+	}
+	if (atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL, acquire, relaxed))
+		return next;
+	return NULL;
+}
+
+struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
+{
+	for (;;) {
+		/* Acquire both: the head as every taker, the tail so that the slots' contents are there. */
+		uint32_t head = atomic_load_explicit(&victim->runq_head, acquire);
+		uint32_t tail = atomic_load_explicit(&victim->runq_tail, acquire);
+		uint32_t n = tail - head;
+		n -= n / 2;
+		if (n == 0)
+			return take_runnext ? steal_runnext(victim) : NULL;
+		if (n > RUNQ_SIZE / 2)
+			continue; /* head and tail are from different times */
+		/* Our ring is empty: the holder steals only when it has nothing. */
+		uint32_t to = atomic_load_explicit(&p->runq_tail, relaxed);
+		for (uint32_t i = 0; i < n; i++) {
+			struct g *g = atomic_load_explicit(&victim->runq[(head + i) % RUNQ_SIZE],
+							   relaxed);
+			atomic_store_explicit(&p->runq[(to + i) % RUNQ_SIZE], g, relaxed);
+		}
+		/* Release: the victim may reuse the slots once it sees the new head. */
+		if (!atomic_compare_exchange_strong_explicit(&victim->runq_head, &head, head + n,
+							     memory_order_acq_rel, relaxed))
+			continue;
+		struct g *last = atomic_load_explicit(&p->runq[(to + n - 1) % RUNQ_SIZE], relaxed);
+		if (n > 1)
+			atomic_store_explicit(&p->runq_tail, to + n - 1, release);
+		return last;
+	}
+}
+
+/*
+ * The holder may move a G from runnext to the ring between our looks at the two; then the tail has
+ * moved, and we look again.
+ */
+bool runq_empty(struct p *p)
+{
+	for (;;) {
+		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, acquire);
+		struct g *next = atomic_load_explicit(&p->runnext, acquire);
+		if (tail == atomic_load_explicit(&p->runq_tail, acquire))
+			return head == tail && next == NULL;
+	}
+}
+
+bool local_runq_empty(void)
+{
+	hart_lock();
+	bool empty = runq_empty(m_self()->p);
+	hart_unlock();
+	return empty;
+}
+
+uint32_t runq_length(const struct p *p)
+{
+	return atomic_load_explicit(&p->runq_tail, relaxed) -
+	       atomic_load_explicit(&p->runq_head, relaxed) +
+	       (atomic_load_explicit(&p->runnext, relaxed) != NULL);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler's data: G, M, P, and what is global. Names are those of Go's runtime.
+ *
+ * A P's run queue is written by the M that holds the P; thieves take from its head. A hart's M and
+ * the P of the same number lie in the hart's own block of memory, so that with M i on P i, which
+ * is what the scheduler tries to keep, the fast paths touch no other hart's cache lines.
+ *
+ * Lock order (a lock may be taken while holding those to its left):
+ *
+ *     net lock, channel, semaphore root, go_cond/go_sem  <  timer heap  <  sched.lock  <  heap, pages, console
+ *
+ * Channels among themselves by address (select). Ps' timer heaps are never held two at a time.
+ * A critical section runs with locks > 0 (kernel/hart.h), so its holder is not preempted.
+ */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include <gump.h>
+#include <stdatomic.h>
+
+#include "kernel/hart.h"
+#include "sched/netpoll.h"
+
+#define RUNQ_SIZE 256u
+#define GLOBAL_TICK 61         /* every 61st schedule looks at the global queue first */
+#define STEAL_ROUNDS 4
+#define QUANTUM_NS INT64_C(10000000)
+#define SPIN_NS 4000           /* how long an M looks again before it sleeps: half a wake-up's cost */
+#define RUNNEXT_BACKOFF_NS 3000
+#define GFREE_MAX 64           /* dead Gs on a P; over that, half go to the global pool */
+#define GFREE_BATCH 32
+
+struct p;
+struct m;
+struct waiter;
+
+enum g_status { G_IDLE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD, G_PREEMPTED, G_BLOCKING };
+
+enum wait_reason {
+	WAIT_NONE,
+	WAIT_CHAN_SEND,
+	WAIT_CHAN_RECEIVE,
+	WAIT_CHAN_NULL,
+	WAIT_SELECT,
+	WAIT_SELECT_NO_CASES,
+	WAIT_SLEEP,
+	WAIT_IO,
+	WAIT_MUTEX,
+	WAIT_RWMUTEX_READ,
+	WAIT_RWMUTEX_WRITE,
+	WAIT_COND,
+	WAIT_WAITGROUP,
+	WAIT_SEMAPHORE,
+	WAIT_STOP_WORLD,
+};
+
+struct g {
+	struct hart_goroutine kernel;  /* first: hart_g() points to it */
+	uintptr_t sp;                  /* context, while it does not run */
+	_Atomic(uint32_t) status;      /* enum g_status; written by the M it runs on or its waker */
+	uint32_t wait_reason;          /* enum wait_reason; set before it parks */
+	struct g *schedlink;           /* in whichever queue or pool it is */
+	struct m *m;                   /* M it runs on */
+	struct m *locked_m;            /* go_lock_hart(): the only M it may run on */
+	uint32_t lock_count;
+	_Atomic(uint32_t) select_done; /* the waker that sets it owns the wake-up of a select */
+	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
+	struct hart_stack stack;       /* size 0: none */
+	go_timer timer;                /* sleep, deadlines */
+	int64_t wait_since;
+	int64_t run_ns;                /* CPU time up to its last stop */
+	struct deferred *deferred;     /* last first */
+	struct call *call;             /* innermost go_call under way */
+	char *panic_message;           /* of the last caught panic; malloc'd */
+	void (*fn)(void *);
+	void *arg;
+	const char *name;
+	uintptr_t created_by;          /* pc of the caller of go() */
+	uint32_t number;               /* for reports only */
+	struct g *all_next;            /* every G there ever was */
+};
+
+/* P_BLOCKED has the number of the hart that is in the blocking section in its upper bits. */
+enum p_status { P_IDLE, P_RUNNING, P_STOPPED, P_DEAD, P_BLOCKED };
+
+struct timer_entry {
+	int64_t when; /* beside the pointer, so that sifting does not touch the timers */
+	go_timer *timer;
+};
+
+struct p {
+	/* Thieves move head by compare-and-swap; only the holder moves tail. */
+	_Atomic(uint32_t) runq_head __attribute__((aligned(CACHE_LINE)));
+	_Atomic(uint32_t) runq_tail __attribute__((aligned(CACHE_LINE)));
+	_Atomic(struct g *) runnext;       /* runs next, in the current slice; thieves may take it */
+	_Atomic(struct g *) runq[RUNQ_SIZE];
+
+	/* The holder's own. */
+	uint32_t id;
+	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
+	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
+	uint32_t sched_tick;               /* ++ for each new slice */
+	int64_t slice_end;                 /* when the running slice is over */
+	uint64_t random;
+	struct g *gfree;                   /* dead Gs */
+	uint32_t gfree_count;
+
+	/* Timers: a 4-ary heap under its own lock; anyone may run what has expired. */
+	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
+	struct timer_entry *timers;
+	uint32_t timer_count, timer_capacity;
+	_Atomic(int64_t) timer_when;       /* earliest, INT64_MAX for none; written under the lock */
+
+	_Atomic(uint64_t) steals, preemptions, schedules;
+};
+
+struct m {
+	struct hart hart;                  /* first: hart_self() points to it */
+	struct p *p;                       /* held P, NULL while parked or in a blocking section */
+	struct p *old_p;                   /* the P left by go_block_enter() */
+	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
+	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
+	struct g *locked_g;                /* go_lock_hart(): the only G it may run */
+	int64_t timer_deadline;            /* the hart's timer is set to this */
+	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
+	int64_t run_since;                 /* when the current G went on */
+	int64_t now;                       /* the clock at the last stop of a G or look for work */
+};
+
+struct hart_block { /* what sched_hart_size reserves for each hart */
+	struct m m;
+	struct p p;
+};
+
+struct sched {
+	struct spinlock lock;
+	struct glist runq;                 /* global queue; under lock, size read without */
+	_Atomic(uint32_t) runq_size;
+
+	/* Sets of Ms and Ps as bits by number. Written under lock. Every parked M that waits for any
+	   P is in idle_ms, and there are at least as many of those as idle Ps. */
+	_Atomic(uint32_t) idle_ps, idle_ms;
+	uint32_t parked_locked;            /* Ms that wait for their locked G */
+
+	_Atomic(uint32_t) spinning __attribute__((aligned(CACHE_LINE))); /* Ms */
+	_Atomic(uint32_t) netpoll_ready;   /* the device has work */
+	_Atomic(uint32_t) netpoll_busy;    /* an M is in the poll function */
+	_Atomic(uint32_t) netpoll_waiters; /* goroutines parked in netpoll_wait() */
+
+	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
+	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
+	uint32_t procs;                    /* GOMAXPROCS; written with the world stopped */
+	int64_t quantum_ns;
+
+	struct spinlock gfree_lock __attribute__((aligned(CACHE_LINE)));
+	struct g *gfree;
+	uint32_t gfree_count;
+	_Atomic(struct g *) all_gs;
+	_Atomic(uint32_t) g_numbers;
+	_Atomic(int32_t) g_count;          /* goroutines that exist */
+};
+
+extern struct sched sched;
+
+static inline struct m *m_self(void) /* locks > 0 */
+{
+	return (struct m *)hart_self();
+}
+
+static inline struct m *m_get(unsigned id)
+{
+	return (struct m *)hart_get(id);
+}
+
+static inline struct p *p_get(unsigned id)
+{
+	return &((struct hart_block *)hart_get(id))->p;
+}
+
+static inline struct g *g_self(void)
+{
+	return hart_g();
+}
+
+/* ---- runq.c: queues ---- */
+
+void glist_push(struct glist *list, struct g *g);
+struct g *glist_pop(struct glist *list);
+
+/* By the P's holder. next: into runnext, what was there goes to the tail. */
+void runq_put(struct p *p, struct g *g, bool next);
+/* By the P's holder. *inherit: it came from runnext and goes on with the current slice. */
+struct g *runq_get(struct p *p, bool *inherit);
+/* Takes half of victim's ring into p's, answers the last of it; NULL when there was nothing. */
+struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext);
+bool local_runq_empty(void);           /* of the calling hart's P */
+bool runq_empty(struct p *p);          /* from anywhere; true only if it was at one instant */
+uint32_t runq_length(const struct p *p);
+void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
+struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring */
+
+/* ---- schedule.c: finding work, spinning, parking and waking Ms. On g0 ---- */
+
+noreturn void schedule(void);
+void wake_p(void);                     /* there is new work: wakes an idle M unless one spins. locks > 0 */
+void p_release(struct m *m);           /* sched.lock held: m->p becomes idle */
+void p_acquire(struct m *m, struct p *p);
+/* Gives the P to a parked M and wakes it; sched.lock held; false when no M is parked. */
+bool m_start(struct p *p, bool spinning);
+void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
+void p_hand_off(struct m *m);          /* sched.lock held: m->p goes to a parked M, its queue to the global one */
+struct p *idle_p_take(unsigned prefer); /* sched.lock held */
+void idle_p_add(struct p *p);          /* sched.lock held, as for the next two */
+void idle_m_add(struct m *m);
+void idle_m_remove(struct m *m);
+void m_without_p(struct m *m, struct g *g);
+bool timers_due(struct p *p, int64_t now);
+
+/* ---- proc.c: life of a G ---- */
+
+/*
+ * Parks the calling G. The caller holds locks == 1 (its spin lock, usually). Once the context is
+ * saved, on g0, commit(g, arg) publishes the G and releases the lock with spin_release(); if it
+ * answers false the G goes on at once. Returns with locks == 0.
+ */
+void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason);
+bool park_unlock(struct g *g, void *lock); /* the usual commit: releases a spin lock */
+void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
+void ready_list(struct glist *list);
+void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
+void chan_send_from_timer(go_chan *ch, const int64_t *now); /* go_try_send(), on g0; nothing if closed */
+void gfree_flush(struct p *p);          /* all its dead Gs to the global pool */
+void yield_local(void);                 /* to the tail of the own queue: lets a handed-over G run now */
+const char *wait_reason_name(uint32_t reason);
+void g_describe(const struct g *g);     /* prints one line */
+
+/* ---- sysmon.c: the timer interrupt ---- */
+
+void sysmon_arm_slice(struct m *m, struct p *p); /* a G runs: the timer comes at the slice's end at the latest */
+void sysmon_arm_idle(struct m *m);               /* m is about to sleep */
+void sysmon_arm_blocked(struct m *m);            /* looks at the P left by go_block_enter() soon */
+void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier than it was. locks > 0 */
+
+/* ---- timer.c ---- */
+
+void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now));
+bool timer_stop(go_timer *t);           /* and waits for a firing under way */
+bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
+bool timers_pending(struct p *p);       /* any that a program set */
+void timers_move(struct p *from, struct p *to);
+#define TIMER_SYSTEM 1u                 /* in flags_: does not keep the machine from a deadlock report */
+
+/* ---- the rest ---- */
+
+bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has work; true if it polled */
+void check_dead(void);                  /* deadlock.c: sched.lock held, an M is about to sleep */
+void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
+void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
+void procs_init(void);                  /* proc.c: GOMAXPROCS and the like from the environment */
+bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
+uint32_t random_next(uint64_t *state);
+
+/* Who waits, on its own stack, in a queue of whatever it waits for. */
+struct waiter {
+	struct g *g;
+	struct waiter *next, *prev;
+	void *elem;
+	go_chan *chan;
+	bool in_select;
+	bool ok;                        /* woken by a value, not by close or a deadline */
+};
+
+struct waitq {
+	struct waiter *head, *tail;
+};
+
+void waitq_push(struct waitq *q, struct waiter *w);
+void waitq_remove(struct waitq *q, struct waiter *w); /* does nothing if it is not in it */
+struct waiter *waitq_pop(struct waitq *q); /* the first whose select nobody else has won */
+
+/* sema.c */
+void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first);
+void sema_release(_Atomic(uint32_t) *sema, bool handoff);
+
+#endif

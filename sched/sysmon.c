@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sysmon: what Go's monitor thread does, from each hart's own timer interrupt.
+ *
+ * A hart's timer is set to whichever comes first of the end of the slice of the G that it runs and the
+ * earliest timer of the P with the hart's number, whoever holds that P. It is set only when that moves
+ * forward: an interrupt that comes too early sets it anew. So a hart that runs many short Gs has an
+ * interrupt each 10 ms at most, and one that is idle with no timer in its P has none.
+ *
+ * The handler takes no lock. It preempts a G whose slice is over; it kicks a parked M when there is an idle
+ * P and something that an M with a P should do: expired timers, the network, a P in a blocking section.
+ */
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+
+/* The hart's timer, if that moves it forward. Interrupts off, so that the handler does not come between. */
+static void arm(struct m *m, int64_t deadline)
+{
+	if (deadline >= m->timer_deadline)
+		return;
+	bool on = hart_irq_off();
+	m->timer_deadline = deadline;
+	hart_timer_set(deadline);
+	hart_irq_restore(on);
+}
+
+static int64_t watched_when(struct m *m)
+{
+	return atomic_load_explicit(&p_get(m->hart.id)->timer_when, relaxed);
+}
+
+void sysmon_arm_slice(struct m *m, struct p *p)
+{
+	int64_t when = watched_when(m);
+	arm(m, when < p->slice_end ? when : p->slice_end);
+}
+
+void sysmon_arm_idle(struct m *m)
+{
+	int64_t when = watched_when(m);
+	/* What is due already is for an M with a P: whoever goes idle next looks for it first. */
+	if (when > hart_now())
+		arm(m, when);
+}
+
+void sysmon_arm_blocked(struct m *m)
+{
+	arm(m, m->old_p->slice_end);
+}
+
+void sysmon_timers_changed(struct p *p)
+{
+	struct m *m = m_self();
+
+	if (p->id == m->hart.id)
+		arm(m, atomic_load_explicit(&p->timer_when, relaxed));
+	else
+		hart_kick(p->id);
+}
+
+/* From a handler: lets a parked M look for work, if there is a P for it and nobody looks already. */
+static void kick_parked(struct m *m)
+{
+	uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed);
+
+	if (idle == 0 || atomic_load_explicit(&sched.spinning, relaxed) != 0)
+		return;
+	/* This hart, if it is parked, is awake now and looks by itself. */
+	if (!(idle >> m->hart.id & 1))
+		hart_kick((unsigned)__builtin_ctz(idle));
+}
+
+bool sched_interrupt(enum hart_event event)
+{
+	hart_stop_if_asked();
+
+	struct m *m = m_self();
+	struct p *p = m->p;
+	int64_t now = hart_now(), next = watched_when(m);
+
+	if (event == HART_TIMER)
+		m->timer_deadline = INT64_MAX;
+	if (next <= now) {
+		if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+			kick_parked(m);
+		next = INT64_MAX;
+	}
+	if (p == NULL) {
+		/* In a blocking section: a parked M may want the P, now or later (block.c). */
+		if (m->old_p != NULL && atomic_load_explicit(&sched.idle_ms, relaxed) != 0) {
+			kick_parked(m);
+			if (now + sched.quantum_ns < next)
+				next = now + sched.quantum_ns;
+		}
+	} else if (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed)) {
+		/* The G that runs next arms the timer. If this one goes on for now, under a lock or
+		   because it was g0 that was interrupted, run() or the unlock comes soon. */
+		return true;
+	} else if (p->slice_end < next) {
+		next = p->slice_end;
+	}
+	arm(m, next);
+	return false;
+}
+
+void sched_netpoll_ready(void)
+{
+	/* Release: the poll function sees the ring as the device left it. */
+	atomic_store_explicit(&sched.netpoll_ready, 1, memory_order_release);
+	/* Pairs with the fence in m_idle(), as a submitter's does. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+		kick_parked(m_self());
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stopping the world, and changing the number of Ps while it is stopped.
+ *
+ * The goroutine that stops it keeps its P and runs on with locks > 0. Idle Ps and those in blocking
+ * sections are taken at once; a running M is kicked, its G is preempted into its own P's runnext, and the M
+ * gives the P up at its next scheduling point and parks. Each P keeps its queue, and starting gives it to the
+ * M of the same number if that is parked, so that Gs go on where they were.
+ */
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+
+static go_mutex world; /* one stop at a time */
+
+void p_stop(struct p *p)
+{
+	atomic_store_explicit(&p->status, P_STOPPED, relaxed);
+	/* Release: the stopper, which acquires, finds the P's queue as it is now. */
+	atomic_fetch_sub_explicit(&sched.stop_wait, 1, memory_order_release);
+}
+
+void stop_here(struct m *m)
+{
+	spin_acquire(&sched.lock);
+	if (!sched.stopping) {
+		spin_release(&sched.lock);
+		return;
+	}
+	struct p *p = m->p;
+	m->p = NULL;
+	p->m = NULL;
+	if (m->spinning) {
+		m->spinning = false;
+		atomic_fetch_sub_explicit(&sched.spinning, 1, relaxed);
+	}
+	idle_m_add(m);
+	p_stop(p);
+	spin_release(&sched.lock);
+	m_park_until_p(m);
+}
+
+/* Takes the Ps that no M runs; sched.lock held. */
+static void stop_unused(void)
+{
+	for (struct p *p; (p = idle_p_take(0)) != NULL;)
+		p_stop(p);
+	for (uint32_t i = 0; i < sched.procs; i++) {
+		struct p *p = p_get(i);
+		uint32_t status = atomic_load_explicit(&p->status, relaxed);
+		if ((status & 0xff) == P_BLOCKED &&
+		    atomic_compare_exchange_strong_explicit(&p->status, &status, P_IDLE,
+							    memory_order_acquire, relaxed)) {
+			p->m = NULL;
+			p_stop(p);
+		}
+	}
+}
+
+/* Raises locks for as long as the world is stopped. */
+static void stop_the_world(void)
+{
+	hart_lock();
+	spin_acquire(&sched.lock);
+	atomic_store_explicit(&sched.stopping, true, relaxed);
+	atomic_store_explicit(&sched.stop_wait, sched.procs - 1, relaxed);
+	stop_unused();
+	spin_release(&sched.lock);
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (id != m_self()->hart.id)
+			hart_kick(id);
+	/* Acquire: pairs with p_stop(). An M may enter a blocking section instead of stopping. */
+	while (atomic_load_explicit(&sched.stop_wait, memory_order_acquire) != 0) {
+		spin_acquire(&sched.lock);
+		stop_unused();
+		spin_release(&sched.lock);
+		for (int i = 0; i < 100; i++)
+			hart_relax();
+	}
+}
+
+static void drain(struct p *p)
+{
+	struct glist list = { 0 };
+	bool inherit;
+
+	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
+		glist_push(&list, g);
+	globrunq_put(&list);
+}
+
+static void start_the_world(void)
+{
+	spin_acquire(&sched.lock);
+	atomic_store_explicit(&sched.stopping, false, relaxed);
+	for (uint32_t i = 0; i < sched.procs; i++) {
+		struct p *p = p_get(i);
+		if (p == m_self()->p)
+			continue;
+		atomic_store_explicit(&p->status, P_IDLE, relaxed);
+		if (!runq_empty(p)) {
+			if (m_start(p, false))
+				continue;
+			drain(p);
+		}
+		idle_p_add(p);
+	}
+	spin_release(&sched.lock);
+	wake_p();
+	hart_unlock();
+}
+
+/* A P that goes leaves its Gs, timers and pools to others. World stopped. */
+static void retire(struct p *p)
+{
+	struct m *m = m_self();
+
+	if (m->p == p) {
+		m->p = NULL;
+		p->m = NULL;
+		p_acquire(m, p_get(0));
+		m->p->slice_end = p->slice_end;
+	}
+	spin_acquire(&sched.lock);
+	drain(p);
+	spin_release(&sched.lock);
+	timers_move(p, p_get(0));
+	gfree_flush(p);
+	atomic_store_explicit(&p->status, P_DEAD, relaxed);
+}
+
+int go_maxprocs(int n)
+{
+	if (n < 1)
+		return (int)sched.procs;
+	if (n > (int)hart_count())
+		n = (int)hart_count();
+	go_mutex_lock(&world);
+	int old = (int)sched.procs;
+	if (n != old) {
+		stop_the_world();
+		for (int i = n; i < old; i++)
+			retire(p_get((unsigned)i));
+		sched.procs = (uint32_t)n;
+		start_the_world();
+	}
+	go_mutex_unlock(&world);
+	return old;
+}
+
+void sched_init(void)
+{
+	for (unsigned id = 0; id < hart_count(); id++) {
+		struct p *p = p_get(id);
+		p->id = id;
+		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
+		atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
+		atomic_store_explicit(&p->status, P_DEAD, relaxed);
+		m_get(id)->timer_deadline = INT64_MAX;
+	}
+	procs_init();
+	p_acquire(m_self(), p_get(0));
+	for (unsigned id = 1; id < sched.procs; id++) {
+		atomic_store_explicit(&p_get(id)->status, P_IDLE, relaxed);
+		idle_p_add(p_get(id));
+	}
+}
