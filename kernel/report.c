@@ -29,7 +29,7 @@ void hart_stop_others(void)
 		arch_halt();
 	console_ending();
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (id + 1 != me)
+		if (id + 1 != me && hart_get(id) != NULL) /* NULL: so early that it has no block */
 			hart_kick(id);
 }
 
