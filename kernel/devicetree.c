@@ -105,27 +105,40 @@ static bool has_extension(const void *tree, int cpu, const char *name)
 	return false;
 }
 
-/* Takes one hart in; false when it cannot run the system or there are too many. */
-static bool read_cpu(const void *tree, int cpu, uint32_t boot_hwid, bool *boot_seen)
+/* The code is compiled for rv64gc: a hart without multiplication, atomics or doubles cannot run it. */
+static bool has_base(const void *tree, int cpu)
+{
+	const char *isa = devicetree_string(tree, cpu, "riscv,isa");
+	if (isa == NULL || strncmp(isa, "rv64", 4) != 0)
+		return isa == NULL; /* newer trees have another property; every such hart is bigger */
+	size_t length = strcspn(isa, "_");
+	for (const char *letter = "mafdc"; *letter != '\0'; letter++)
+		if (memchr(isa, *letter, length) == NULL && memchr(isa, 'g', length) == NULL)
+			return false;
+	return true;
+}
+
+/* Takes one hart in, unless it cannot run the system or there are too many. */
+static void read_cpu(const void *tree, int cpu, uint32_t boot_hwid, bool *boot_seen)
 {
 	const char *type = devicetree_string(tree, cpu, "device_type");
 	struct machine_range reg;
 
 	if (type == NULL || strcmp(type, "cpu") != 0 || !devicetree_is_okay(tree, cpu) ||
 	    !devicetree_reg(tree, cpu, 0, &reg) || reg.base > UINT32_MAX)
-		return false;
+		return;
 	unsigned levels = mmu_levels(devicetree_string(tree, cpu, "mmu-type"));
-	if (levels == 0)
-		return false; /* a hart without page tables, such as a monitor core */
+	if (levels == 0 || !has_base(tree, cpu))
+		return; /* such as a monitor core */
 	/* Index 0 is the boot hart's, whatever its place in the tree. */
 	unsigned index = machine.hart_count;
 	if (reg.base == boot_hwid) {
 		if (*boot_seen)
-			return false;
+			return;
 		*boot_seen = true;
 		index = 0;
 	} else if (index == HARTS_MAX) {
-		return false;
+		return;
 	} else {
 		machine.hart_count++;
 	}
@@ -133,7 +146,6 @@ static bool read_cpu(const void *tree, int cpu, uint32_t boot_hwid, bool *boot_s
 	if (devicetree.mmu_levels == 0 || levels < devicetree.mmu_levels)
 		devicetree.mmu_levels = levels;
 	devicetree.sstc = devicetree.sstc && has_extension(tree, cpu, "sstc");
-	return true;
 }
 
 static void read_cpus(const void *tree, uint32_t boot_hwid)
@@ -155,8 +167,9 @@ static void read_cpus(const void *tree, uint32_t boot_hwid)
 		read_cpu(tree, cpu, boot_hwid, &boot_seen);
 	}
 	if (!boot_seen)
-		devicetree_fail("device tree: the hart that booted (mhartid %u) is not among the %u "
-				"harts with a known mmu-type", (unsigned)boot_hwid, found);
+		devicetree_fail("device tree: the hart that booted (mhartid %u) is not among those "
+				"with rv64gc and page tables (%u harts in all)",
+				(unsigned)boot_hwid, found);
 	if (found > machine.hart_count)
 		hart_print("gump: %u of %u harts are used\n", machine.hart_count, found);
 }
