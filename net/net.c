@@ -42,21 +42,32 @@ static void loop_back(void)
 	}
 }
 
-void net_unlock(void)
+/* Before the lock is released: the device, the timers; answers who was woken. */
+static struct glist finish(void)
 {
 	loop_back();
 	interface_flush();
 	net_timers_update();
 	struct glist ready = woken;
 	woken = (struct glist){ 0 };
+	return ready;
+}
+
+void net_unlock(void)
+{
+	struct glist ready = finish();
 	spin_unlock(&lock);
 	if (ready.head)
 		netpoll_inject(&ready);
 }
 
+/* The same on g0, for a goroutine that has parked. */
 static void unlock_parked(void *unused)
 {
-	net_unlock();
+	struct glist ready = finish();
+	spin_release(&lock);
+	if (ready.head)
+		netpoll_inject(&ready);
 }
 
 bool net_up(void)
