@@ -5,6 +5,11 @@
  * Firmware enters _start on one hart, any of them, with its mhartid in a0 and the device tree's
  * address in a1. The other harts wait in firmware until arch_harts_start() has them enter
  * hart_entry.
+ *
+ * Some versions of OpenSBI, 1.1 among them, mark a hart as to be started before they note where.
+ * A hart that is just then on its way into firmware's waiting loop enters _start instead, or
+ * hart_entry with the device tree's address. So both places serve for every hart but the first,
+ * and a hart looks itself up by its mhartid, which is always right.
  */
 #include "csr.h"
 #include "offsets.h"
@@ -18,6 +23,10 @@
 _start:
 	csrw	sie, zero
 	csrw	satp, zero
+	la	t0, boot_taken
+	li	t1, 1
+	amoswap.w.aq t1, t1, (t0)
+	bnez	t1, hart_entry
 	la	t0, __bss_start
 	la	t1, __bss_end
 1:	bgeu	t0, t1, 2f
@@ -43,16 +52,28 @@ _start:
 	ebreak
 	.size	_start, . - _start
 
-/* Firmware starts a hart with a1 = its block, which is complete; no page tables yet. */
+	/* Waits until arch_harts_start() has listed this hart. */
 	.text
 	.globl	hart_entry
 	.type	hart_entry, @function
 	.balign	4
 hart_entry:
-	fence	rw, rw			/* pairs with the fence in start(), harts.c */
 	csrw	sie, zero
-	mv	tp, a1
-	csrw	sscratch, tp
+	la	t0, hart_starts
+	li	t1, HARTS_MAX
+1:	ld	tp, HART_START_HART(t0)
+	beqz	tp, 2f
+	fence	r, rw			/* pairs with the release in start(), harts.c */
+	ld	t2, HART_START_HWID(t0)
+	beq	t2, a0, 3f
+2:	addi	t0, t0, HART_START_SIZE
+	addi	t1, t1, -1
+	bnez	t1, 1b
+	.4byte	0x0100000f		/* pause */
+	j	hart_entry
+
+	/* The block is complete; no page tables yet. */
+3:	csrw	sscratch, tp
 	la	t0, trap_entry
 	csrw	stvec, t0
 	la	t0, vm_satp
@@ -70,6 +91,11 @@ hart_entry:
 	call	hart_arrive
 	ebreak
 	.size	hart_entry, . - hart_entry
+
+	.section .data.boot_taken, "aw", @progbits
+	.balign	4
+boot_taken:
+	.word	0			/* not in bss: it is used before that is cleared */
 
 	.section .bss.boot_stack, "aw", @nobits
 	.balign	16

@@ -36,6 +36,17 @@ _Static_assert(offsetof(struct hart, self) == HART_SELF && offsetof(struct hart,
 
 void hart_entry(void); /* boot/riscv64/entry.S: where firmware starts the other harts */
 
+/* Who was asked to start: where a hart that enters finds its block, see entry.S. Not in bss, which
+   the boot hart clears. */
+struct hart_start {
+	uint64_t hwid;
+	_Atomic(struct hart *) hart; /* NULL: not asked yet. Written last */
+};
+struct hart_start hart_starts[HARTS_MAX] __attribute__((section(".data.hart_starts")));
+
+_Static_assert(HARTS_MAX == 16 && sizeof(struct hart_start) == HART_START_SIZE &&
+	       offsetof(struct hart_start, hart) == HART_START_HART, "offsets.h");
+
 int hart_trap_stack_alloc(struct hart *hart)
 {
 	uintptr_t top = vm_trap_stack_top(hart->id);
@@ -84,10 +95,11 @@ static void start(struct hart *hart)
 {
 	if (hart_trap_stack_alloc(hart) != 0)
 		hart_fatal("no memory for the trap stack of hart %u", (unsigned)hart->id);
-	/* What this hart wrote is seen by the other: pairs with the fence in hart_entry. */
-	atomic_thread_fence(memory_order_seq_cst);
+	hart_starts[hart->id].hwid = hart->hwid;
+	/* Release: pairs with the fence in hart_entry, which sees the whole block. */
+	atomic_store_explicit(&hart_starts[hart->id].hart, hart, memory_order_release);
 	struct sbi_result started =
-		sbi_call(SBI_HSM, 0, hart->hwid, (uintptr_t)hart_entry, (uintptr_t)hart);
+		sbi_call(SBI_HSM, 0, hart->hwid, (uintptr_t)hart_entry, 0);
 	if (started.error != 0)
 		devicetree_fail("firmware does not start hart %u (mhartid %u): %s",
 				(unsigned)hart->id, (unsigned)hart->hwid,

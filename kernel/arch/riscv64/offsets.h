@@ -7,6 +7,7 @@
 #define RISCV64_OFFSETS_H
 
 #ifdef __ASSEMBLER__
+#define HARTS_MAX 16
 #define HART_SELF 0
 #define HART_G 8
 #define HART_G0_SP 16
@@ -20,6 +21,11 @@
 #define HART_INTERRUPTED_SP (HART_ARCH + 16)
 #define HART_PREEMPT_PC (HART_ARCH + 24)
 #define HART_FCSR (HART_ARCH + 32)
+
+/* An entry of hart_starts: harts.c, boot/riscv64/entry.S. */
+#define HART_START_HWID 0
+#define HART_START_HART 8
+#define HART_START_SIZE 16
 
 /* What hart_mcall leaves on a G's stack; its address is the saved sp. */
 #define CONTEXT_FP 0 /* 1: a CONTEXT_FP_SIZE block of FP registers follows the frame */

@@ -65,14 +65,19 @@ int64_t hart_now(void)
 	return hart_ticks_to_ns(hart_ticks());
 }
 
-static uint64_t ns_to_ticks_up(uint64_t ns)
+uint64_t hart_ns_to_ticks(int64_t deadline)
 {
+	if (deadline <= 0)
+		return 0;
+	if (deadline == INT64_MAX)
+		return INT64_MAX;
+	uint64_t ns = (uint64_t)deadline;
 	if (ns_per_tick != 0)
 		return (ns + ns_per_tick - 1) / ns_per_tick;
 
 	uint64_t ticks;
-	if (__builtin_mul_overflow(ns / SECOND, frequency, &ticks))
-		return UINT64_MAX - 1;
+	if (__builtin_mul_overflow(ns / SECOND, frequency, &ticks) || ticks >= INT64_MAX / 2)
+		return INT64_MAX;
 	return ticks + (ns % SECOND * frequency + SECOND - 1) / SECOND;
 }
 
@@ -85,7 +90,7 @@ void hart_timer_set(int64_t deadline)
 		hart->arch.timer = UINT64_MAX;
 		return;
 	}
-	uint64_t ticks = deadline <= 0 ? 0 : ns_to_ticks_up((uint64_t)deadline);
+	uint64_t ticks = hart_ns_to_ticks(deadline);
 	uint64_t old = hart->arch.timer;
 	if (ticks == old)
 		return;

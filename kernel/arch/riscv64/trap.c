@@ -176,10 +176,12 @@ void trap_nested(uint64_t depth, uint64_t cause, uint64_t pc, uint64_t value)
 	if (depth > 3)
 		arch_halt();
 	if (depth == 2) {
+		size_t offset;
+		const char *name = hart_symbol(pc, &offset);
 		hart_stop_others();
-		hart_print("fatal: %s in a trap handler at %p, address %p, code %#llx, hart %u\n",
-			   cause_name(cause), (void *)pc, (void *)value,
-			   (unsigned long long)cause, (unsigned)hart_self()->id);
+		hart_print("fatal: %s in a trap handler at %p (%s+%#zx), address %p, hart %u\n",
+			   cause_name(cause), (void *)pc, name, offset, (void *)value,
+			   (unsigned)hart_self()->id);
 	}
 	arch_poweroff(2);
 }
