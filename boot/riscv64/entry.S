@@ -53,7 +53,6 @@ _start:
 	.size	_start, . - _start
 
 	/* Waits until arch_harts_start() has listed this hart. */
-	.text
 	.globl	hart_entry
 	.type	hart_entry, @function
 	.balign	4
