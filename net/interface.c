@@ -162,9 +162,14 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 	return queued ? ERR_OK : ERR_MEM;
 }
 
-void interface_flush(void)
+bool interface_flush(void)
 {
-	virtio_net_flush(&device);
+	return virtio_net_flush(&device);
+}
+
+void interface_notify(void)
+{
+	virtio_net_notify(&device);
 }
 
 /* ---- Addresses ---- */
@@ -279,6 +284,7 @@ bool interface_start(void)
 	net0.ip6_autoconfig_enabled = 1;
 	netif_set_up(&net0);
 	configure();
-	interface_flush();
+	if (interface_flush())
+		interface_notify();
 	return true;
 }

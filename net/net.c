@@ -42,32 +42,45 @@ static void loop_back(void)
 	}
 }
 
-/* Before the lock is released: the device, the timers; answers who was woken. */
-static struct glist finish(void)
+struct aftermath { /* what is left to do once the lock is released */
+	struct glist ready;
+	bool notify;
+};
+
+static struct aftermath finish(void)
 {
+	struct aftermath rest;
 	loop_back();
-	interface_flush();
+	rest.notify = interface_flush();
 	net_timers_update();
-	struct glist ready = woken;
+	rest.ready = woken;
 	woken = (struct glist){ 0 };
-	return ready;
+	return rest;
+}
+
+/* Not preempted on the way: others wait for what it does. */
+static void carry_out(struct aftermath *rest)
+{
+	if (rest->notify)
+		interface_notify();
+	if (rest->ready.head)
+		netpoll_inject(&rest->ready);
 }
 
 void net_unlock(void)
 {
-	struct glist ready = finish();
-	spin_unlock(&lock);
-	if (ready.head)
-		netpoll_inject(&ready);
+	struct aftermath rest = finish();
+	spin_release(&lock);
+	carry_out(&rest);
+	hart_unlock();
 }
 
 /* The same on g0, for a goroutine that has parked. */
 static void unlock_parked(void *unused)
 {
-	struct glist ready = finish();
+	struct aftermath rest = finish();
 	spin_release(&lock);
-	if (ready.head)
-		netpoll_inject(&ready);
+	carry_out(&rest);
 }
 
 bool net_up(void)
@@ -94,10 +107,12 @@ static void poll(struct glist *ready)
 	bool more = interface_poll(BATCH) == BATCH;
 	net_timers_run();
 	loop_back();
-	interface_flush();
+	bool notify = interface_flush();
 	if (!more)
 		more = interface_rearm();
 	spin_unlock(&lock);
+	if (notify)
+		interface_notify();
 	if (more)
 		sched_netpoll_ready();
 }

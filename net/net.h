@@ -39,7 +39,8 @@ int net_fail(int error);
 bool interface_start(void);                  /* false: no device; without the net lock, at start-up */
 unsigned interface_poll(unsigned budget);    /* frames that came in */
 bool interface_rearm(void);                  /* true: more to poll */
-void interface_flush(void);
+bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
+void interface_notify(void);
 /* Waits until the interface has an address of the kind that reaches `to`. 0 or ETIMEDOUT. Releases the lock meanwhile. */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
 

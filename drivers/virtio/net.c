@@ -198,8 +198,6 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
 		return frames;
 	}
-	if (virtqueue_publish(&net->rx))
-		virtio_notify(&net->device, RX);
 	return frames;
 }
 
@@ -233,14 +231,29 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 		return false;
 	}
 	net->tx_full = true;
-	virtio_net_flush(net); /* what is queued must leave before there is room */
+	if (virtio_net_flush(net)) /* what is queued must leave before there is room */
+		virtio_net_notify(net);
 	if (virtqueue_interrupts_on(&net->tx))
 		net->callbacks.ready();
 	return false;
 }
 
-void virtio_net_flush(struct virtio_net *net)
+bool virtio_net_flush(struct virtio_net *net)
 {
-	if (net->up && virtqueue_publish(&net->tx))
+	if (!net->up)
+		return false;
+	uint32_t notify = (virtqueue_publish(&net->rx) ? 1u << RX : 0) |
+			  (virtqueue_publish(&net->tx) ? 1u << TX : 0);
+	if (notify)
+		atomic_fetch_or_explicit(&net->notify, notify, memory_order_relaxed);
+	return notify;
+}
+
+void virtio_net_notify(struct virtio_net *net)
+{
+	uint32_t notify = atomic_exchange_explicit(&net->notify, 0, memory_order_relaxed);
+	if (notify & 1u << RX)
+		virtio_notify(&net->device, RX);
+	if (notify & 1u << TX)
 		virtio_notify(&net->device, TX);
 }

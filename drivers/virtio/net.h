@@ -3,13 +3,14 @@
  * A virtio network device: frames in, frames out. It knows no protocol and no scheduler: what
  * uses it gives it callbacks.
  *
- * One lock of the caller's protects a device; every function is called under it, and so are
- * the callbacks but `ready`. A device that breaks its rings is reset, reported once, and from
+ * One lock of the caller's protects a device; every function but virtio_net_notify() is called
+ * under it, and so are the callbacks but `ready`. A device that breaks its rings is reset, reported once, and from
  * then on receives nothing and sends nothing.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct virtio_net {
 	unsigned buffers_order;
 	uint8_t mac[6];
 	bool up, tx_full;
+	_Atomic(uint32_t) notify; /* bits by queue: the device waits to be told */
 	bool checksum_offload; /* it fills in checksums on request */
 	uint64_t dropped;      /* frames too long or in too many pieces */
 };
@@ -64,7 +66,11 @@ bool virtio_net_rearm(struct virtio_net *net);
 bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
 		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie);
 
-/* Tells the device of what was queued. Once a batch. */
-void virtio_net_flush(struct virtio_net *net);
+/*
+ * Shows the device what was queued, once a batch. True: virtio_net_notify() is to be called,
+ * without the lock: it leaves the machine (a trap to QEMU), and takes long.
+ */
+bool virtio_net_flush(struct virtio_net *net);
+void virtio_net_notify(struct virtio_net *net);
 
 #endif
