@@ -50,6 +50,8 @@ static void harts_alloc(void)
 	}
 }
 
+void __libc_init_array(void);
+
 static int main_argc;
 static char **main_argv;
 
@@ -58,6 +60,7 @@ static void run_main(void)
 {
 	for (kernel_init_fn *const *init = __init_start; init < __init_end; init++)
 		(*init)();
+	__libc_init_array(); /* the program's constructors; exit() calls the destructors */
 	exit(main(main_argc, main_argv));
 }
 
