@@ -40,17 +40,50 @@ void hart_stop_if_asked(void)
 		arch_halt();
 }
 
+/* A return address is past its call, which may be the last thing of its function. */
+static uintptr_t print_frame(uintptr_t pc, bool returns)
+{
+	size_t offset;
+	const char *name = hart_symbol(pc - returns, &offset);
+	hart_print("  %p %s+%#zx\n", (void *)pc, name, offset + returns);
+	return pc - returns - offset; /* where the function starts */
+}
+
+static void print_frames_above(uintptr_t pc, uintptr_t fp)
+{
+	for (int depth = 1; arch_frame_up(&pc, &fp); depth++) {
+		if (depth == FRAMES_MAX) {
+			hart_print("  ... (deeper frames left out)\n");
+			return;
+		}
+		print_frame(pc, true);
+	}
+}
+
 void backtrace_print(uintptr_t pc, uintptr_t fp)
 {
-	for (int depth = 0; depth < FRAMES_MAX; depth++) {
-		size_t offset;
-		/* A return address is past its call, which may be the last thing of its function. */
-		const char *name = hart_symbol(depth == 0 ? pc : pc - 1, &offset);
-		hart_print("  %p %s+%#zx\n", (void *)pc, name, depth == 0 ? offset : offset + 1);
-		if (!arch_frame_up(&pc, &fp))
-			return;
+	print_frame(pc, false);
+	print_frames_above(pc, fp);
+}
+
+/*
+ * A function that calls none may have no frame of its own; then the first frame of the chain is
+ * its caller's, and only `link` leads to the caller itself. If it has a frame, link repeats that
+ * frame's return address; if it has called others, link may lie in the function itself.
+ */
+static void backtrace_trap(const struct trap_report *report)
+{
+	uintptr_t start = print_frame(report->pc, false), link = report->link;
+	uintptr_t pc = report->pc, fp = report->fp;
+	size_t offset;
+	bool framed = arch_frame_up(&pc, &fp) && pc == link;
+
+	if (!framed && link > (uintptr_t)__text_start && link <= (uintptr_t)__text_end) {
+		hart_symbol(link - 1, &offset);
+		if (link - 1 - offset != start)
+			print_frame(link, true);
 	}
-	hart_print("  ... (deeper frames left out)\n");
+	print_frames_above(report->pc, report->fp);
 }
 
 void hart_backtrace_here(void)
@@ -106,6 +139,6 @@ void trap_fatal(const struct trap_report *report)
 			   (unsigned long long)report->registers[i].value,
 			   i % 3 == 2 || i + 1 == report->register_count ? "\n" : "");
 	sched_describe_current();
-	backtrace_print(report->pc, report->fp);
+	backtrace_trap(report);
 	hart_poweroff(2);
 }

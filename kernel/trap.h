@@ -17,6 +17,7 @@ struct trap_report {
 	const char *cause;                     /* "load page fault", "invalid opcode" */
 	uint64_t code;                         /* scause, vector << 32 | error code */
 	uintptr_t pc, sp, fp;                  /* of the interrupted code */
+	uintptr_t link;                        /* its return address, if it has no frame; or 0 */
 	uintptr_t address;                     /* stval, cr2; 0 when it has none */
 	const struct trap_register *registers;
 	size_t register_count;

@@ -155,6 +155,7 @@ void trap_report_and_end(struct trap_frame *frame, uint64_t cause, uint64_t valu
 		.pc = frame->pc,
 		.sp = frame->x[2 - 1],
 		.fp = frame->x[8 - 1],
+		.link = frame->x[1 - 1],
 		.address = value,
 		.registers = registers,
 		.register_count = 31,

@@ -7,6 +7,7 @@
  * handlers_lock, read by traps without it.
  */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "asm.h"
 #include "cpu.h"
@@ -112,8 +113,33 @@ static const char *cause(const struct exception_frame *frame)
 	return "reserved exception";
 }
 
+/*
+ * The return address of a function that has no frame, or none yet: on top of the stack. A frame
+ * begins with push %rbp; mov %rsp, %rbp.
+ */
+static uintptr_t return_address(const struct exception_frame *f)
+{
+	static const uint8_t frame[] = { 0x55, 0x48, 0x89, 0xe5 };
+	uintptr_t sp = f->iret.rsp;
+	size_t offset;
+
+	hart_symbol(f->iret.rip, &offset);
+	const uint8_t *start = (const uint8_t *)(f->iret.rip - offset);
+	for (size_t i = 0; i < 16 && i + sizeof(frame) <= offset; i++)
+		if (memcmp(start + i, frame, sizeof(frame)) == 0)
+			return 0;
+	return sp % 8 == 0 && arch_vm_lookup(sp) != 0 ? *(uintptr_t *)sp : 0;
+}
+
 static noreturn void fatal(const struct exception_frame *f, uintptr_t address)
 {
+	struct arch_hart *arch = &hart_self()->arch;
+
+	if (arch->reporting) { /* a report that does not get through would never end */
+		hart_print("fatal: %s at %p while reporting\n", cause(f), (void *)f->iret.rip);
+		arch_poweroff(2);
+	}
+	arch->reporting = true;
 	const struct trap_register registers[] = {
 		{ "rax", f->rax }, { "rbx", f->rbx }, { "rcx", f->rcx }, { "rdx", f->rdx },
 		{ "rsi", f->rsi }, { "rdi", f->rdi }, { "rbp", f->rbp }, { "rsp", f->iret.rsp },
@@ -128,6 +154,7 @@ static noreturn void fatal(const struct exception_frame *f, uintptr_t address)
 		.pc = f->iret.rip,
 		.sp = f->iret.rsp,
 		.fp = f->rbp,
+		.link = return_address(f),
 		.address = f->vector == VECTOR_PAGE_FAULT ? address : 0,
 		.registers = registers,
 		.register_count = sizeof(registers) / sizeof(registers[0]),
