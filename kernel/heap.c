@@ -33,8 +33,8 @@ struct object {
 struct span {
 	uint16_t magic;
 	uint8_t class;          /* LARGE for a large object */
-	uint8_t order;          /* of its block of pages */
 	uint32_t free_count;    /* the rest under the class's lock */
+	size_t pages;           /* of its block */
 	void *block;            /* the block of pages, which a large object's header need not begin */
 	struct object *free;
 	uint32_t fresh, count;  /* objects never handed out yet begin at index `fresh` */
@@ -100,8 +100,9 @@ static struct span *span_new(unsigned class)
 	if (span == NULL)
 		return NULL;
 	uint32_t count = (uint32_t)((SPAN_SIZE - sizeof(*span)) / class_bytes(class));
-	*span = (struct span){ .magic = SMALL_MAGIC, .class = (uint8_t)class, .order = SPAN_ORDER,
-			       .block = span, .free_count = count, .count = count };
+	*span = (struct span){ .magic = SMALL_MAGIC, .class = (uint8_t)class,
+			       .pages = SPAN_SIZE >> PAGE_SHIFT, .block = span,
+			       .free_count = count, .count = count };
 	return span;
 }
 
@@ -156,17 +157,15 @@ static void *large_alloc(size_t align, size_t size)
 	size_t lead = align > sizeof(struct span) ? align : sizeof(struct span);
 	if (size > SIZE_MAX - lead - PAGE_SIZE)
 		return NULL;
-	unsigned order = SPAN_ORDER; /* so that the block is aligned as span_of() needs it */
-	while (order <= PAGES_ORDER_MAX && (PAGE_SIZE << order) < lead + size)
-		order++;
-	char *block = pages_alloc(order);
+	size_t pages = (lead + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	/* Aligned to a span at least, so that span_of() finds the header. */
+	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT);
 	if (block == NULL)
 		return NULL;
-	char *p = block + lead;
-	struct span *span = ((uintptr_t)p & (SPAN_SIZE - 1)) == 0 ? (struct span *)p - 1
-								  : (struct span *)block;
-	*span = (struct span){ .magic = LARGE_MAGIC, .class = LARGE, .order = (uint8_t)order,
-			       .block = block };
+	void *p = block + lead;
+	void *header = ((uintptr_t)p & (SPAN_SIZE - 1)) == 0 ? (char *)p - sizeof(struct span) : block;
+	*(struct span *)header = (struct span){ .magic = LARGE_MAGIC, .class = LARGE,
+						.pages = pages, .block = block };
 	return p;
 }
 
@@ -194,7 +193,7 @@ void free(void *p)
 		return;
 	}
 	span->magic = 0;
-	pages_free(span->block, span->order);
+	pages_free_run(span->block, span->pages);
 }
 
 size_t malloc_usable_size(void *p)
@@ -204,7 +203,7 @@ size_t malloc_usable_size(void *p)
 	struct span *span = span_of(p);
 	if (span->class != LARGE)
 		return class_bytes(span->class);
-	return (size_t)((char *)span->block + (PAGE_SIZE << span->order) - (char *)p);
+	return (size_t)((char *)span->block + (span->pages << PAGE_SHIFT) - (char *)p);
 }
 
 void *calloc(size_t count, size_t size)
