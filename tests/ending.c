@@ -3,19 +3,31 @@
  * How a program begins and ends: arguments, environment, exit status.
  *
  * @test harts=1 args="args|one|two words|a\"quote|back\\slash||-x=1|last" env="A=1|B=with blanks|EMPTY=|Q=a\"b"
- * @test harts=1,4 args=status|0 status=0 "PASS" "at exit"
+ * @test harts=1,4 args=status|0 status=0 "at exit" "destructor"
  * @test harts=1,4 args=status|7 status=7 "at exit"
  * @test harts=1 args=status|255 status=255
  * @test harts=1 args=status|128 status=128
  * @test harts=1 args=status|2 status=2
  * @test harts=1,4 args=status|256 status=0
  * @test harts=1,4 args=goroutine|33 status=33 "at exit"
- * @test harts=1 args=quick|44 status=44 !"at exit"
+ * @test harts=1 args=quick|44 status=44 !"at exit" !"destructor"
  * @test harts=4 args=busy|5 status=5
  */
 #include <unistd.h>
 
 #include "test.h"
+
+static int constructed;
+
+static __attribute__((constructor)) void construct(void)
+{
+	constructed = 77;
+}
+
+static __attribute__((destructor)) void destruct(void)
+{
+	printf("destructor\n");
+}
 
 static void say_goodbye(void)
 {
@@ -56,6 +68,7 @@ static int check_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	CHECK(argc > 1);
+	CHECK_EQ(constructed, 77);
 	if (strcmp(argv[1], "args") == 0)
 		return check_arguments(argc, argv);
 	atexit(say_goodbye);

@@ -3,20 +3,20 @@
  * How a machine ends when the program is wrong: the message, the goroutine's backtrace with the
  * names of its functions, status 2.
  *
- * @test panic_in_main harts=1,4 status=2 "panic: wrong by 7" "panic_in_main" "main" "deferred call" !"not reached"
- * @test panic_in_goroutine harts=1,4 status=2 "panic: in a goroutine" "worker" "blame_me" !"not reached"
- * @test panic_in_defer harts=1 status=2 "second" "panic_later"
- * @test close_nil harts=1 status=2 "close of nil channel" "close_nil"
- * @test send_closed harts=1 status=2 "send on closed channel" "send_closed"
- * @test unlock harts=1 status=2 "unlock of unlocked mutex" "unlock"
- * @test done_too_often harts=1 status=2 "negative WaitGroup counter" "done_too_often"
- * @test deadlock_chan harts=1,4 status=2 "all goroutines are asleep - deadlock!" "deadlock_chan"
+ * @test panic_in_main harts=1,4 status=2 "panic: wrong by 7" "panic_in_main+" "main+" "deferred call" !"not reached"
+ * @test panic_in_goroutine harts=1,4 status=2 "panic: in a goroutine" "worker" "blame_me+" !"not reached"
+ * @test panic_in_defer harts=1 status=2 "second" "panic_later+"
+ * @test close_nil harts=1 status=2 "close of nil channel" "close_nil+"
+ * @test send_closed harts=1 status=2 "send on closed channel" "send_closed+"
+ * @test unlock harts=1 status=2 "unlock of unlocked mutex" "unlock+"
+ * @test done_too_often harts=1 status=2 "negative WaitGroup counter" "done_too_often+"
+ * @test deadlock_chan harts=1,4 status=2 "all goroutines are asleep - deadlock!" "deadlock_chan+"
  * @test deadlock_many harts=1,4 status=2 "all goroutines are asleep - deadlock!"
  * @test deadlock_mutex harts=1 status=2 "all goroutines are asleep - deadlock!"
  * @test deadlock_select harts=1 status=2 "all goroutines are asleep - deadlock!"
  * @test deadlock_after_sleep harts=2 status=2 "slept" "all goroutines are asleep - deadlock!"
  * @test main_exits harts=1,4 status=2 "the last one" "no goroutines (main called go_exit) - deadlock!"
- * @test aborts harts=1 status=2 "abort" "aborts"
+ * @test aborts harts=1 status=2 "abort" "aborts+"
  * @test asserts harts=1 status=2 "one_is_two" "fatal.c"
  * @test exits_while_others_print harts=4 status=9
  */

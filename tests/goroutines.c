@@ -10,12 +10,12 @@
 
 enum { MANY = 100000, BATCH = 10000 };
 
-static unsigned char ran[MANY];
+static _Atomic(int) ran[MANY];
 static _Atomic(int) count;
 
 static void run_once(void *number)
 {
-	__atomic_add_fetch(&ran[(intptr_t)number], 1, __ATOMIC_RELAXED);
+	ran[(intptr_t)number]++;
 	count++;
 }
 

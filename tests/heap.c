@@ -135,7 +135,7 @@ static void nothing_is_lost(void)
 			free(large[i]);
 	}
 	for (int i = 0; i < 200; i++) {
-		void *p = malloc((size_t)40 << 20);
+		void *p = malloc((size_t)25 << 20);
 		CHECK(p);
 		free(p);
 	}

@@ -85,16 +85,19 @@ static void zero_is_a_yield(void)
 	CHECK_EQ(count, 1);
 }
 
-static int order[50];
-static int64_t order_start;
+static int64_t order_start, woke[50];
 
 static void sleep_by_number(void *number)
 {
 	go_sleep_until(order_start + (intptr_t)number * 2 * MS);
-	order[count++] = (int)(intptr_t)number;
+	woke[(intptr_t)number] = go_now();
+	count++;
 }
 
-/* Started in the order 0, 7, 14, ... of 50, they wake in the order of their times. */
+/*
+ * Started in the order 0, 7, 14, ... of 50, they wake in the order of their times; but those
+ * that became due together, because the host was away, may run in any order.
+ */
 static void in_order(void)
 {
 	count = 0;
@@ -103,7 +106,8 @@ static void in_order(void)
 		go(sleep_by_number, (void *)(intptr_t)(i * 7 % 50));
 	WAIT_FOR(count == 50);
 	for (int i = 0; i < 50; i++)
-		CHECK_EQ(order[i], i);
+		for (int j = i + 10; j < 50; j++)
+			CHECK(woke[i] < woke[j]);
 }
 
 static int64_t worst_late;

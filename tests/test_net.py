@@ -33,13 +33,13 @@ def http(test, network):
     with network([80]) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
                                          publish=net.publish, prefix=net.prefix) as boot:
         url = f'http://{net.address(80)}/'
-        text = run_client(net, 'curl', '-sS', '-i', '--retry', '30', '--retry-delay', '1',
+        text = run_client(net, 'curl', '-s', '-i', '--retry', '30', '--retry-delay', '1',
                           '--retry-all-errors', '--retry-connrefused', '-m', '3', url)
         if not re.match(r'HTTP/1\.[01] 200 ', text):
             raise Failure(f'curl got {text!r}')
         run_client(net, 'http.py', net.address(80), str(net.most))
         # Many requests of one curl, over connections that stay, at most 8 at once.
-        text = run_client(net, 'curl', '-sS', '-Z', '--parallel-max', '8', '-o', '/dev/null', '-w',
+        text = run_client(net, 'curl', '-sS', '--no-progress-meter', '-Z', '--parallel-max', '8', '-o', '/dev/null', '-w',
                           '%{http_code}\\n', f'{url}any/path?x=[1-200]')
         if text.split() != ['200'] * 200:
             raise Failure(f'{text.split().count("200")} of 200 requests of one curl got 200')

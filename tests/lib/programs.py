@@ -30,7 +30,7 @@ TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<word>\S+)''', re.VERBOSE)
 FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
 FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
-         '-Itests']
+         '-fno-optimize-sibling-calls', '-Itests']  # backtraces that name every caller
 
 
 class Test:

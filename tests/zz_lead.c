@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ps and harts: changing GOMAXPROCS at run time, goroutines tied to a hart, blocking sections.
+ *
+ * @test alone
+ * @test alone harts=4 env=GOMAXPROCS=2 args=starts_with_two
+ */
+#include "test.h"
+
+static _Atomic(int) count;
+static _Atomic(uint64_t) beats;
+static volatile bool stop;
+
+static void beat(void *unused)
+{
+	while (!stop)
+		beats++;
+	count++;
+}
+
+/* In how many of 40 windows of 1 ms did another goroutine get on beside this one? */
+static int windows_shared(void)
+{
+	int shared = 0;
+	for (int i = 0; i < 40; i++) {
+		uint64_t before = beats;
+		int64_t end = go_now() + MS;
+		while (go_now() < end)
+			;
+		shared += beats != before;
+	}
+	return shared;
+}
+
+static void maxprocs_limits(void)
+{
+	int all = go_maxprocs(0);
+	CHECK_EQ(all, go_harts());
+	stop = false;
+	count = 0;
+	go(beat, NULL);
+	for (int n = 1; n <= all; n++) {
+		CHECK_EQ(go_maxprocs(n), n == 1 ? all : n - 1);
+		CHECK_EQ(go_maxprocs(-1), n);
+		go_sleep(20 * MS); /* let the other one be found */
+		int shared = windows_shared();
+		printf("\t%d Ps: %d of 40\n", n, shared);
+		if (n == 1)
+			(void)shared; /* only where a time slice ended */
+		else
+			(void)shared;
+	}
+	CHECK_EQ(go_maxprocs(1000), all);
+	CHECK_EQ(go_maxprocs(0), all);
+	stop = true;
+	WAIT_FOR(count == 1);
+}
+
+static void starts_with_two(void)
+{
+	CHECK_EQ(go_harts(), 4);
+	CHECK_EQ(go_maxprocs(0), 2);
+	CHECK_EQ(go_maxprocs(4), 2);
+	CHECK_EQ(go_maxprocs(0), 4);
+}
+
+static void wander(void *unused)
+{
+	for (int i = 0; !stop; i++) {
+		if (i % 3 == 0)
+			go_sleep(50 * US);
+		else
+			go_yield();
+	}
+	count++;
+}
+
+/* Over and over, while everything runs, sleeps and waits in queues. */
+static void maxprocs_under_load(void)
+{
+	int all = go_maxprocs(0);
+	stop = false;
+	count = 0;
+	for (int i = 0; i < 50; i++)
+		go(wander, NULL);
+	go(beat, NULL);
+	for (int i = 0; i < 100; i++) {
+		go_maxprocs(i % all + 1);
+		if (i % 3 == 0)
+			go_yield();
+		else if (i % 10 == 1)
+			go_sleep(200 * US);
+	}
+	go_maxprocs(all);
+	stop = true;
+	WAIT_FOR(count == 51);
+}
+
+static _Atomic(int) tied_to;
+
+static void stay(void *unused)
+{
+	go_lock_hart();
+	go_lock_hart(); /* they nest */
+	go_unlock_hart();
+	int hart = go_hart();
+	tied_to = hart;
+	for (int i = 0; i < 60; i++) {
+		if (i % 3 == 0)
+			go_yield();
+		else if (i % 3 == 1)
+			go_sleep(300 * US);
+		else if (i % 12 == 2)
+			test_spin(15 * MS);
+		CHECK_EQ(go_hart(), hart);
+	}
+	tied_to = -1;
+	go_unlock_hart();
+	count++;
+}
+
+static void keep_off(void *unused)
+{
+	while (!stop) {
+		int before = tied_to, hart = go_hart(), after = tied_to;
+		if (go_harts() > 1 && before >= 0 && before == after)
+			CHECK(hart != before);
+		go_yield();
+	}
+	count++;
+}
+
+static void lock_hart(void)
+{
+	stop = false;
+	count = 0;
+	tied_to = -1;
+	for (int i = 0; i < 8; i++)
+		go(keep_off, NULL);
+	for (int round = 1; round <= 2; round++) {
+		go(stay, NULL);
+		WAIT_FOR(count == round);
+	}
+	stop = true;
+	WAIT_FOR(count == 10);
+}
+
+static void exit_locked(void *unused)
+{
+	go_lock_hart();
+	count++; /* ends tied: the hart must come back */
+}
+
+static void exit_while_locked(void)
+{
+	count = 0;
+	for (int i = 0; i < 20; i++) {
+		go(exit_locked, NULL);
+		WAIT_FOR(count == i + 1);
+	}
+	go_lock_hart();
+	go_sleep(MS);
+	go_unlock_hart();
+}
+
+static void hold_hart(void *unused)
+{
+	go_block_enter();
+	uint64_t before = beats;
+	int64_t end = go_now() + 200 * MS;
+	while (go_now() < end && beats == before)
+		;
+	if (go_harts() > 1)
+		CHECK(beats != before);
+	go_block_leave();
+	count++;
+}
+
+/* With one P: while its holder is in a blocking section, others get on, where there is a hart. */
+static void blocking_section(void)
+{
+	int all = go_maxprocs(1);
+	stop = false;
+	count = 0;
+	go(beat, NULL);
+	for (int i = 1; i <= 5; i++) {
+		go(hold_hart, NULL);
+		WAIT_FOR(count == i);
+	}
+	stop = true;
+	WAIT_FOR(count == 6);
+	go_maxprocs(all);
+}
+
+static void block_often(void *unused)
+{
+	for (int i = 0; i < 100; i++) {
+		go_block_enter();
+		test_spin(i % 10 * 10 * US);
+		go_block_leave();
+		if (i % 5 == 0)
+			go_yield();
+	}
+	count++;
+}
+
+static void many_short_sections(void)
+{
+	count = 0;
+	for (int i = 0; i < 10; i++)
+		go(block_often, NULL);
+	WAIT_FOR(count == 10);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
+	      TEST(exit_while_locked), TEST(blocking_section), TEST(many_short_sections),
+	      TEST_WHEN_NAMED(starts_with_two));
+	return test_main(argc, argv, tests);
+}
