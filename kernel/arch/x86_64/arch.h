@@ -28,6 +28,7 @@ struct arch_hart {
 	struct tss tss;
 	int64_t deadline;        /* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is on its way */
+	bool reporting;          /* a fault's report is under way */
 	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
 };
 

@@ -122,6 +122,15 @@ int64_t hart_ticks_to_ns(uint64_t ticks)
 	return (unsigned __int128)ticks * ns_per_tick >> 32;
 }
 
+uint64_t hart_ns_to_ticks(int64_t ns)
+{
+	if (ns <= 0)
+		return 0;
+	/* Up, so that a tick that is reached is a deadline that has passed. */
+	unsigned __int128 ticks = ((unsigned __int128)(uint64_t)ns << 32) / ns_per_tick + 1;
+	return ns == INT64_MAX || ticks > INT64_MAX ? INT64_MAX : (uint64_t)ticks;
+}
+
 int64_t hart_now(void)
 {
 	return hart_ticks_to_ns(hart_ticks());
