@@ -25,6 +25,7 @@ struct arch_hart {
 	uintptr_t preempt_pc;    /* where preempt_entry's caller stood; interrupts are off meanwhile */
 	uint64_t fcsr;           /* what fcsr holds while no G with FP runs: switch.S */
 	uint64_t timer;          /* ticks that the timer is set to, UINT64_MAX: off. By this hart */
+	uint64_t flushed;        /* ticks when the TLB was last flushed: timer.c. By this hart */
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is under way: harts.c */
 	_Atomic(uint32_t) arrived;
 };
