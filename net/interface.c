@@ -27,6 +27,7 @@
 #include "netif/ethernet.h"
 #include "net/memory.h"
 #include "net/net.h"
+#include "net/timewait.h"
 
 #define CHECK_ALL (NETIF_CHECKSUM_ENABLE_ALL)
 #define CHECK_NOT_TCP_UDP (CHECK_ALL & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP))
@@ -65,14 +66,12 @@ static void receive(const struct virtq_piece *pieces, unsigned count, size_t len
 {
 	if (length < SIZEOF_ETH_HDR - ETH_PAD_SIZE)
 		return;
-	do {
-		struct pbuf *p = copy_frame(pieces, count, length);
-		if (!p)
-			return; /* as if the network had lost it */
-		NETIF_SET_CHECKSUM_CTRL(&net0, (checksum_good ? CHECK_NOT_TCP_UDP : CHECK_ALL) & generate);
-		if (net0.input(p, &net0) != ERR_OK)
-			pbuf_free(p);
-	} while (net_admit_again());
+	struct pbuf *p = copy_frame(pieces, count, length);
+	if (!p)
+		return; /* as if the network had lost it */
+	NETIF_SET_CHECKSUM_CTRL(&net0, (checksum_good ? CHECK_NOT_TCP_UDP : CHECK_ALL) & generate);
+	if (net0.input(p, &net0) != ERR_OK)
+		pbuf_free(p);
 	/* What loops back from this interface to itself never had a checksum. */
 	NETIF_SET_CHECKSUM_CTRL(&net0, CHECK_NOT_TCP_UDP & generate);
 }
@@ -83,6 +82,7 @@ unsigned interface_poll(unsigned budget)
 	unsigned frames = virtio_net_poll(&device, budget);
 	if (was_full && !device.tx_full)
 		tcp_txnow(); /* segments that found the ring full */
+	timewait_collect();
 	if (!device.up && netif_is_link_up(&net0))
 		netif_set_link_down(&net0);
 	return frames;

@@ -44,8 +44,4 @@ void interface_notify(void);
 /* Waits until the interface has an address of the kind that reaches `to`. 0 or ETIMEDOUT. Releases the lock meanwhile. */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
 
-/* net/admit.c */
-/* The frame that was just given to lwIP is to be given again: it opens a connection in place of a dead one. */
-bool net_admit_again(void);
-
 #endif
