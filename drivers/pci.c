@@ -167,7 +167,7 @@ static void bars_probe(struct pci_device *pci)
 
 static bool visit_window(struct pci_device *pci, void *unused)
 {
-	struct machine_range *window = &machine.pci_mmio32;
+	const struct machine_range *window = &machine.pci_mmio32;
 
 	(void)unused;
 	bars_probe(pci);
@@ -182,7 +182,7 @@ static bool visit_window(struct pci_device *pci, void *unused)
 
 static void bar_assign(struct pci_device *pci, unsigned bar)
 {
-	struct machine_range *window = &machine.pci_mmio32;
+	const struct machine_range *window = &machine.pci_mmio32;
 	uint64_t size = pci->bar[bar].size;
 	unsigned at = BAR0 + 4 * bar;
 
@@ -193,7 +193,9 @@ static void bar_assign(struct pci_device *pci, unsigned bar)
 	if (size < PAGE_SIZE)
 		size = PAGE_SIZE; /* so that no two devices share a page */
 	uint64_t base = (window_next + size - 1) & ~(size - 1);
-	if (size > window->size || base > window->base + window->size - size) {
+	/* Behind a bridge, the window that firmware gave it would not let the address through. */
+	if (pci->bus != machine.pci_bus_first || size > window->size ||
+	    base > window->base + window->size - size) {
 		hart_print("pci: no addresses for BAR %u of %02x:%02x.%u\n", bar, pci->bus,
 			   pci->slot, pci->function);
 		return;
@@ -245,9 +247,7 @@ bool pci_find(unsigned index, uint16_t vendor, uint16_t device, struct pci_devic
 		return false;
 	bars_probe(pci);
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
-		/* Behind a bridge, the window that firmware gave it would not let the address through. */
-		if (pci->bar[bar].size != 0 && pci->bar[bar].base == 0 &&
-		    pci->bus == machine.pci_bus_first)
+		if (pci->bar[bar].size != 0 && pci->bar[bar].base == 0)
 			bar_assign(pci, bar);
 	find_msix(pci);
 	return true;

@@ -56,15 +56,23 @@ _start:
 	rep stosl
 	mov %ebx, %ebp
 
+	/* Where there is no RAM, nothing stays written: the stack lies at the image's end too. */
+	mov $too_big_message, %esi
+	movl $_start, __bss_end - 4
+	cmpl $_start, __bss_end - 4
+	jne give_up
+	movl $0, __bss_end - 4
+
+	mov $no_long_mode_message, %esi
 	mov $0x80000000, %eax
 	cpuid
 	cmp $0x80000001, %eax
-	jb no_long_mode
+	jb give_up
 	mov $0x80000001, %eax
 	cpuid
 	and $CPUID_EXT_EDX_NX_LM, %edx
 	cmp $CPUID_EXT_EDX_NX_LM, %edx
-	jne no_long_mode
+	jne give_up
 
 	/* boot_directories: 2048 entries of 2 MiB, present, writable, large. */
 	mov $boot_directories, %edi
@@ -81,8 +89,8 @@ _start:
 	lgdt boot_gdtr
 	LONG_MODE start64
 
-no_long_mode:
-	mov $no_long_mode_message, %esi
+/* Says what esi points to and ends the machine as kernel/arch/x86_64/power.c does. */
+give_up:
 	mov $COM1, %edx
 1:	lodsb
 	test %al, %al
@@ -148,6 +156,8 @@ boot_gdt_end:
 boot_gdtr:
 	.word boot_gdt_end - boot_gdt - 1
 	.long boot_gdt
+too_big_message:
+	.asciz "gump: the image does not fit in this machine's memory; use a larger -m\n"
 no_long_mode_message:
 	.asciz "gump: this CPU has no 64-bit mode with NX; use -cpu qemu64 or better\n"
 

@@ -71,6 +71,6 @@ void arch_harts_start(void)
 		return;
 	send_startup(count, page);
 	if (!wait_until(count - 1, START_LIMIT_US))
-		hart_fatal("%u of %u harts did not start",
+		hart_fatal("%u of the %u harts that firmware lists did not start",
 			   count - 1 - (unsigned)atomic_load(&started), count);
 }
