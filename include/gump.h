@@ -57,7 +57,8 @@ int go_harts(void); /* harts of the machine */
 int go_hart(void);  /* the hart that this runs on, 0 .. go_harts() - 1; stale as soon as it is read */
 int go_count(void); /* goroutines that exist now */
 
-/* Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. */
+/* Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs others while
+   this goroutine waits only if every hart of the machine is tied. */
 void go_lock_hart(void);
 void go_unlock_hart(void);
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Physical pages: a buddy allocator.
+ * Physical pages: runs of free pages of any length, coalesced as they are freed.
  *
- * Each range of RAM is a zone with one byte a page, which says of the first page of a free block
- * its order; free blocks of an order are linked through their own memory. Blocks are aligned to
- * their size in physical addresses, and buddies in different zones never meet.
+ * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free
+ * run; the run's length stands in those pages themselves. So a freed run finds its free neighbours at
+ * once, and zones never meet. Free runs are listed by the power of two that their length reaches: a request
+ * looks in the list of its own length for one that fits, and takes the first of the lists above. Not
+ * buddies, because those give a request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of
+ * 128 MiB there is none.
  *
  * One lock guards all of it. It is the only lock that a trap handler takes (stack_fault() needs
- * pages), which is safe because its holder cannot fault: pages_alloc() and pages_free() touch
- * the stack that they are going to need before they take the lock.
+ * pages), which is safe because its holder cannot fault: whoever allocates or frees touches the
+ * stack that it is going to need before it takes the lock.
  */
 #include <assert.h>
 #include <string.h>
@@ -16,11 +19,14 @@
 #include "kernel/machine.h"
 #include "kernel/pages.h"
 
-#define FREE 0x80 /* in the map: first page of a free block of order (byte & 0x7f) */
+#define FIRST 1 /* marks in the map */
+#define LAST 2
+#define LISTS 40
 #define LOCKED_STACK 2048 /* bytes of stack that the code under the lock may need */
 
-struct block {
-	struct block *next, *prev;
+struct run { /* in the first page of a free run; `pages` also at the start of its last page */
+	uint64_t pages;
+	struct run *next, *prev;
 };
 
 struct zone {
@@ -31,12 +37,17 @@ struct zone {
 static struct spinlock lock;
 static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
-static struct block lists[PAGES_ORDER_MAX + 1];  /* under `lock`; circular */
+static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
 static size_t free_pages, total_pages;           /* under `lock` */
 
 static uint64_t page_of(const void *p)
 {
 	return (uintptr_t)p >> PAGE_SHIFT;
+}
+
+static struct run *run_at(uint64_t page)
+{
+	return (struct run *)(uintptr_t)(page << PAGE_SHIFT);
 }
 
 static struct zone *zone_of(uint64_t page)
@@ -47,63 +58,84 @@ static struct zone *zone_of(uint64_t page)
 	return NULL;
 }
 
-static void list_add(struct zone *zone, uint64_t page, unsigned order)
+static unsigned list_of(uint64_t pages)
 {
-	struct block *block = (struct block *)(uintptr_t)(page << PAGE_SHIFT);
-	struct block *head = &lists[order];
-
-	block->next = head->next;
-	block->prev = head;
-	head->next->prev = block;
-	head->next = block;
-	zone->map[page - zone->first] = FREE | order;
+	return 63 - (unsigned)__builtin_clzll(pages);
 }
 
-static void list_remove(struct zone *zone, uint64_t page)
+static void run_add(struct zone *zone, uint64_t page, uint64_t pages)
 {
-	struct block *block = (struct block *)(uintptr_t)(page << PAGE_SHIFT);
+	struct run *run = run_at(page), *head = &lists[list_of(pages)];
 
-	block->prev->next = block->next;
-	block->next->prev = block->prev;
+	run_at(page + pages - 1)->pages = pages;
+	run->pages = pages;
+	run->next = head->next;
+	run->prev = head;
+	head->next->prev = run;
+	head->next = run;
+	zone->map[page + pages - 1 - zone->first] |= LAST;
+	zone->map[page - zone->first] |= FIRST;
+}
+
+static void run_remove(struct zone *zone, struct run *run)
+{
+	uint64_t page = page_of(run);
+
+	run->prev->next = run->next;
+	run->next->prev = run->prev;
 	zone->map[page - zone->first] = 0;
+	zone->map[page + run->pages - 1 - zone->first] = 0;
 }
 
-static void *alloc_locked(unsigned order)
+/* Where in the run a block of that length and alignment begins; 0 when it does not fit. */
+static uint64_t fit(const struct run *run, uint64_t pages, uint64_t align)
 {
-	unsigned have = order;
-	while (have <= PAGES_ORDER_MAX && lists[have].next == &lists[have])
-		have++;
-	if (have > PAGES_ORDER_MAX)
+	uint64_t page = page_of(run), at = (page + align - 1) & ~(align - 1);
+	return at + pages <= page + run->pages ? at : 0;
+}
+
+static void *alloc_locked(uint64_t pages, uint64_t align)
+{
+	struct run *run = NULL;
+	uint64_t at = 0;
+
+	for (unsigned i = list_of(pages); i < LISTS && at == 0; i++)
+		for (run = lists[i].next; run != &lists[i] && at == 0; run = at == 0 ? run->next : run)
+			at = fit(run, pages, align);
+	if (at == 0)
 		return NULL;
 
-	uint64_t page = page_of(lists[have].next);
+	uint64_t page = page_of(run), end = page + run->pages;
 	struct zone *zone = zone_of(page);
-	list_remove(zone, page);
-	while (have > order) {
-		have--;
-		list_add(zone, page + ((uint64_t)1 << have), have);
-	}
-	free_pages -= (size_t)1 << order;
-	return (void *)(uintptr_t)(page << PAGE_SHIFT);
+	run_remove(zone, run);
+	if (at > page)
+		run_add(zone, page, at - page);
+	if (at + pages < end)
+		run_add(zone, at + pages, end - at - pages);
+	free_pages -= pages;
+	return run_at(at);
 }
 
-static void free_locked(uint64_t page, unsigned order)
+static void free_locked(uint64_t page, uint64_t pages)
 {
 	struct zone *zone = zone_of(page);
-	assert(zone != NULL && "pages_free: not RAM");
+	assert(zone != NULL && page + pages <= zone->first + zone->pages && "pages_free: not RAM");
 	assert(zone->map[page - zone->first] == 0 && "pages_free: freed twice");
 
-	free_pages += (size_t)1 << order;
-	while (order < PAGES_ORDER_MAX) {
-		uint64_t buddy = page ^ ((uint64_t)1 << order);
-		if (buddy - zone->first >= zone->pages ||
-		    zone->map[buddy - zone->first] != (FREE | order))
-			break;
-		list_remove(zone, buddy);
-		page &= ~((uint64_t)1 << order);
-		order++;
+	free_pages += pages;
+	if (page > zone->first && zone->map[page - 1 - zone->first] & LAST) {
+		struct run *before = run_at(page - run_at(page - 1)->pages);
+		run_remove(zone, before);
+		page -= before->pages;
+		pages += before->pages;
 	}
-	list_add(zone, page, order);
+	uint64_t end = page + pages;
+	if (end < zone->first + zone->pages && zone->map[end - zone->first] & FIRST) {
+		struct run *after = run_at(end);
+		run_remove(zone, after);
+		pages += after->pages;
+	}
+	run_add(zone, page, pages);
 }
 
 /* Makes sure that no page fault comes while the lock is held: see the head of this file. */
@@ -114,15 +146,32 @@ static void touch_stack(void)
 	(void)probe[0];
 }
 
-void *pages_alloc(unsigned order)
+void *pages_alloc_run(size_t count, size_t align)
 {
-	if (order > PAGES_ORDER_MAX)
-		return NULL;
+	assert(count > 0 && (align & (align - 1)) == 0);
 	touch_stack();
 	spin_lock(&lock);
-	void *block = alloc_locked(order);
+	void *block = alloc_locked(count, align);
 	spin_unlock(&lock);
 	return block;
+}
+
+void pages_free_run(void *block, size_t count)
+{
+	touch_stack();
+	spin_lock(&lock);
+	free_locked(page_of(block), count);
+	spin_unlock(&lock);
+}
+
+void *pages_alloc(unsigned order)
+{
+	return pages_alloc_run((size_t)1 << order, (size_t)1 << order);
+}
+
+void pages_free(void *block, unsigned order)
+{
+	pages_free_run(block, (size_t)1 << order);
 }
 
 void *pages_alloc_zeroed(unsigned order)
@@ -131,15 +180,6 @@ void *pages_alloc_zeroed(unsigned order)
 	if (block != NULL)
 		memset(block, 0, PAGE_SIZE << order);
 	return block;
-}
-
-void pages_free(void *block, unsigned order)
-{
-	assert(((uintptr_t)block & ((PAGE_SIZE << order) - 1)) == 0);
-	touch_stack();
-	spin_lock(&lock);
-	free_locked(page_of(block), order);
-	spin_unlock(&lock);
 }
 
 /* Not spin_lock(): its unlock may call the scheduler, which a trap handler must not. */
@@ -158,7 +198,7 @@ static void lock_in_trap(void)
 uint64_t pages_alloc_in_trap(void)
 {
 	lock_in_trap();
-	void *page = alloc_locked(0);
+	void *page = alloc_locked(1, 1);
 	spin_release(&lock);
 	return (uintptr_t)page;
 }
@@ -166,7 +206,7 @@ uint64_t pages_alloc_in_trap(void)
 void pages_free_in_trap(uint64_t page)
 {
 	lock_in_trap();
-	free_locked(page >> PAGE_SHIFT, 0);
+	free_locked(page >> PAGE_SHIFT, 1);
 	spin_release(&lock);
 }
 
@@ -180,24 +220,9 @@ size_t pages_total(void)
 	return total_pages;
 }
 
-/* Gives a zone's pages to the lists as the biggest aligned blocks that fit. */
-static void zone_fill(struct zone *zone, uint64_t page, uint64_t end)
-{
-	while (page < end) {
-		unsigned order = page == 0 ? PAGES_ORDER_MAX : (unsigned)__builtin_ctzll(page);
-		if (order > PAGES_ORDER_MAX)
-			order = PAGES_ORDER_MAX;
-		while (((uint64_t)1 << order) > end - page)
-			order--;
-		list_add(zone, page, order);
-		free_pages += (size_t)1 << order;
-		page += (uint64_t)1 << order;
-	}
-}
-
 void pages_init(void)
 {
-	for (unsigned i = 0; i <= PAGES_ORDER_MAX; i++)
+	for (unsigned i = 0; i < LISTS; i++)
 		lists[i].next = lists[i].prev = &lists[i];
 
 	for (unsigned i = 0; i < machine.memory_count; i++) {
@@ -215,7 +240,7 @@ void pages_init(void)
 		zone->pages = end - first;
 		zone->map = (uint8_t *)(uintptr_t)(first << PAGE_SHIFT);
 		memset(zone->map, 0, end - first);
-		zone_fill(zone, first + map_pages, end);
+		free_locked(first + map_pages, end - first - map_pages);
 	}
 	total_pages = free_pages;
 }

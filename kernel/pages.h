@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Physical pages: a buddy allocator over the machine's RAM. A block of order n is 2^n pages,
- * aligned to its size. Contents are undefined. Since RAM is mapped one to one, an address is
- * both physical and a pointer.
+ * Physical pages. Contents are undefined. Since RAM is mapped one to one, an address is both
+ * physical and a pointer.
  */
 #ifndef KERNEL_PAGES_H
 #define KERNEL_PAGES_H
@@ -14,13 +13,25 @@
 
 #define PAGES_ORDER_MAX 20 /* 4 GiB */
 
-void pages_init(void);                 /* from machine.memory; boot hart only */
-void *pages_alloc(unsigned order);     /* NULL when there is none; from a G, g0 or boot, not a trap */
-void pages_free(void *block, unsigned order);
+void pages_init(void); /* from machine.memory; boot hart only */
+
+/*
+ * `count` pages in a row, the first a multiple of `align` pages (a power of two). NULL when there
+ * are none. From a G, g0 or boot, not a trap. A part of a run may be freed.
+ */
+void *pages_alloc_run(size_t count, size_t align);
+void pages_free_run(void *block, size_t count);
+
+/* The same for 2^order pages, aligned to their size. */
+void *pages_alloc(unsigned order);
 void *pages_alloc_zeroed(unsigned order);
-uint64_t pages_alloc_in_trap(void);    /* one page for stack_fault(); 0 when there is none */
+void pages_free(void *block, unsigned order);
+
+/* One page, for stack_fault(); 0 when there is none. */
+uint64_t pages_alloc_in_trap(void);
 void pages_free_in_trap(uint64_t page);
-size_t pages_free_count(void);         /* free pages now; a hint */
+
+size_t pages_free_count(void); /* free pages now; a hint */
 size_t pages_total(void);
 
 #endif

@@ -25,11 +25,11 @@ void go_block_enter(void)
 	struct g *g = g_self();
 
 	atomic_store_explicit(&g->status, G_BLOCKING, relaxed);
-	m->now = hart_now();
+	m->now = now_ticks();
 	g->wait_since = m->now;
 	m->old_p = p;
 	m->p = NULL;
-	p->slice_end = m->now + RETAKE_NS; /* read by whoever thinks of taking it */
+	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
 	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
 	atomic_store_explicit(&p->status, blocked_by(m), memory_order_release);
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
@@ -41,7 +41,7 @@ void go_block_enter(void)
 
 bool p_retake_blocked(struct m *m)
 {
-	int64_t now = hart_now();
+	int64_t now = now_ticks();
 	bool got = false;
 
 	spin_acquire(&sched.lock);
@@ -70,8 +70,8 @@ static void leave_on_g0(void *arg)
 	struct g *g = arg;
 	struct m *m = m_self();
 
-	m->now = hart_now();
-	g->run_ns += m->now - m->run_since;
+	m->now = now_ticks();
+	g->run_ticks += m->now - m->run_since;
 	g->m = NULL;
 	m->hart.g = NULL;
 	atomic_store_explicit(&g->status, G_RUNNABLE, relaxed);
@@ -92,7 +92,7 @@ void go_block_leave(void)
 	if (atomic_compare_exchange_strong_explicit(&p->status, &mine, P_RUNNING,
 						    memory_order_acquire, relaxed)) {
 		m->p = p;
-		p->slice_end = m->run_since + sched.quantum_ns;
+		p->slice_end = m->run_since + sched.quantum;
 		sysmon_arm_slice(m, p);
 		atomic_store_explicit(&g->status, G_RUNNING, relaxed);
 	} else {

@@ -37,7 +37,7 @@ void g_describe(const struct g *g)
 	hart_print("goroutine %u [", (unsigned)g->number);
 	if (status == G_WAITING)
 		hart_print("%s, %lld ms", wait_reason_name(g->wait_reason),
-			   (long long)((hart_now() - g->wait_since) / 1000000));
+			   (long long)(hart_ticks_to_ns((uint64_t)(now_ticks() - g->wait_since)) / 1000000));
 	else
 		hart_print("%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
 				: status == G_BLOCKING ? "blocking section" : "dead");

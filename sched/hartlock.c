@@ -7,6 +7,11 @@
  */
 #include "sched/sched.h"
 
+void hart_lock_count(int change)
+{
+	atomic_fetch_add_explicit(&sched.locked_ms, (uint32_t)change, memory_order_relaxed);
+}
+
 void go_lock_hart(void)
 {
 	hart_lock();
@@ -15,6 +20,7 @@ void go_lock_hart(void)
 	if (g->lock_count++ == 0) {
 		g->locked_m = m;
 		m->locked_g = g;
+		hart_lock_count(1);
 	}
 	hart_unlock();
 }
@@ -27,6 +33,7 @@ void go_unlock_hart(void)
 	if (locked && --g->lock_count == 0) {
 		g->locked_m = NULL;
 		m_self()->locked_g = NULL;
+		hart_lock_count(-1);
 	}
 	hart_unlock();
 	if (!locked)

@@ -17,7 +17,7 @@
 
 #define relaxed memory_order_relaxed
 
-struct sched sched = { .quantum_ns = QUANTUM_NS };
+struct sched sched;
 
 static void set_status(struct g *g, enum g_status from, enum g_status to)
 {
@@ -32,8 +32,8 @@ static struct m *g_stop(struct g *g)
 {
 	struct m *m = m_self();
 
-	m->now = hart_now();
-	g->run_ns += m->now - m->run_since;
+	m->now = now_ticks();
+	g->run_ticks += m->now - m->run_since;
 	g->m = NULL;
 	m->hart.g = NULL;
 	return m;
@@ -142,7 +142,7 @@ static struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_
 	g->arg = arg;
 	g->name = NULL;
 	g->created_by = created_by;
-	g->run_ns = 0;
+	g->run_ticks = 0;
 	g->kernel.error = 0;
 	g->sp = hart_context_new(g->stack.top, g_entry);
 	set_status(g, G_DEAD, G_RUNNABLE);
@@ -199,6 +199,7 @@ static void exit_on_g0(void *arg)
 		g->lock_count = 0;
 		g->locked_m = NULL;
 		m->locked_g = NULL;
+		hart_lock_count(-1);
 	}
 	if (g->stack.size != HART_STACK_DEFAULT) {
 		hart_stack_free(&g->stack);
@@ -303,12 +304,21 @@ static void yield_on_g0(void *arg)
 	schedule();
 }
 
+/* Is there anything for this P to do but the G that runs? */
+static bool alone(struct p *p)
+{
+	return runq_empty(p) && atomic_load_explicit(&sched.runq_size, relaxed) == 0 &&
+	       !atomic_load_explicit(&sched.netpoll_ready, relaxed) &&
+	       !atomic_load_explicit(&sched.stopping, relaxed) && !timers_due(p, now_ticks());
+}
+
 void go_yield(void)
 {
 	struct g *g = g_self();
 
 	hart_lock();
-	hart_mcall(&g->sp, yield_on_g0, g);
+	if (!alone(m_self()->p))
+		hart_mcall(&g->sp, yield_on_g0, g);
 	hart_unlock();
 }
 
@@ -413,7 +423,9 @@ void procs_init(void)
 {
 	long harts = (long)hart_count();
 
-	sched.quantum_ns = env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000;
+	sched.quantum = (int64_t)hart_ns_to_ticks(
+		env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000);
+	sched.spin = (int64_t)hart_ns_to_ticks(SPIN_NS);
 	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, harts);
 }
 
@@ -422,7 +434,7 @@ void sched_start(void (*fn)(void))
 	struct m *m = m_self();
 
 	main_fn = fn;
-	m->now = hart_now();
+	m->now = now_ticks();
 	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
 	if (g == NULL)
 		hart_fatal("no memory for the first goroutine");

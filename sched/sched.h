@@ -12,6 +12,8 @@
  *
  * Channels among themselves by address (select). Ps' timer heaps are never held two at a time.
  * A critical section runs with locks > 0 (kernel/hart.h), so its holder is not preempted.
+ *
+ * Inside the scheduler time is counted in the ticks of hart_ticks(), which cost one instruction to read.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -68,8 +70,8 @@ struct g {
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
 	struct hart_stack stack;       /* size 0: none */
 	go_timer timer;                /* sleep, deadlines */
-	int64_t wait_since;
-	int64_t run_ns;                /* CPU time up to its last stop */
+	int64_t wait_since;            /* ticks */
+	int64_t run_ticks;             /* CPU time up to its last stop */
 	struct deferred *deferred;     /* last first */
 	struct call *call;             /* innermost go_call under way */
 	char *panic_message;           /* of the last caught panic; malloc'd */
@@ -101,7 +103,7 @@ struct p {
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
-	int64_t slice_end;                 /* when the running slice is over */
+	int64_t slice_end;                 /* ticks: when the running slice is over */
 	uint64_t random;
 	struct g *gfree;                   /* dead Gs */
 	uint32_t gfree_count;
@@ -110,7 +112,7 @@ struct p {
 	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
 	struct timer_entry *timers;
 	uint32_t timer_count, timer_capacity;
-	_Atomic(int64_t) timer_when;       /* earliest, INT64_MAX for none; written under the lock */
+	_Atomic(int64_t) timer_when;       /* ticks: the earliest, INT64_MAX for none; written under the lock */
 
 	_Atomic(uint64_t) steals, preemptions, schedules;
 };
@@ -121,11 +123,13 @@ struct m {
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
-	struct g *locked_g;                /* go_lock_hart(): the only G it may run */
-	int64_t timer_deadline;            /* the hart's timer is set to this */
+	struct g *locked_g;                /* go_lock_hart(): the G that runs here only */
+	_Atomic(bool) locked_ready;        /* that G was found runnable; set under sched.lock */
+	bool parked_locked;                /* waits in park_locked(); under sched.lock */
+	int64_t timer_deadline;            /* ticks: the hart's timer is set to this */
 	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
-	int64_t run_since;                 /* when the current G went on */
-	int64_t now;                       /* the clock at the last stop of a G or look for work */
+	int64_t run_since;                 /* ticks when the current G went on */
+	int64_t now;                       /* ticks at the last stop of a G or look for work */
 };
 
 struct hart_block { /* what sched_hart_size reserves for each hart */
@@ -142,6 +146,7 @@ struct sched {
 	   P is in idle_ms, and there are at least as many of those as idle Ps. */
 	_Atomic(uint32_t) idle_ps, idle_ms;
 	uint32_t parked_locked;            /* Ms that wait for their locked G */
+	_Atomic(uint32_t) locked_ms;       /* Ms that have one */
 
 	_Atomic(uint32_t) spinning __attribute__((aligned(CACHE_LINE))); /* Ms */
 	_Atomic(uint32_t) netpoll_ready;   /* the device has work */
@@ -151,7 +156,7 @@ struct sched {
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
 	uint32_t procs;                    /* GOMAXPROCS; written with the world stopped */
-	int64_t quantum_ns;
+	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
 
 	struct spinlock gfree_lock __attribute__((aligned(CACHE_LINE)));
 	struct g *gfree;
@@ -171,6 +176,17 @@ static inline struct m *m_self(void) /* locks > 0 */
 static inline struct m *m_get(unsigned id)
 {
 	return (struct m *)hart_get(id);
+}
+
+/* The P in m's own hart block, whoever holds it. */
+static inline struct p *p_beside(struct m *m)
+{
+	return &((struct hart_block *)m)->p;
+}
+
+static inline int64_t now_ticks(void)
+{
+	return (int64_t)hart_ticks();
 }
 
 static inline struct p *p_get(unsigned id)
@@ -208,6 +224,7 @@ void p_release(struct m *m);           /* sched.lock held: m->p becomes idle */
 void p_acquire(struct m *m, struct p *p);
 /* Gives the P to a parked M and wakes it; sched.lock held; false when no M is parked. */
 bool m_start(struct p *p, bool spinning);
+void hart_lock_count(int change);      /* hartlock.c: an M is locked or is not any more */
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
 void p_hand_off(struct m *m);          /* sched.lock held: m->p goes to a parked M, its queue to the global one */
 struct p *idle_p_take(unsigned prefer); /* sched.lock held */

@@ -235,7 +235,7 @@ static bool work_somewhere(void)
 	if (atomic_load_explicit(&sched.runq_size, relaxed) != 0 ||
 	    atomic_load_explicit(&sched.netpoll_ready, relaxed))
 		return true;
-	int64_t now = hart_now();
+	int64_t now = now_ticks();
 	for (uint32_t i = 0; i < sched.procs; i++)
 		if (!runq_empty(p_get(i)) || timers_due(p_get(i), now))
 			return true;
@@ -277,14 +277,14 @@ void m_park_until_p(struct m *m)
 		sysmon_arm_idle(m);
 		hart_idle();
 	}
-	m->now = hart_now();
+	m->now = now_ticks();
 }
 
 /* Announces that this M has nothing to do, looks once more, and sleeps. Has a P when it returns. */
 static void m_idle(struct m *m)
 {
 	spin_acquire(&sched.lock);
-	if (sched.stopping || sched.runq.size != 0) {
+	if (sched.stopping || sched.runq.size != 0 || m->locked_ready) {
 		spin_release(&sched.lock);
 		return;
 	}
@@ -301,6 +301,15 @@ static void m_idle(struct m *m)
 	m_park_until_p(m);
 }
 
+/* Was this M's locked G found by another? Acquire: pairs with start_locked(). */
+static bool take_locked(struct m *m)
+{
+	if (!atomic_load_explicit(&m->locked_ready, memory_order_acquire))
+		return false;
+	atomic_store_explicit(&m->locked_ready, false, relaxed);
+	return true;
+}
+
 static struct g *find_runnable(struct m *m, bool *inherit)
 {
 	int64_t spin_until = 0;
@@ -311,6 +320,8 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 		struct p *p = m->p;
 		struct g *g;
 		*inherit = false;
+		if (m->locked_g != NULL && take_locked(m))
+			return m->locked_g;
 		if (timers_due(p, m->now))
 			timers_run(p);
 		if (p->sched_tick % GLOBAL_TICK == 0 && (g = from_global(p, 1)) != NULL)
@@ -321,9 +332,9 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 		if (may_spin(m)) {
 			if ((g = steal(m, inherit)) != NULL)
 				return g;
-			m->now = hart_now();
+			m->now = now_ticks();
 			if (spin_until == 0)
-				spin_until = m->now + SPIN_NS;
+				spin_until = m->now + sched.spin;
 			/* Only another running M could bring work before an interrupt does. */
 			if (busy_ps() > 1 && m->now < spin_until) {
 				hart_relax();
@@ -348,15 +359,16 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	atomic_store_explicit(&g->status, G_RUNNING, relaxed);
 	if (!inherit) {
 		p->sched_tick++;
-		p->slice_end = m->now + sched.quantum_ns;
+		p->slice_end = m->now + sched.quantum;
 	}
-	sysmon_arm_slice(m, p);
-	/* A stop of the world that asked before this line is asked for again, one that asks after it
-	   finds the flag cleared already. */
+	/* What asked for a preemption before this line is looked at again, what asks after it finds
+	   the flag cleared already. An inherited slice may be over. */
 	m->hart.preempt = 0;
-	__asm__ volatile("" ::: "memory");
-	if (atomic_load_explicit(&sched.stopping, relaxed))
+	atomic_signal_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&sched.stopping, relaxed) || p->slice_end <= m->now)
 		m->hart.preempt = 1;
+	else
+		sysmon_arm_slice(m, p);
 	hart_gogo(g->sp);
 }
 
@@ -368,21 +380,30 @@ static void spinning_end(struct m *m)
 		wake_p();
 }
 
-/* Found a G that only another M may run: that M gets an idle P, or else this one. */
+/*
+ * Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one; if not, it
+ * looks at locked_ready before it sleeps or runs another G.
+ */
 static void start_locked(struct m *m, struct g *g)
 {
 	struct m *other = g->locked_m;
 
 	spin_acquire(&sched.lock);
-	struct p *p = idle_p_take(other->hart.id);
-	if (p == NULL) {
-		p = m->p;
-		m->p = NULL;
-		p->m = NULL;
-		set_add(&sched.idle_ms, m->hart.id);
+	/* Release: pairs with the acquire in take_locked(). */
+	atomic_store_explicit(&other->locked_ready, true, memory_order_release);
+	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
+	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || other->parked_locked)) {
+		struct p *p = idle_p_take(other->hart.id);
+		if (p == NULL) {
+			p = m->p;
+			m->p = NULL;
+			p->m = NULL;
+			idle_m_add(m);
+		}
+		idle_m_remove(other);
+		atomic_store_explicit(&other->next_p, p, memory_order_release);
+		hart_kick(other->hart.id);
 	}
-	atomic_store_explicit(&other->next_p, p, memory_order_release);
-	hart_kick(other->hart.id);
 	spin_release(&sched.lock);
 	if (m->p == NULL) {
 		atomic_thread_fence(memory_order_seq_cst);
@@ -413,6 +434,16 @@ void p_hand_off(struct m *m)
 	set_add(&sched.idle_ps, p->id);
 }
 
+/*
+ * An M with a locked G runs nothing else, as long as there is an M that can run the others. If each has a locked
+ * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
+ */
+static bool exclusive(struct m *m)
+{
+	return m->locked_g != NULL &&
+	       atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
+}
+
 /* An M that comes back without a P, with a G that wants one: an idle P, or both wait. */
 void m_without_p(struct m *m, struct g *g)
 {
@@ -427,21 +458,27 @@ void m_without_p(struct m *m, struct g *g)
 	struct glist list = { 0 };
 	glist_push(&list, g);
 	globrunq_put(&list);
-	if (m->locked_g == NULL)
-		set_add(&sched.idle_ms, m->hart.id);
+	bool locked = exclusive(m);
+	if (!locked)
+		idle_m_add(m);
 	spin_release(&sched.lock);
-	if (m->locked_g != NULL)
+	if (locked)
 		return; /* schedule() parks it until somebody finds its G */
 	atomic_thread_fence(memory_order_seq_cst);
 	m_park_until_p(m);
 }
 
-/* This M may run only its locked G: waits until whoever finds that G has given it a P. */
+/* Waits until whoever finds this M's locked G has given it a P. */
 static void park_locked(struct m *m)
 {
 	spin_acquire(&sched.lock);
+	if (m->p != NULL && atomic_load_explicit(&m->locked_ready, relaxed)) {
+		spin_release(&sched.lock);
+		return;
+	}
 	if (m->p != NULL)
 		p_hand_off(m);
+	m->parked_locked = true;
 	sched.parked_locked++;
 	check_dead();
 	spin_release(&sched.lock);
@@ -455,11 +492,12 @@ static void park_locked(struct m *m)
 		hart_idle();
 	}
 	spin_acquire(&sched.lock);
+	m->parked_locked = false;
 	sched.parked_locked--;
 	atomic_store_explicit(&m->next_p, NULL, relaxed);
 	spin_release(&sched.lock);
 	p_acquire(m, p);
-	m->now = hart_now();
+	m->now = now_ticks();
 }
 
 void schedule(void)
@@ -468,15 +506,12 @@ void schedule(void)
 
 	for (;;) {
 		bool inherit = false;
-		if (m->locked_g != NULL) {
+		if (m->p == NULL || exclusive(m))
 			park_locked(m);
-			/* A stop of the world that came meanwhile is seen in run(). */
-			run(m, m->locked_g, false);
-		}
 		struct g *g = find_runnable(m, &inherit);
 		if (m->spinning)
 			spinning_end(m);
-		if (g->locked_m == NULL)
+		if (g->locked_m == NULL || g->locked_m == m)
 			run(m, g, inherit);
 		start_locked(m, g);
 	}

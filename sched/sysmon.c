@@ -21,13 +21,13 @@ static void arm(struct m *m, int64_t deadline)
 		return;
 	bool on = hart_irq_off();
 	m->timer_deadline = deadline;
-	hart_timer_set(deadline);
+	hart_timer_set(deadline == INT64_MAX ? INT64_MAX : hart_ticks_to_ns((uint64_t)deadline));
 	hart_irq_restore(on);
 }
 
 static int64_t watched_when(struct m *m)
 {
-	return atomic_load_explicit(&p_get(m->hart.id)->timer_when, relaxed);
+	return atomic_load_explicit(&p_beside(m)->timer_when, relaxed);
 }
 
 void sysmon_arm_slice(struct m *m, struct p *p)
@@ -40,7 +40,7 @@ void sysmon_arm_idle(struct m *m)
 {
 	int64_t when = watched_when(m);
 	/* What is due already is for an M with a P: whoever goes idle next looks for it first. */
-	if (when > hart_now())
+	if (when > now_ticks())
 		arm(m, when);
 }
 
@@ -77,7 +77,7 @@ bool sched_interrupt(enum hart_event event)
 
 	struct m *m = m_self();
 	struct p *p = m->p;
-	int64_t now = hart_now(), next = watched_when(m);
+	int64_t now = now_ticks(), next = watched_when(m);
 
 	if (event == HART_TIMER)
 		m->timer_deadline = INT64_MAX;
@@ -90,8 +90,8 @@ bool sched_interrupt(enum hart_event event)
 		/* In a blocking section: a parked M may want the P, now or later (block.c). */
 		if (m->old_p != NULL && atomic_load_explicit(&sched.idle_ms, relaxed) != 0) {
 			kick_parked(m);
-			if (now + sched.quantum_ns < next)
-				next = now + sched.quantum_ns;
+			if (now + sched.quantum < next)
+				next = now + sched.quantum;
 		}
 	} else if (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed)) {
 		/* The G that runs next arms the timer. If this one goes on for now, under a lock or

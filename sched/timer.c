@@ -60,7 +60,7 @@ static void sift_down(struct p *p, uint32_t i, struct timer_entry entry)
 
 static void note_earliest(struct p *p)
 {
-	int64_t when = p->timer_count > 0 ? p->timers[0].when : INT64_MAX;
+	int64_t when = p->timer_count > 0 ? (int64_t)hart_ns_to_ticks(p->timers[0].when) : INT64_MAX;
 	atomic_store_explicit(&p->timer_when, when, relaxed);
 }
 
@@ -133,7 +133,7 @@ void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_time
 	int64_t before = atomic_load_explicit(&p->timer_when, relaxed);
 	heap_add(p, t);
 	spin_release(&p->timer_lock);
-	if (t->when_ < before)
+	if (atomic_load_explicit(&p->timer_when, relaxed) < before)
 		sysmon_timers_changed(p);
 	hart_unlock();
 }
