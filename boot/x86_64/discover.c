@@ -147,7 +147,7 @@ void arch_discover(uintptr_t a0, uintptr_t a1)
 
 	(void)a1;
 	if (info == NULL || info->magic != START_MAGIC)
-		hart_fatal("not started by a PVH boot loader: use QEMU's -kernel");
+		hart_fatal("no PVH start_info: use QEMU's -kernel, and a command line of less than 4 KiB");
 	machine.hart_hwid[0] = cpuid(1, 0).ebx >> 24;
 	machine.hart_count = 1;
 	take_memory(info);
