@@ -5,6 +5,10 @@
  * When the network's memory is scarce, new data is dropped for those connections that have not
  * read what they have. Their peers send it again; acknowledgements, which free memory, and readers
  * who keep up go through.
+ *
+ * A closed window: lwIP takes every segment for one outside of it and answers, even a mere
+ * acknowledgement; two such peers that do not read would answer each other for ever. One byte of
+ * window that is never announced makes it see that nothing is wrong.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
@@ -17,5 +21,7 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, const 
 		return timewait_admit(header, p) ? ERR_OK : ERR_ABRT;
 	if (p->tot_len > 0 && net_memory_scarce() && pcb->rcv_wnd < TCP_WND_MAX(pcb))
 		return ERR_MEM;
+	if (p->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt)
+		pcb->rcv_wnd = 1;
 	return ERR_OK;
 }

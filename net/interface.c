@@ -6,7 +6,7 @@
  * a frame may wait for its reader for ever. Out: nothing is copied, lwIP leaves room for
  * the device's header before each frame.
  *
- * Addresses: from the environment, ip=ADDR/LEN,GATEWAY, or by DHCP; IPv6 by itself. main() does not
+ * Addresses: from the environment, ip=ADDR/LEN,GATEWAY,DNS, or by DHCP; IPv6 by itself. main() does not
  * wait for any of them.
  */
 #include <inttypes.h>
@@ -16,6 +16,7 @@
 #include "drivers/virtio/net.h"
 #include "kernel/hart.h"
 #include "lwip/dhcp.h"
+#include "lwip/dns.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
 #include "lwip/inet_chksum.h"
@@ -218,25 +219,28 @@ int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 	return error;
 }
 
-/* "10.0.0.2/24" or "10.0.0.2/24,10.0.0.1". */
+/* "10.0.0.2/24", "10.0.0.2/24,GATEWAY", "10.0.0.2/24,GATEWAY,DNS". */
 static bool static_address(const char *text)
 {
-	char copy[64];
+	char copy[64], *save, *end;
 	ip4_addr_t address, netmask, gateway = { 0 };
+	ip_addr_t server;
 	if (strlen(text) >= sizeof copy)
 		return false;
 	strcpy(copy, text);
-	char *comma = strchr(copy, ',');
-	if (comma)
-		*comma++ = '\0';
-	char *slash = strchr(copy, '/'), *end;
-	if (!slash)
+	char *first = strtok_r(copy, ",", &save);
+	char *second = strtok_r(NULL, ",", &save), *third = strtok_r(NULL, ",", &save);
+	char *slash = first ? strchr(first, '/') : NULL;
+	if (!slash || slash[1] < '0' || slash[1] > '9')
 		return false;
-	*slash++ = '\0';
-	unsigned long length = strtoul(slash, &end, 10);
-	if (*slash < '0' || *slash > '9' || *end || length < 1 || length > 32 ||
-	    !ip4addr_aton(copy, &address) || (comma && !ip4addr_aton(comma, &gateway)))
+	*slash = '\0';
+	unsigned long length = strtoul(slash + 1, &end, 10);
+	if (*end || length < 1 || length > 32 || !ip4addr_aton(first, &address) ||
+	    (second && !ip4addr_aton(second, &gateway)) || (third && !ipaddr_aton(third, &server)))
 		return false;
+	if (!third) /* many a gateway answers names too */
+		ip_addr_copy_from_ip4(server, gateway);
+	dns_setserver(0, &server);
 	ip4_addr_set_u32(&netmask, lwip_htonl(UINT32_MAX << (32 - length)));
 	netif_set_addr(&net0, &address, &netmask, &gateway);
 	return true;
@@ -249,7 +253,7 @@ static void configure(void)
 	if (ip && static_address(ip))
 		return;
 	if (ip)
-		hart_print("net0: ip=%s is not ADDRESS/LENGTH,GATEWAY; asking DHCP\n", ip);
+		hart_print("net0: ip=%s is not ADDRESS/LENGTH,GATEWAY,DNS; asking DHCP\n", ip);
 	address_source = "by DHCP";
 	dhcp_start(&net0);
 }
