@@ -18,42 +18,48 @@ static void beat(void *unused)
 	count++;
 }
 
-/* In how many of 40 windows of 1 ms did another goroutine get on beside this one? */
-static int windows_shared(void)
+static _Atomic(int) baton;
+
+static void throw_back(void *unused)
 {
-	int shared = 0;
-	for (int i = 0; i < 40; i++) {
-		uint64_t before = beats;
-		int64_t end = go_now() + MS;
-		while (go_now() < end)
-			;
-		shared += beats != before;
-	}
-	return shared;
+	while (!stop)
+		if (baton == 1)
+			baton = 0;
+	count++;
 }
 
+/* How often in 300 ms can the baton be thrown between two goroutines that never yield? */
+static int throws(void)
+{
+	int n = 0;
+	int64_t end = go_now() + 300 * MS;
+	stop = false;
+	count = baton = 0;
+	go(throw_back, NULL);
+	while (go_now() < end)
+		if (baton == 0) {
+			baton = 1;
+			n++;
+		}
+	stop = true;
+	WAIT_FOR(count == 1);
+	return n;
+}
+
+/* With one P each throw takes a preemption of 10 ms, with more the two run at the same time. */
 static void maxprocs_limits(void)
 {
 	int all = go_maxprocs(0);
 	CHECK_EQ(all, go_harts());
-	stop = false;
-	count = 0;
-	go(beat, NULL);
 	for (int n = 1; n <= all; n++) {
 		CHECK_EQ(go_maxprocs(n), n == 1 ? all : n - 1);
 		CHECK_EQ(go_maxprocs(-1), n);
-		go_sleep(20 * MS); /* let the other one be found */
-		int shared = windows_shared();
-		printf("\t%d Ps: %d of 40\n", n, shared);
-		if (n == 1)
-			CHECK_IN(shared, 0, 20); /* only where a time slice ended */
-		else
-			CHECK_IN(shared, 21, 40);
+		int thrown = throws();
+		printf("\t%d Ps: %d throws\n", n, thrown);
+		CHECK_IN(thrown, n == 1 ? 1 : 200, n == 1 ? 60 : 1 << 30);
 	}
 	CHECK_EQ(go_maxprocs(1000), all);
 	CHECK_EQ(go_maxprocs(0), all);
-	stop = true;
-	WAIT_FOR(count == 1);
 }
 
 static void starts_with_two(void)

@@ -18,6 +18,14 @@ ARCH = {'virt': 'riscv64', 'q35': 'x86_64', 'microvm': 'x86_64'}
 compiler = ''
 
 
+running = set()  # machines that are on now, so that whoever ends early can stop them
+
+
+def stop_all():
+    for one in list(running):
+        one.stop()
+
+
 class Failure(Exception):
     """A test has failed; the text says why."""
 
@@ -71,6 +79,7 @@ class Machine:
         self.process = subprocess.Popen(self.prefix + self.command, cwd=TREE,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(self)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -113,6 +122,7 @@ class Machine:
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     pass
         self.reader.join(5)
+        running.discard(self)
 
     def qemu_pid(self):
         """The process id of this machine's QEMU, below qemu/run."""

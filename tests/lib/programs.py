@@ -33,9 +33,13 @@ FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-
          '-fno-optimize-sibling-calls', '-Itests']  # backtraces that name every caller
 
 
+broken = {}  # image -> what the compiler said
+
+
 class Test:
     """One boot, or one check on the host: run() raises Failure, output is for the report."""
     alone = False
+    source = None  # the program that is booted; None: it may be any
     machine_name = ''
     harts = 0
 
@@ -72,12 +76,15 @@ class Boot(Test):
     def __init__(self, source, line, machine_name, harts):
         program = os.path.basename(source)[:-2]
         super().__init__(program + ('.' + line.name if line.name else ''))
-        self.machine_name, self.harts, self.line = machine_name, harts, line
+        self.source, self.machine_name, self.harts, self.line = source, machine_name, harts, line
         self.alone = line.alone
         self.image = machine.image_path(program, ARCH[machine_name])
 
     def run(self):
         line = self.line
+        if self.image in broken:
+            self.output = broken[self.image]
+            raise Failure('the program does not compile')
         boot = Machine(self.image, self.machine_name, self.harts, mem=line.keys.get('mem'),
                        env=line.list('env'), args=line.list('args'),
                        timeout=float(line.keys.get('timeout', 30)))
@@ -171,4 +178,4 @@ def build(source, arch):
                '--build=' + machine.build_dir(arch), *FLAGS, source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
-        raise Failure(done.stdout.decode(errors='replace') + f'{source} does not compile')
+        broken[image] = done.stdout.decode(errors='replace')
