@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#include "kernel/hart.h"
+
 enum { THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5 };
 
 #define FCR_ENABLE_AND_CLEAR 0x07 /* FIFOs on, both emptied */
@@ -20,6 +22,7 @@ enum { THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5 };
 #define LSR_THR_EMPTY 0x20
 #define FIFO_SIZE 16
 #define WAIT_MAX 10000000
+#define RELAX 200
 
 static const struct uart_access *registers;
 static unsigned burst; /* bytes that an empty transmitter takes; 0: no port, or a dead one */
@@ -79,11 +82,18 @@ void uart_init(const struct uart_access *access)
 	burst = (access->read(IIR_FCR) & IIR_FIFO) == IIR_FIFO ? FIFO_SIZE : 1;
 }
 
+/*
+ * A port that is not ready waits for somebody on the host to read. Its emulator needs a lock for
+ * that which each look at the port takes too: so there are pauses between the looks.
+ */
 static bool wait_empty(void)
 {
-	for (unsigned tries = 0; tries < WAIT_MAX; tries++)
+	for (unsigned tries = 0; tries < WAIT_MAX; tries++) {
 		if (registers->read(LSR) & LSR_THR_EMPTY)
 			return true;
+		for (unsigned i = 0; i < RELAX; i++)
+			hart_relax();
+	}
 	return false;
 }
 
