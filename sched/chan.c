@@ -17,48 +17,6 @@
 
 #define relaxed memory_order_relaxed
 
-/* ---- Queues of waiters ---- */
-
-void waitq_push(struct waitq *q, struct waiter *w)
-{
-	w->next = NULL;
-	w->prev = q->tail;
-	if (q->tail != NULL)
-		q->tail->next = w;
-	else
-		q->head = w;
-	q->tail = w;
-}
-
-void waitq_remove(struct waitq *q, struct waiter *w)
-{
-	if (w->prev == NULL && q->head != w)
-		return; /* popped before */
-	if (w->prev != NULL)
-		w->prev->next = w->next;
-	else
-		q->head = w->next;
-	if (w->next != NULL)
-		w->next->prev = w->prev;
-	else
-		q->tail = w->prev;
-	w->next = w->prev = NULL;
-}
-
-struct waiter *waitq_pop(struct waitq *q)
-{
-	for (struct waiter *w; (w = q->head) != NULL;) {
-		waitq_remove(q, w);
-		uint32_t no = 0;
-		/* A select waits in several queues: the first that takes it wins, the others pass on. */
-		if (!w->in_select ||
-		    atomic_compare_exchange_strong_explicit(&w->g->select_done, &no, 1,
-							    memory_order_acq_rel, relaxed))
-			return w;
-	}
-	return NULL;
-}
-
 /* ---- Making and freeing ---- */
 
 go_chan *go_chan_make(size_t elem_size, size_t cap)
@@ -100,79 +58,6 @@ size_t go_chan_cap(const go_chan *c)
 	return c == NULL ? 0 : c->cap;
 }
 
-/* ---- Steps under the lock ---- */
-
-static void *slot(go_chan *c, size_t i)
-{
-	return (char *)c->buffer + i * c->elem_size;
-}
-
-static size_t after(const go_chan *c, size_t i)
-{
-	return i + 1 == c->cap ? 0 : i + 1;
-}
-
-static struct g *hand_over(struct waiter *w)
-{
-	w->ok = true;
-	w->g->wake_param = w;
-	return w->g;
-}
-
-enum chan_result chan_send_step(go_chan *c, const void *elem, struct g **wake)
-{
-	*wake = NULL;
-	if (atomic_load_explicit(&c->closed, relaxed))
-		return CHAN_CLOSED;
-	struct waiter *receiver = waitq_pop(&c->receivers);
-	if (receiver != NULL) {
-		if (receiver->elem != NULL)
-			chan_copy(receiver->elem, elem, c->elem_size);
-		*wake = hand_over(receiver);
-		return CHAN_DONE;
-	}
-	size_t count = chan_count(c);
-	if (count == c->cap)
-		return CHAN_WAIT;
-	chan_copy(slot(c, c->send_at), elem, c->elem_size);
-	c->send_at = after(c, c->send_at);
-	atomic_store_explicit(&c->count, count + 1, relaxed);
-	return CHAN_DONE;
-}
-
-enum chan_result chan_recv_step(go_chan *c, void *elem, struct g **wake)
-{
-	*wake = NULL;
-	size_t count = chan_count(c);
-	struct waiter *sender = count == c->cap ? waitq_pop(&c->senders) : NULL;
-
-	if (count > 0) {
-		if (elem != NULL)
-			chan_copy(elem, slot(c, c->recv_at), c->elem_size);
-		if (sender != NULL) { /* full: its value takes the place, as the youngest */
-			chan_copy(slot(c, c->recv_at), sender->elem, c->elem_size);
-			*wake = hand_over(sender);
-		}
-		c->recv_at = after(c, c->recv_at);
-		if (sender != NULL)
-			c->send_at = c->recv_at;
-		else
-			atomic_store_explicit(&c->count, count - 1, relaxed);
-		return CHAN_DONE;
-	}
-	if (sender != NULL) {
-		if (elem != NULL)
-			chan_copy(elem, sender->elem, c->elem_size);
-		*wake = hand_over(sender);
-		return CHAN_DONE;
-	}
-	if (!atomic_load_explicit(&c->closed, relaxed))
-		return CHAN_WAIT;
-	if (elem != NULL)
-		memset(elem, 0, c->elem_size);
-	return CHAN_CLOSED;
-}
-
 /* Releases c's lock and wakes whom the step wants woken. */
 static void finish(go_chan *c, struct g *wake)
 {
@@ -202,7 +87,7 @@ static bool wait_in(go_chan *c, struct waitq *q, void *elem, enum wait_reason re
 	struct waiter w = { .g = g_self(), .elem = elem, .chan = c };
 
 	waitq_push(q, &w);
-	park(park_unlock, &c->lock, reason);
+	park_unlock(&c->lock, reason);
 	return w.ok;
 }
 

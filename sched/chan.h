@@ -20,10 +20,15 @@ struct go_chan {
 /* Elements are mostly words; the library's memcpy is a call, and built for size. */
 static inline void chan_copy(void *to, const void *from, size_t size)
 {
-	if (size == 8 && (((uintptr_t)to | (uintptr_t)from) & 7) == 0)
-		*(uint64_t __attribute__((may_alias)) *)to =
-			*(const uint64_t __attribute__((may_alias)) *)from;
-	else
+	typedef uint64_t __attribute__((may_alias)) word;
+	typedef uint32_t __attribute__((may_alias)) half;
+	uintptr_t low_bits = (uintptr_t)to | (uintptr_t)from;
+
+	if (size == 8 && low_bits % 8 == 0)
+		*(word *)to = *(const word *)from;
+	else if (size == 4 && low_bits % 4 == 0)
+		*(half *)to = *(const half *)from;
+	else if (size != 0)
 		memcpy(to, from, size);
 }
 
@@ -32,12 +37,125 @@ static inline size_t chan_count(const go_chan *c)
 	return atomic_load_explicit(&c->count, memory_order_relaxed);
 }
 
+/* ---- Queues of waiters ---- */
+
+static inline void waitq_push(struct waitq *q, struct waiter *w)
+{
+	w->next = NULL;
+	w->prev = q->tail;
+	if (q->tail != NULL)
+		q->tail->next = w;
+	else
+		q->head = w;
+	q->tail = w;
+}
+
+static inline void waitq_remove(struct waitq *q, struct waiter *w)
+{
+	if (w->prev == NULL && q->head != w)
+		return; /* popped before */
+	if (w->prev != NULL)
+		w->prev->next = w->next;
+	else
+		q->head = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		q->tail = w->prev;
+	w->next = w->prev = NULL;
+}
+
+static inline struct waiter *waitq_pop(struct waitq *q)
+{
+	for (struct waiter *w; (w = q->head) != NULL;) {
+		waitq_remove(q, w);
+		uint32_t no = 0;
+		/* A select waits in several queues: the first that takes it wins, the others pass on. */
+		if (!w->in_select ||
+		    atomic_compare_exchange_strong_explicit(&w->g->select_done, &no, 1,
+							    memory_order_acq_rel, memory_order_relaxed))
+			return w;
+	}
+	return NULL;
+}
+
 /*
+ * ---- Steps ----
+ *
  * One step of a send or receive that can go on without waiting; c->lock held. CHAN_DONE: carried out, and *wake,
  * if not NULL, is to be made ready after the lock is released.
  */
 enum chan_result { CHAN_WAIT, CHAN_DONE, CHAN_CLOSED };
-enum chan_result chan_send_step(go_chan *c, const void *elem, struct g **wake);
-enum chan_result chan_recv_step(go_chan *c, void *elem, struct g **wake);
+
+static inline void *chan_slot(go_chan *c, size_t i)
+{
+	return (char *)c->buffer + i * c->elem_size;
+}
+
+static inline size_t chan_after(const go_chan *c, size_t i)
+{
+	return i + 1 == c->cap ? 0 : i + 1;
+}
+
+static inline struct g *chan_hand_over(struct waiter *w)
+{
+	w->ok = true;
+	w->g->wake_param = w;
+	return w->g;
+}
+
+static inline enum chan_result chan_send_step(go_chan *c, const void *elem, struct g **wake)
+{
+	*wake = NULL;
+	if (atomic_load_explicit(&c->closed, memory_order_relaxed))
+		return CHAN_CLOSED;
+	struct waiter *receiver = waitq_pop(&c->receivers);
+	if (receiver != NULL) {
+		if (receiver->elem != NULL)
+			chan_copy(receiver->elem, elem, c->elem_size);
+		*wake = chan_hand_over(receiver);
+		return CHAN_DONE;
+	}
+	size_t count = chan_count(c);
+	if (count == c->cap)
+		return CHAN_WAIT;
+	chan_copy(chan_slot(c, c->send_at), elem, c->elem_size);
+	c->send_at = chan_after(c, c->send_at);
+	atomic_store_explicit(&c->count, count + 1, memory_order_relaxed);
+	return CHAN_DONE;
+}
+
+static inline enum chan_result chan_recv_step(go_chan *c, void *elem, struct g **wake)
+{
+	*wake = NULL;
+	size_t count = chan_count(c);
+	struct waiter *sender = count == c->cap ? waitq_pop(&c->senders) : NULL;
+
+	if (count > 0) {
+		if (elem != NULL)
+			chan_copy(elem, chan_slot(c, c->recv_at), c->elem_size);
+		if (sender != NULL) { /* full: its value takes the place, as the youngest */
+			chan_copy(chan_slot(c, c->recv_at), sender->elem, c->elem_size);
+			*wake = chan_hand_over(sender);
+		}
+		c->recv_at = chan_after(c, c->recv_at);
+		if (sender != NULL)
+			c->send_at = c->recv_at;
+		else
+			atomic_store_explicit(&c->count, count - 1, memory_order_relaxed);
+		return CHAN_DONE;
+	}
+	if (sender != NULL) {
+		if (elem != NULL)
+			chan_copy(elem, sender->elem, c->elem_size);
+		*wake = chan_hand_over(sender);
+		return CHAN_DONE;
+	}
+	if (!atomic_load_explicit(&c->closed, memory_order_relaxed))
+		return CHAN_WAIT;
+	if (elem != NULL)
+		memset(elem, 0, c->elem_size);
+	return CHAN_CLOSED;
+}
 
 #endif

@@ -38,7 +38,7 @@ void go_cond_wait(go_cond *c, go_mutex *m)
 		spin_unlock(lock);
 	} else {
 		w.parked = true;
-		park(park_unlock, lock, WAIT_COND);
+		park_unlock(lock, WAIT_COND);
 	}
 	go_mutex_lock(m);
 }
@@ -105,7 +105,7 @@ void go_sem_acquire(go_sem *s)
 	else
 		s->head_ = &w;
 	s->tail_ = &w;
-	park(park_unlock, lock, WAIT_SEMAPHORE); /* woken with the permit */
+	park_unlock(lock, WAIT_SEMAPHORE); /* woken with the permit */
 }
 
 void go_sem_release(go_sem *s)

@@ -19,7 +19,7 @@
 
 struct sched sched;
 
-static void set_status(struct g *g, enum g_status from, enum g_status to)
+static inline void set_status(struct g *g, enum g_status from, enum g_status to)
 {
 	assert(atomic_load_explicit(&g->status, relaxed) == from && "G in another state than thought");
 	(void)from;
@@ -28,7 +28,7 @@ static void set_status(struct g *g, enum g_status from, enum g_status to)
 }
 
 /* The running G stops: on g0, first thing. */
-static struct m *g_stop(struct g *g)
+static inline struct m *g_stop(struct g *g)
 {
 	struct m *m = m_self();
 
@@ -161,7 +161,7 @@ static int go_from(void (*fn)(void *), void *arg, const struct go_attr *attr, ui
 	struct g *g = g_new(fn, arg, stack_max, created_by);
 	if (g != NULL) {
 		g->name = attr != NULL ? attr->name : NULL;
-		runq_put(m_self()->p, g, true);
+		runq_put_next(m_self()->p, g);
 		wake_p();
 	}
 	hart_unlock();
@@ -241,7 +241,7 @@ static void park_on_g0(void *arg)
 	set_status(g, G_RUNNING, G_WAITING);
 	if (!parking.commit(g, parking.arg)) {
 		set_status(g, G_WAITING, G_RUNNABLE);
-		runq_put(m->p, g, true);
+		runq_put_next(m->p, g);
 	}
 	schedule();
 }
@@ -256,17 +256,31 @@ void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason re
 	hart_unlock();
 }
 
-bool park_unlock(struct g *g, void *lock)
+static void park_unlock_on_g0(void *lock)
 {
-	(void)g;
+	struct g *g = hart_g();
+	struct m *m = g_stop(g);
+
+	g->wait_since = m->now;
+	set_status(g, G_RUNNING, G_WAITING);
 	spin_release(lock);
-	return true;
+	schedule();
+}
+
+void park_unlock(struct spinlock *lock, enum wait_reason reason)
+{
+	struct g *g = g_self();
+
+	assert(hart_self()->locks == 1 && "park: more than one lock is held");
+	g->wait_reason = reason;
+	hart_mcall(&g->sp, park_unlock_on_g0, lock);
+	hart_unlock();
 }
 
 void ready(struct g *g)
 {
 	set_status(g, G_WAITING, G_RUNNABLE);
-	runq_put(m_self()->p, g, true);
+	runq_put_next(m_self()->p, g);
 	wake_p();
 }
 
@@ -279,7 +293,7 @@ void ready_list(struct glist *list)
 		return;
 	for (struct g *g; (g = glist_pop(list)) != NULL;) {
 		set_status(g, G_WAITING, G_RUNNABLE);
-		runq_put(p, g, false);
+		runq_put(p, g);
 	}
 	wake_p();
 }
@@ -327,7 +341,7 @@ static void yield_local_on_g0(void *arg)
 	struct m *m = g_stop(arg);
 
 	set_status(arg, G_RUNNING, G_RUNNABLE);
-	runq_put(m->p, arg, false);
+	runq_put(m->p, arg);
 	schedule();
 }
 
@@ -347,7 +361,7 @@ static void preempt_on_g0(void *arg)
 	set_status(arg, G_RUNNING, G_RUNNABLE);
 	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
 	if (sched.stopping)
-		runq_put(m->p, arg, true);
+		runq_put_next(m->p, arg);
 	else
 		to_global_queue(arg);
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
@@ -439,7 +453,7 @@ void sched_start(void (*fn)(void))
 	if (g == NULL)
 		hart_fatal("no memory for the first goroutine");
 	g->name = "main";
-	runq_put(m->p, g, true);
+	runq_put_next(m->p, g);
 	hart_irq_restore(true);
 	schedule();
 }

@@ -73,13 +73,13 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 
 	struct g *g = glist_pop(&sched.runq);
 	while (--n > 0)
-		runq_put(p, glist_pop(&sched.runq), false);
+		runq_put(p, glist_pop(&sched.runq));
 	atomic_store_explicit(&sched.runq_size, sched.runq.size, relaxed);
 	return g;
 }
 
 /* Moves half of the full ring and g to the global queue. False: a thief made room meanwhile. */
-static bool overflow(struct p *p, struct g *g, uint32_t head)
+bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 {
 	struct g *batch[RUNQ_SIZE / 2];
 
@@ -97,52 +97,6 @@ static bool overflow(struct p *p, struct g *g, uint32_t head)
 	globrunq_put(&list);
 	spin_unlock(&sched.lock);
 	return true;
-}
-
-void runq_put(struct p *p, struct g *g, bool next)
-{
-	if (next) {
-		/* Release: whoever takes g sees its context. */
-		g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
-		if (g == NULL)
-			return;
-	}
-	for (;;) {
-		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
-		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
-		if (tail - head < RUNQ_SIZE) {
-			atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], g, relaxed);
-			/* Release: pairs with the takers' acquire of the tail. */
-			atomic_store_explicit(&p->runq_tail, tail + 1, release);
-			return;
-		}
-		assert(tail - head == RUNQ_SIZE && "runq_put: ring over its size");
-		if (overflow(p, g, head))
-			return;
-	}
-}
-
-struct g *runq_get(struct p *p, bool *inherit)
-{
-	struct g *next = atomic_load_explicit(&p->runnext, relaxed);
-	/* If the swap fails a thief took it, and nobody but this M could put another there. */
-	if (next != NULL &&
-	    atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, acquire, relaxed)) {
-		*inherit = true;
-		return next;
-	}
-	*inherit = false;
-	for (;;) {
-		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
-		if (head == tail)
-			return NULL;
-		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], relaxed);
-		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1, release,
-							  relaxed))
-			return g;
-	}
 }
 
 /*

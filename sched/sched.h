@@ -103,6 +103,7 @@ struct p {
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
+	uint32_t global_in;                /* slices until the global queue comes first */
 	int64_t slice_end;                 /* ticks: when the running slice is over */
 	uint64_t random;
 	struct g *gfree;                   /* dead Gs */
@@ -204,10 +205,7 @@ static inline struct g *g_self(void)
 void glist_push(struct glist *list, struct g *g);
 struct g *glist_pop(struct glist *list);
 
-/* By the P's holder. next: into runnext, what was there goes to the tail. */
-void runq_put(struct p *p, struct g *g, bool next);
-/* By the P's holder. *inherit: it came from runnext and goes on with the current slice. */
-struct g *runq_get(struct p *p, bool *inherit);
+#include "sched/runq.h" /* put and get, by the P's holder */
 /* Takes half of victim's ring into p's, answers the last of it; NULL when there was nothing. */
 struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext);
 bool local_runq_empty(void);           /* of the calling hart's P */
@@ -219,7 +217,15 @@ struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, 
 /* ---- schedule.c: finding work, spinning, parking and waking Ms. On g0 ---- */
 
 noreturn void schedule(void);
-void wake_p(void);                     /* there is new work: wakes an idle M unless one spins. locks > 0 */
+/* There is new work: wakes an idle M unless one spins. locks > 0. */
+void wake_p_slow(void);
+static inline void wake_p(void)
+{
+	/* Pairs with the fence in m_idle(): see the head of schedule.c. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (__builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0))
+		wake_p_slow();
+}
 void p_release(struct m *m);           /* sched.lock held: m->p becomes idle */
 void p_acquire(struct m *m, struct p *p);
 /* Gives the P to a parked M and wakes it; sched.lock held; false when no M is parked. */
@@ -242,7 +248,8 @@ bool timers_due(struct p *p, int64_t now);
  * answers false the G goes on at once. Returns with locks == 0.
  */
 void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason);
-bool park_unlock(struct g *g, void *lock); /* the usual commit: releases a spin lock */
+/* The same for the usual case, to release a spin lock. */
+void park_unlock(struct spinlock *lock, enum wait_reason reason);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
@@ -291,10 +298,6 @@ struct waiter {
 struct waitq {
 	struct waiter *head, *tail;
 };
-
-void waitq_push(struct waitq *q, struct waiter *w);
-void waitq_remove(struct waitq *q, struct waiter *w); /* does nothing if it is not in it */
-struct waiter *waitq_pop(struct waitq *q); /* the first whose select nobody else has won */
 
 /* sema.c */
 void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first);

@@ -104,13 +104,10 @@ bool m_start(struct p *p, bool spinning)
 	return true;
 }
 
-void wake_p(void)
+void wake_p_slow(void)
 {
-	/* Pairs with the fence in m_idle(): see the head of this file. */
-	atomic_thread_fence(memory_order_seq_cst);
 	uint32_t none = 0;
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0 ||
-	    atomic_load_explicit(&sched.spinning, relaxed) != 0 ||
+	if (atomic_load_explicit(&sched.spinning, relaxed) != 0 ||
 	    !atomic_compare_exchange_strong_explicit(&sched.spinning, &none, 1, relaxed, relaxed))
 		return;
 
@@ -324,8 +321,11 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			return m->locked_g;
 		if (timers_due(p, m->now))
 			timers_run(p);
-		if (p->sched_tick % GLOBAL_TICK == 0 && (g = from_global(p, 1)) != NULL)
-			return g;
+		if (p->global_in == 0) {
+			p->global_in = GLOBAL_TICK;
+			if ((g = from_global(p, 1)) != NULL)
+				return g;
+		}
 		if ((g = runq_get(p, inherit)) != NULL || (g = from_global(p, 0)) != NULL ||
 		    (g = from_netpoll()) != NULL)
 			return g;
@@ -359,6 +359,7 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	atomic_store_explicit(&g->status, G_RUNNING, relaxed);
 	if (!inherit) {
 		p->sched_tick++;
+		p->global_in -= p->global_in != 0;
 		p->slice_end = m->now + sched.quantum;
 	}
 	/* What asked for a preemption before this line is looked at again, what asks after it finds
@@ -452,7 +453,7 @@ void m_without_p(struct m *m, struct g *g)
 	if (p != NULL) {
 		p_acquire(m, p);
 		spin_release(&sched.lock);
-		runq_put(p, g, true);
+		runq_put_next(p, g);
 		return;
 	}
 	struct glist list = { 0 };

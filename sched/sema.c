@@ -100,7 +100,7 @@ void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first)
 			return;
 		}
 		enqueue(root, &w, first);
-		park(park_unlock, &root->lock, reason);
+		park_unlock(&root->lock, reason);
 		if (w.granted || try_take(sema))
 			return;
 		first = true;

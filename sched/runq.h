@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A P's ring and runnext: what its holder does at each switch, inline. runq.c tells how it works and
+ * has the rest.
+ */
+#ifndef SCHED_RUNQ_H
+#define SCHED_RUNQ_H
+
+/* Moves half of p's full ring, and g, to the global queue. False: a thief made room meanwhile. */
+bool runq_overflow(struct p *p, struct g *g, uint32_t head);
+
+/* By the P's holder: to the tail of the ring. */
+static inline void runq_put(struct p *p, struct g *g)
+{
+	for (;;) {
+		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
+		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
+		if (tail - head < RUNQ_SIZE) {
+			atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], g, memory_order_relaxed);
+			/* Release: pairs with the takers' acquire of the tail. */
+			atomic_store_explicit(&p->runq_tail, tail + 1, memory_order_release);
+			return;
+		}
+		if (runq_overflow(p, g, head))
+			return;
+	}
+}
+
+/* By the P's holder: into runnext; what was there goes to the tail. */
+static inline void runq_put_next(struct p *p, struct g *g)
+{
+	/* Release: whoever takes g sees its context. */
+	g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+	if (g != NULL)
+		runq_put(p, g);
+}
+
+/* By the P's holder. *inherit: it came from runnext and goes on with the current slice. */
+static inline struct g *runq_get(struct p *p, bool *inherit)
+{
+	struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
+	/* If the swap fails a thief took it, and nobody but this M could put another there. */
+	if (next != NULL &&
+	    atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, memory_order_acquire,
+						    memory_order_relaxed)) {
+		*inherit = true;
+		return next;
+	}
+	*inherit = false;
+	for (;;) {
+		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
+		if (head == tail)
+			return NULL;
+		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1,
+							  memory_order_release, memory_order_relaxed))
+			return g;
+	}
+}
+
+#endif
