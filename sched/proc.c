@@ -360,10 +360,12 @@ static void preempt_on_g0(void *arg)
 
 	set_status(arg, G_RUNNING, G_RUNNABLE);
 	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
-	if (sched.stopping)
+	if (sched.stopping) {
 		runq_put_next(m->p, arg);
-	else
+	} else {
 		to_global_queue(arg);
+		m->p->slice_end = 0;
+	}
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
 	/* Others have not polled, or the G's slice would not have come to its end. */
 	struct glist list = { 0 };

@@ -104,7 +104,7 @@ struct p {
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
 	uint32_t global_in;                /* slices until the global queue comes first */
-	int64_t slice_end;                 /* ticks: when the running slice is over */
+	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
 	uint64_t random;
 	struct g *gfree;                   /* dead Gs */
 	uint32_t gfree_count;

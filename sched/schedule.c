@@ -357,7 +357,8 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	m->run_since = m->now;
 	g->m = m;
 	atomic_store_explicit(&g->status, G_RUNNING, relaxed);
-	if (!inherit) {
+	/* A slice that ended by preemption leaves nothing to inherit. */
+	if (!inherit || p->slice_end == 0) {
 		p->sched_tick++;
 		p->global_in -= p->global_in != 0;
 		p->slice_end = m->now + sched.quantum;
