@@ -91,7 +91,7 @@ static unsigned mmu_levels(const char *type)
 	return strcmp(type, "riscv,sv57") == 0 ? 5 : 0;
 }
 
-/* Whether the hart has an extension: an underscore and its name in the ISA string, or an entry of the newer list. */
+/* An extension is an underscore and its name in the ISA string, or an entry of the newer list. */
 static bool has_extension(const void *tree, int cpu, const char *name)
 {
 	if (fdt_stringlist_search(tree, cpu, "riscv,isa-extensions", name) >= 0)
