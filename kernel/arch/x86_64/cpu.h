@@ -66,22 +66,10 @@ static inline void outw(uint16_t port, uint16_t value)
 	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-static inline void outl(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
 static inline uint8_t inb(uint16_t port)
 {
 	uint8_t value;
 	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline uint16_t inw(uint16_t port)
-{
-	uint16_t value;
-	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
 	return value;
 }
 
@@ -133,11 +121,6 @@ static inline uint64_t read_cr4(void)
 static inline void write_cr4(uint64_t value)
 {
 	__asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
-}
-
-static inline void invlpg(uintptr_t address)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
 #endif

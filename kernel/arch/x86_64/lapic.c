@@ -16,7 +16,6 @@
 #include "kernel/vm.h"
 #include "x86.h"
 
-#define LAPIC_ID 0x20
 #define LAPIC_TPR 0x80
 #define LAPIC_EOI 0xb0
 #define LAPIC_SVR 0xf0
@@ -81,11 +80,6 @@ void lapic_install(void)
 	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
 	/* A kick before the APIC was enabled was dropped: `kicked` still tells of it. */
 	atomic_store_explicit(&hart_self()->arch.ipi, 0, memory_order_seq_cst);
-}
-
-uint32_t lapic_id(void)
-{
-	return lapic_read(LAPIC_ID) >> 24;
 }
 
 void lapic_eoi(void)

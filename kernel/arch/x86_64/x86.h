@@ -32,7 +32,6 @@ bool vm_trap_stacks(unsigned id, uint64_t top[IST_COUNT]);
 
 /* lapic.c */
 void lapic_install(void);     /* enables the calling hart's local APIC; masks the 8259s the first time */
-uint32_t lapic_id(void);
 void lapic_eoi(void);
 void lapic_timer(uint32_t count); /* one-shot, at divide 1; 0 stops it */
 uint32_t lapic_timer_left(void);
