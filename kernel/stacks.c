@@ -66,6 +66,26 @@ void stacks_init(void)
 	}
 }
 
+static uint64_t table_page(void)
+{
+	uint64_t page = pages_alloc_in_trap();
+	if (page != 0)
+		__builtin_memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
+	return page;
+}
+
+/* The topmost page comes with the stack: a caller can be told that memory is out, a fault cannot. */
+static bool map_top(uintptr_t top)
+{
+	void *page = pages_alloc(0);
+	if (page == NULL)
+		return false;
+	enum vm_result result = arch_vm_map_page(top - PAGE_SIZE, (uintptr_t)page, table_page);
+	if (result != VM_MAPPED)
+		pages_free(page, 0);
+	return result != VM_NO_MEMORY;
+}
+
 int hart_stack_alloc(struct hart_stack *stack, size_t size)
 {
 	unsigned class = 0;
@@ -83,7 +103,10 @@ int hart_stack_alloc(struct hart_stack *stack, size_t size)
 		size_t slot = atomic_load_explicit(&region->used, memory_order_relaxed);
 		if (slot < region->slots) {
 			top = region->start + (slot + 1) * class_stride(class);
-			atomic_store_explicit(&region->used, slot + 1, memory_order_relaxed);
+			if (map_top(top))
+				atomic_store_explicit(&region->used, slot + 1, memory_order_relaxed);
+			else
+				top = 0;
 		}
 	}
 	spin_unlock(&region->lock);
@@ -104,14 +127,6 @@ void hart_stack_free(struct hart_stack *stack)
 	((uintptr_t *)stack->top)[-1] = region->free;
 	region->free = stack->top;
 	spin_unlock(&region->lock);
-}
-
-static uint64_t table_page(void)
-{
-	uint64_t page = pages_alloc_in_trap();
-	if (page != 0)
-		__builtin_memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
-	return page;
 }
 
 /* The class and the top of the stack whose slot `va` lies in; false if no such stack was handed out. */
