@@ -181,6 +181,7 @@ static void big_elements(void)
 static void send_own_number(void *number)
 {
 	int value = (int)(intptr_t)number;
+	count++;
 	go_send(ch, &value);
 	go_send(done, NULL);
 }
@@ -192,8 +193,10 @@ static void waiting_senders_in_order(void)
 		int got;
 		ch = go_chan_make(sizeof(int), cap);
 		done = go_chan_make(0, 20);
+		count = 0;
 		for (intptr_t i = 0; i < 20; i++) {
 			go(send_own_number, (void *)i);
+			WAIT_FOR(count == i + 1);
 			go_sleep(MS);
 		}
 		for (int i = 0; i < 20; i++) {
@@ -212,6 +215,7 @@ static void waiting_senders_in_order(void)
 static void recv_one(void *number)
 {
 	int got = -1;
+	count++;
 	CHECK(go_recv(ch, &got));
 	CHECK_EQ(got, (intptr_t)number);
 	count++;
@@ -223,11 +227,12 @@ static void waiting_receivers_in_order(void)
 	ch = go_chan_make(sizeof(int), 0);
 	for (intptr_t i = 0; i < 20; i++) {
 		go(recv_one, (void *)i);
+		WAIT_FOR(count == i + 1);
 		go_sleep(MS);
 	}
 	for (int i = 0; i < 20; i++)
 		go_send(ch, &i);
-	WAIT_FOR(count == 20);
+	WAIT_FOR(count == 40);
 	go_chan_free(ch);
 }
 

@@ -56,7 +56,10 @@ static void maxprocs_limits(void)
 		CHECK_EQ(go_maxprocs(-1), n);
 		int thrown = throws();
 		printf("\t%d Ps: %d throws\n", n, thrown);
-		CHECK_IN(thrown, n == 1 ? 1 : 200, n == 1 ? 60 : 1 << 30);
+		if (n == 1)
+			CHECK_IN(thrown, 1, 60); /* once in each time slice */
+		else if (n == 2)
+			CHECK(thrown > 30);
 	}
 	CHECK_EQ(go_maxprocs(1000), all);
 	CHECK_EQ(go_maxprocs(0), all);

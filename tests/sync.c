@@ -56,6 +56,7 @@ static void readers_and_writers(void)
 
 static void write_once(void *unused)
 {
+	count++;
 	go_rwmutex_lock(&rw);
 	CHECK_EQ(order++, 1);
 	go_rwmutex_unlock(&rw);
@@ -64,6 +65,7 @@ static void write_once(void *unused)
 
 static void read_after_writer(void *unused)
 {
+	count++;
 	go_rwmutex_rlock(&rw);
 	CHECK_EQ(order++, 2);
 	go_rwmutex_runlock(&rw);
@@ -73,12 +75,14 @@ static void read_after_writer(void *unused)
 /* A writer that waits keeps new readers out, or it would wait for ever. */
 static void writer_goes_before_new_readers(void)
 {
-	order = 0;
+	order = count = 0;
 	go_rwmutex_rlock(&rw);
 	go_waitgroup_add(&all, 2);
 	go(write_once, NULL);
+	WAIT_FOR(count == 1);
 	go_sleep(5 * MS);
 	go(read_after_writer, NULL);
+	WAIT_FOR(count == 2);
 	go_sleep(5 * MS);
 	CHECK_EQ(order++, 0);
 	go_rwmutex_runlock(&rw);

@@ -33,6 +33,7 @@ MAY_INCLUDE = {
 # that header declares of the scheduler.
 MAY_NEED = {
     ('sched', 'kernel'): r'hart_\w+|malloc|calloc|realloc|free|aligned_alloc|go_errno|abort|stdout|stderr',
+    ('sched', 'boot'): r'hart_count|hart_get',  # of hart.h, too
     ('drivers', 'kernel'): r'.*',
     ('drivers', 'sched'): '@hart.h',
     ('kernel', 'sched'): '@hart.h',
@@ -42,7 +43,7 @@ MAY_NEED = {
     ('boot', 'kernel'): r'.*',
     ('boot', 'drivers'): r'.*',
     ('boot', 'sched'): '@hart.h',
-    ('kernel', 'boot'): r'boot_main|__\w+|trampoline_\w+',
+    ('kernel', 'boot'): r'boot_\w+|hart_\w+|__\w+',
 }
 ARCH_CONDITION = re.compile(r'^\s*#\s*(if|ifdef|ifndef|elif)\b.*\b(__riscv|__x86_64|__amd64|__i386)')
 
@@ -176,7 +177,7 @@ def symbols(_):
             if found:
                 _, defined, undefined = objects.setdefault(
                     found[1], (found[1], set(), set()))
-                (undefined if found[3] == 'U' else defined).add(found[2])
+                (undefined if found[3] == 'U' else defined if found[3].isupper() else set()).add(found[2])
         if len(objects) < 10:
             raise Failure(f'nm shows only {len(objects)} objects in {archive}')
         components = {}
