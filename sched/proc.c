@@ -81,6 +81,22 @@ static struct g *gfree_get(struct p *p)
 	return g;
 }
 
+/* Memory is out: a dead G that has a stack still, from among those that have none. */
+static struct g *gfree_get_with_stack(struct p *p)
+{
+	struct g *bare = NULL, *g;
+	while ((g = gfree_get(p)) != NULL && g->stack.size == 0) {
+		g->schedlink = bare;
+		bare = g;
+	}
+	while (bare != NULL) {
+		struct g *next = bare->schedlink;
+		gfree_put(p, bare);
+		bare = next;
+	}
+	return g;
+}
+
 void gfree_flush(struct p *p)
 {
 	spin_acquire(&sched.gfree_lock);
@@ -136,7 +152,9 @@ static struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_
 	}
 	if (g->stack.size == 0 && hart_stack_alloc(&g->stack, stack_max) != 0) {
 		gfree_put(p, g);
-		return NULL;
+		g = stack_max <= HART_STACK_DEFAULT ? gfree_get_with_stack(p) : NULL;
+		if (g == NULL)
+			return NULL;
 	}
 	g->fn = fn;
 	g->arg = arg;

@@ -268,6 +268,7 @@ void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier tha
 
 /* ---- timer.c ---- */
 
+void timers_init(struct p *p);
 void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now));
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */

@@ -64,16 +64,26 @@ static void note_earliest(struct p *p)
 	atomic_store_explicit(&p->timer_when, when, relaxed);
 }
 
+static void heap_grow(struct p *p, uint32_t capacity)
+{
+	struct timer_entry *timers = realloc(p->timers, capacity * sizeof(*timers));
+	if (timers == NULL)
+		hart_fatal("out of memory for a timer");
+	p->timers = timers;
+	p->timer_capacity = capacity;
+}
+
+/* A sleep cannot fail: the first timers have room from the start, whatever the program does to memory. */
+void timers_init(struct p *p)
+{
+	heap_grow(p, 64);
+	atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
+}
+
 static void heap_add(struct p *p, go_timer *t)
 {
-	if (p->timer_count == p->timer_capacity) {
-		uint32_t capacity = p->timer_capacity != 0 ? 2 * p->timer_capacity : 64;
-		struct timer_entry *timers = realloc(p->timers, capacity * sizeof(*timers));
-		if (timers == NULL)
-			hart_fatal("out of memory for a timer");
-		p->timers = timers;
-		p->timer_capacity = capacity;
-	}
+	if (p->timer_count == p->timer_capacity)
+		heap_grow(p, 2 * p->timer_capacity);
 	sift_up(p, p->timer_count++, (struct timer_entry){ t->when_, t });
 	/* Release: pairs with the acquire in lock_heap(). */
 	atomic_store_explicit(&t->heap_, p, memory_order_release);

@@ -154,7 +154,7 @@ void sched_init(void)
 		struct p *p = p_get(id);
 		p->id = id;
 		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
-		atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
+		timers_init(p);
 		atomic_store_explicit(&p->status, P_DEAD, relaxed);
 		m_get(id)->timer_deadline = INT64_MAX;
 	}
