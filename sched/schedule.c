@@ -382,6 +382,13 @@ static void spinning_end(struct m *m)
 		wake_p();
 }
 
+/* Under sched.lock. A parked M counts as asleep: see deadlock.c. */
+static void parked_locked_set(struct m *m, bool parked)
+{
+	m->parked_locked = parked;
+	sched.parked_locked += parked ? 1 : (uint32_t)-1;
+}
+
 /*
  * Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one; if not, it
  * looks at locked_ready before it sleeps or runs another G.
@@ -403,6 +410,8 @@ static void start_locked(struct m *m, struct g *g)
 			idle_m_add(m);
 		}
 		idle_m_remove(other);
+		if (other->parked_locked)
+			parked_locked_set(other, false);
 		atomic_store_explicit(&other->next_p, p, memory_order_release);
 		hart_kick(other->hart.id);
 	}
@@ -470,34 +479,79 @@ void m_without_p(struct m *m, struct g *g)
 	m_park_until_p(m);
 }
 
+/*
+ * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
+ * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
+ * True if its own G became ready meanwhile: it keeps the P.
+ */
+static bool serve_others(struct m *m)
+{
+	struct p *p = NULL;
+
+	spin_acquire(&sched.lock);
+	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && m->parked_locked)
+		p = idle_p_take(m->hart.id);
+	if (p != NULL) {
+		p_acquire(m, p);
+		parked_locked_set(m, false);
+	}
+	spin_release(&sched.lock);
+	if (p == NULL) {
+		wake_p();
+		return false;
+	}
+
+	m->now = now_ticks();
+	for (uint32_t i = 0; i < sched.procs; i++)
+		if (timers_due(p_get(i), m->now))
+			timers_run(p_get(i));
+	struct glist list = { 0 };
+	if (netpoll(&list))
+		ready_list(&list);
+
+	spin_acquire(&sched.lock);
+	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
+	if (!own) {
+		p_hand_off(m);
+		parked_locked_set(m, true);
+		check_dead();
+	}
+	spin_release(&sched.lock);
+	return own;
+}
+
 /* Waits until whoever finds this M's locked G has given it a P. */
 static void park_locked(struct m *m)
 {
 	spin_acquire(&sched.lock);
-	if (m->p != NULL && atomic_load_explicit(&m->locked_ready, relaxed)) {
-		spin_release(&sched.lock);
-		return;
+	if (atomic_load_explicit(&m->locked_ready, relaxed)) {
+		/* Found before we parked, so nobody gave us a P. */
+		struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
+		if (idle != NULL)
+			p_acquire(m, idle);
+		if (m->p != NULL) {
+			spin_release(&sched.lock);
+			return;
+		}
+		struct glist list = { 0 };
+		atomic_store_explicit(&m->locked_ready, false, relaxed);
+		glist_push(&list, m->locked_g);
+		globrunq_put(&list); /* to be found again */
 	}
 	if (m->p != NULL)
 		p_hand_off(m);
-	m->parked_locked = true;
-	sched.parked_locked++;
+	parked_locked_set(m, true);
 	check_dead();
 	spin_release(&sched.lock);
 
 	struct p *p;
 	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
-		/* Its hart may be woken for timers or the network: others see to those. */
-		if (work_somewhere())
-			wake_p();
+		if (work_somewhere() && serve_others(m))
+			return;
 		sysmon_arm_idle(m);
 		hart_idle();
 	}
-	spin_acquire(&sched.lock);
-	m->parked_locked = false;
-	sched.parked_locked--;
 	atomic_store_explicit(&m->next_p, NULL, relaxed);
-	spin_release(&sched.lock);
 	p_acquire(m, p);
 	m->now = now_ticks();
 }
