@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is measured: the benchmarks, the figures that each of them prints, and our bars.
+
+All figures are nanoseconds; under -icount, where an instruction takes one, they are instructions.
+"""
+from collections import namedtuple
+
+# program: its name in the image, if not the same; env: of gump's boot, which then has no twin
+Benchmark = namedtuple('Benchmark', 'name what program env', defaults=(None, ()))
+# bar: what the figure should not exceed; for `speedup`, what it should reach
+Row = namedtuple('Row', 'figure benchmark label bar')
+
+BENCHMARKS = [
+    Benchmark('create', 'create a goroutine, which ends: a yield after each; 100,000, then wait'),
+    Benchmark('unbuffered', 'there over one unbuffered channel and back over another'),
+    Benchmark('buffered', 'a send and a receive over a channel of 128, by two goroutines'),
+    Benchmark('many', 'a send and a receive by 8 senders and 8 receivers, one channel of 64'),
+    Benchmark('select', 'a receive by select over 4 unbuffered channels, and its send'),
+    Benchmark('yield', 'a yield of two goroutines to each other, and of one alone'),
+    Benchmark('mutex', 'lock and unlock a mutex that nobody else wants'),
+    Benchmark('ring', 'a hop of a token that goes round a ring of 1000 goroutines'),
+    Benchmark('park', '100,000 goroutines that wait on one channel, then are woken'),
+    Benchmark('skynet', 'a tree of goroutines with 1,000,000 leaves; in all'),
+    Benchmark('sleepers', '100,000 goroutines that sleep 1 to 100 ms; CPU time in all'),
+    Benchmark('sleep', 'how late a sleep of 1 ms ends'),
+    Benchmark('hog', 'how late it ends beside an endless loop, GOMAXPROCS=1'),
+    Benchmark('hog-1ms', 'the same with a slice of 1 ms', 'hog', ('QUANTUM_US=1000',)),
+    Benchmark('speedup', '64 goroutines that compute: time at GOMAXPROCS=1 / time at 2'),
+]
+NAMED = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+
+US, MS, S = 1e3, 1e6, 1e9
+ROWS = [
+    Row('create', 'create', 'create, run, exit', 350),
+    Row('create-many', 'create', 'the same, 100,000 at a time', 350),
+    Row('unbuffered', 'unbuffered', 'unbuffered round trip', 425),
+    Row('buffered', 'buffered', 'buffered (128) send + receive', 120),
+    Row('many', 'many', '8 to 8 over one channel of 64', 130),
+    Row('select', 'select', 'select over 4', 700),
+    Row('yield', 'yield', 'yield, two to each other', 100),
+    Row('yield-alone', 'yield', 'yield, one alone', 100),
+    Row('mutex', 'mutex', 'mutex, lock + unlock', 20),
+    Row('ring', 'ring', 'ring of 1000, a hop', 225),
+    Row('park', 'park', 'create and park 100,000, each', 2500),
+    Row('wake', 'park', 'wake a parked one, it ends', 250),
+    Row('skynet', 'skynet', 'skynet, 1,000,000 leaves', 1.0 * S),
+    Row('sleepers', 'sleepers', '100,000 sleepers, CPU', 0.25 * S),
+    Row('sleep-p50', 'sleep', 'sleep(1 ms) late by, p50', 15 * US),
+    Row('sleep-p99', 'sleep', 'sleep(1 ms) late by, p99', 30 * US),
+    Row('hog-p50', 'hog', 'beside a loop late by, p50', 10 * MS),
+    Row('hog-max', 'hog', 'beside a loop late by, max', 20 * MS),
+    Row('hog-1ms-p50', 'hog-1ms', '  QUANTUM_US=1000, p50', 1 * MS),
+    Row('hog-1ms-max', 'hog-1ms', '  QUANTUM_US=1000, max', 2 * MS),
+    Row('speedup', 'speedup', 'speed-up from 1 to 2 harts', 1.9),
+]
+
+Mode = namedtuple('Mode', 'name harts icount title')
+MODES = [
+    Mode('icount', 1, True, 'instructions (-icount shift=0,sleep=off), 1 hart'),
+    Mode('tcg1', 1, False, 'nanoseconds (TCG), 1 hart'),
+    Mode('tcg2', 2, False, 'nanoseconds (TCG), 2 harts'),
+]
+
+
+def applies(benchmark, mode):
+    return mode.harts == 2 if benchmark.name == 'speedup' else True
+
+
+def bar_of(row, mode):
+    """The bars are instructions, but for the speed-up."""
+    return row.bar if mode.icount or row.figure == 'speedup' else None
+
+
+def met(row, value):
+    """Printed figures decide: 20.4 instructions are 20."""
+    if row.figure == 'speedup':
+        return round(value, 2) >= row.bar
+    return round(value) <= row.bar
