@@ -323,6 +323,10 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			timers_run(p);
 		if (p->global_in == 0) {
 			p->global_in = GLOBAL_TICK;
+			/* Gs that yield to one another for ever use up no slice, at whose end others poll. */
+			struct glist list = { 0 };
+			if (netpoll(&list))
+				ready_list(&list);
 			if ((g = from_global(p, 1)) != NULL)
 				return g;
 		}
