@@ -6,6 +6,9 @@
  *     9    counts the bytes up to the peer's end, then answers the number
  *    11    tells the number of goroutines
  *    19    reads a number and a newline, and sends so many bytes of a pattern
+ *
+ * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
+ * that only yield to one another.
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -100,7 +103,19 @@ static void accept_all(void *arg)
 	test_failed(__FILE__, __LINE__, "go_accept: %s", strerror(errno));
 }
 
-int main(void)
+static void hog(void *unused)
+{
+	for (;;)
+		;
+}
+
+static void yielder(void *unused)
+{
+	for (;;)
+		go_yield();
+}
+
+int main(int argc, char **argv)
 {
 	static struct service services[] = { { ":7", echo, NULL },
 					     { ":9", count_bytes, NULL },
@@ -117,6 +132,8 @@ int main(void)
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!go_listen(":70000"));
 	CHECK_EQ(errno, EINVAL);
+	for (int i = 0; argc > 1 && i < go_harts() + 1; i++)
+		go(strcmp(argv[1], "hogs") == 0 ? hog : yielder, NULL);
 	printf("listening\n");
 	go_recv(NULL, NULL);
 	return 0;

@@ -28,6 +28,16 @@ def echo(test, network):
                 raise Failure(f'the machine ended during {scenario}')
 
 
+def busy(test, how):
+    """The network is served beside goroutines that never wait."""
+    image = machine.image_path('echo', ARCH[test.machine_name])
+    with UserNet(ECHO_PORTS) as net, test.boot(image, net=net.net, timeout=60, args=[how],
+                                               publish=net.publish) as boot:
+        boot.wait_for('listening')
+        for scenario in 'first', 'few':
+            run_client(net, 'client.py', scenario, str(net.most), *map(net.address, ECHO_PORTS))
+
+
 def http(test, network):
     image = machine.image_path('http', ARCH[test.machine_name])
     with network([80]) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
@@ -62,4 +72,7 @@ def tests():
                 for n in harts:
                     found.append(HostTest(f'net.{function.__name__}.{network.__name__.lower()}',
                                           lambda test, f=function, w=network: f(test, w), name, n))
+    for how in 'hogs', 'yielders':
+        found += [HostTest(f'net.busy.{how}', lambda test, how=how: busy(test, how), name, n)
+                  for name in ARCH for n in (1, 2)]
     return found

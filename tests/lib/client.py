@@ -110,6 +110,11 @@ class Client:
             for i in range(300):
                 echo(s, bytes([i % 256]) * (i % 7 + 1))
 
+    def few(self):
+        with connect(self.echo) as s:
+            for i in range(20):
+                echo(s, b'%d' % i)
+
     def half_closed(self):
         for size in 0, 1, 5000, 300000:
             with connect(self.count) as s:
