@@ -12,6 +12,7 @@
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
+#include "net/conn.h"
 #include "net/memory.h"
 #include "net/timewait.h"
 
@@ -19,7 +20,7 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, const 
 {
 	if (pcb->state == LISTEN)
 		return timewait_admit(header, p) ? ERR_OK : ERR_ABRT;
-	if (p->tot_len > 0 && net_memory_scarce() && pcb->rcv_wnd < TCP_WND_MAX(pcb))
+	if (p->tot_len > 0 && net_memory_scarce() && conn_has_unread(pcb))
 		return ERR_MEM;
 	if (p->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt)
 		pcb->rcv_wnd = 1;

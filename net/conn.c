@@ -7,7 +7,8 @@
  * writer), then loops under the net lock: look at the state, act, or park until it changes.
  *
  * Received data stays in its pbufs until it is read, and only then the peer is told that there
- * is room again. Data to send is copied into lwIP's queue.
+ * is room again. Data to send is copied into lwIP's queue. How much of either there may be is a
+ * matter of the memory that all connections share (net/memory.h).
  *
  * The pcb: lwIP frees it by itself after a reset, when the last acknowledgement comes, and at the
  * end of TIME_WAIT; on_error says so but in the last case, for which it is let go before.
@@ -25,16 +26,30 @@
 #define READ_MAX (32 * 1024)
 #define WRITE_MAX (16 * 1024)
 
+/* Received pieces so small are copied together once so many wait. */
+#define SMALL 256
+#define MANY 16
+
 #define KEEP_IDLE_MS 60000
 #define KEEP_INTERVAL_MS 15000
 #define KEEP_COUNT 8
 
 /* ---- lwIP's callbacks ---- */
 
+/* A window beyond the first counts as memory in use: all may be filled at once. */
+static void count_window(struct go_conn *conn)
+{
+	u32_t wnd = conn->pcb ? conn->pcb->rcv_wnd : 0;
+	u32_t beyond = wnd > FIRST_WINDOW ? wnd - FIRST_WINDOW : 0;
+	net_memory_promise((ssize_t)beyond - (ssize_t)conn->promised);
+	conn->promised = beyond;
+}
+
 static void let_go(struct go_conn *conn)
 {
 	struct tcp_pcb *pcb = conn->pcb;
 	conn->pcb = NULL;
+	count_window(conn);
 	tcp_arg(pcb, NULL);
 	tcp_recv(pcb, NULL);
 	tcp_sent(pcb, NULL);
@@ -46,6 +61,39 @@ static void wake_both(struct go_conn *conn)
 {
 	net_wake(&conn->desc, NETPOLL_READ);
 	net_wake(&conn->desc, NETPOLL_WRITE);
+}
+
+static void append(struct go_conn *conn, struct pbuf *p, u16_t room)
+{
+	if (conn->rx)
+		conn->rx_last->next = p;
+	else
+		conn->rx = p;
+	conn->rx_last = p;
+	conn->rx_room = room;
+	conn->rx_count += conn->rx_count < UINT16_MAX;
+}
+
+/*
+ * A pbuf of one byte takes 128. Once many lie there, small ones are copied together; until then it is
+ * not worth the while.
+ */
+static bool append_copy(struct go_conn *conn, const struct pbuf *p)
+{
+	if (p->len > SMALL || conn->rx_count < MANY)
+		return false;
+	if (conn->rx_room < p->len) {
+		struct pbuf *room = pbuf_alloc(PBUF_RAW, TCP_MSS, PBUF_RAM);
+		if (!room)
+			return false;
+		room->len = room->tot_len = 0;
+		append(conn, room, TCP_MSS);
+	}
+	struct pbuf *last = conn->rx_last;
+	memcpy((char *)last->payload + last->len, p->payload, p->len);
+	last->len = last->tot_len = (u16_t)(last->len + p->len);
+	conn->rx_room = (u16_t)(conn->rx_room - p->len);
+	return true;
 }
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error)
@@ -63,22 +111,30 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error
 		struct pbuf *next = p->next;
 		p->next = NULL;
 		p->tot_len = p->len;
-		if (conn->rx)
-			conn->rx_last->next = p;
-		else
-			conn->rx = p;
-		conn->rx_last = p;
 		conn->rx_bytes += p->len;
+		if (append_copy(conn, p))
+			pbuf_free(p);
+		else
+			append(conn, p, 0);
 		p = next;
 	}
+	count_window(conn);
 	net_wake(&conn->desc, NETPOLL_READ);
 	return ERR_OK;
+}
+
+static size_t queued(const struct tcp_pcb *pcb)
+{
+	return TCP_SND_BUF - pcb->snd_buf; /* tcp_sndbuf() tells no more than 65535 */
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
 {
 	struct go_conn *conn = arg;
-	if (tcp_sndbuf(pcb) >= TCP_SNDLOWAT && tcp_sndqueuelen(pcb) < TCP_SNDQUEUELOWAT)
+	size_t most = net_memory_share();
+	if (most > TCP_SND_BUF)
+		most = TCP_SND_BUF;
+	if (queued(pcb) <= most / 2 && tcp_sndqueuelen(pcb) < TCP_SNDQUEUELOWAT)
 		net_wake(&conn->desc, NETPOLL_WRITE);
 	return ERR_OK;
 }
@@ -97,6 +153,7 @@ static void on_error(void *arg, err_t error)
 {
 	struct go_conn *conn = arg;
 	conn->pcb = NULL;
+	count_window(conn);
 	if (error == ERR_RST)
 		conn->error = conn->connecting ? ECONNREFUSED : ECONNRESET;
 	else if (error != ERR_CLSD) /* which is the regular end after go_shutdown */
@@ -112,6 +169,7 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	conn->pcb = pcb;
 	conn->peer = pcb->remote_ip;
 	conn->peer_port = pcb->remote_port;
+	conn->withheld = (u32_t)(TCP_WND_MAX(pcb) - pcb->rcv_wnd);
 	conn->deadline[NETPOLL_READ] = conn->deadline[NETPOLL_WRITE] = GO_FOREVER;
 	conn->references = 1;
 	tcp_arg(pcb, conn);
@@ -124,6 +182,12 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	pcb->keep_intvl = KEEP_INTERVAL_MS;
 	pcb->keep_cnt = KEEP_COUNT;
 	return conn;
+}
+
+bool conn_has_unread(const struct tcp_pcb *pcb)
+{
+	const struct go_conn *conn = pcb->callback_arg;
+	return pcb->recv == on_recv && conn->rx_bytes >= TCP_MSS;
 }
 
 /* ---- The program's calls ---- */
@@ -157,7 +221,29 @@ static bool passed(int64_t deadline)
 	return deadline != GO_FOREVER && hart_now() >= deadline;
 }
 
-/* Copies out of the queue, and opens the window by as much. */
+/*
+ * Tells the peer that there is room for `n` more bytes, but for no more in all than this
+ * connection's share. What is withheld is given out with a later read.
+ */
+static void open_window(struct go_conn *conn, size_t n)
+{
+	struct tcp_pcb *pcb = conn->pcb;
+	size_t most = net_memory_share();
+	if (most < FIRST_WINDOW)
+		most = FIRST_WINDOW;
+	n += conn->withheld;
+	size_t give = pcb->rcv_wnd >= most ? 0 : most - pcb->rcv_wnd;
+	if (give > n)
+		give = n;
+	conn->withheld = (u32_t)(n - give);
+	for (; give > UINT16_MAX; give -= UINT16_MAX)
+		tcp_recved(pcb, UINT16_MAX);
+	if (give)
+		tcp_recved(pcb, (u16_t)give);
+	count_window(conn);
+}
+
+/* Copies out of the queue. */
 static size_t take(struct go_conn *conn, char *buf, size_t size)
 {
 	size_t done = 0;
@@ -177,10 +263,13 @@ static size_t take(struct go_conn *conn, char *buf, size_t size)
 		conn->rx = p->next;
 		p->next = NULL;
 		pbuf_free(p);
+		conn->rx_count--;
 	}
+	if (!conn->rx)
+		conn->rx_count = conn->rx_room = 0;
 	conn->rx_bytes -= done;
 	if (conn->pcb)
-		tcp_recved(conn->pcb, (u16_t)done);
+		open_window(conn, done);
 	return done;
 }
 
@@ -214,8 +303,13 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 static err_t put(struct tcp_pcb *pcb, const char *buf, size_t size, size_t *done)
 {
 	size_t n = size < WRITE_MAX ? size : WRITE_MAX;
-	if (n > tcp_sndbuf(pcb))
-		n = tcp_sndbuf(pcb);
+	size_t most = net_memory_share();
+	if (n > pcb->snd_buf)
+		n = pcb->snd_buf;
+	if (n > most)
+		n = most;
+	if (n + queued(pcb) > most)
+		n = most > queued(pcb) ? most - queued(pcb) : 0;
 	if (net_memory_tight()) {
 		/* A little for each, so that all go on; what is in flight must come back first. */
 		if (tcp_sndqueuelen(pcb) > 0)
@@ -299,7 +393,10 @@ int go_conn_close(go_conn *conn)
 	struct tcp_pcb *pcb = conn->pcb;
 	if (pcb) {
 		let_go(conn);
-		/* Data that nobody will read: the peer must learn that it was lost. */
+		/* Data that nobody will read: the peer must learn that it was lost. lwIP would
+		   conclude it from the window, which may have been withheld. */
+		if (!conn->rx)
+			pcb->rcv_wnd = TCP_WND_MAX(pcb);
 		if (conn->rx || tcp_close(pcb) != ERR_OK)
 			tcp_abort(pcb);
 	}

@@ -20,6 +20,10 @@ struct go_conn {
 	struct netpoll_desc desc;
 	struct pbuf *rx, *rx_last;  /* received and not read: single pbufs, linked by next */
 	size_t rx_bytes;
+	u16_t rx_count;             /* pbufs, up to 65535 */
+	u16_t rx_room;              /* bytes that still fit behind the last one's */
+	u32_t withheld;             /* read, but the peer was not told that there is room */
+	u32_t promised;             /* what its window counts for in net/memory.h */
 	int error;                  /* errno that ended it, or 0 */
 	bool connecting;            /* go_dial waits */
 	bool peer_finished;         /* its FIN came */
@@ -33,7 +37,11 @@ struct go_conn {
 	struct go_conn *next;       /* in the listener's queue */
 };
 
+#define FIRST_WINDOW (16 * 1024) /* the peer may send so much before the program has read any */
+
 /* Under the net lock. NULL: no memory. The pcb stays the caller's then. */
 struct go_conn *conn_new(struct tcp_pcb *pcb);
+/* Under the net lock. True: what came was not read. */
+bool conn_has_unread(const struct tcp_pcb *pcb);
 
 #endif

@@ -121,10 +121,7 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 	if (!error)
 		error = connect(&address, deadline, &conn);
 	if (error && conn && conn->pcb) {
-		struct tcp_pcb *pcb = conn->pcb;
-		tcp_err(pcb, NULL);
-		conn->pcb = NULL;
-		tcp_abort(pcb);
+		tcp_abort(conn->pcb); /* which tells the connection, as any end does */
 	}
 	net_unlock();
 	if (!error)

@@ -59,6 +59,8 @@ static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *p
 	struct go_listener *listener = lpcb->callback_arg;
 	if (listener->waiting + listener->half_open >= BACKLOG || net_memory_tight())
 		return ERR_MEM; /* lwIP drops the pcb without a word to the peer */
+	if (pcb->rcv_wnd > FIRST_WINDOW)
+		pcb->rcv_wnd = pcb->rcv_ann_wnd = FIRST_WINDOW;
 	listener->half_open++;
 	refer(listener);
 	tcp_ext_arg_set(pcb, id, listener);

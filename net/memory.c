@@ -19,6 +19,7 @@
 #define SLAB_SIZE (PAGE_SIZE << SLAB_ORDER)
 #define SLAB_HEADER 64
 #define GRAIN 64
+#define SHARE_MIN 8192
 #define LARGE 0xff /* not a slab: one object in pages of its own */
 
 /* 384: a tcp_pcb; 1600: a pbuf with a full frame. Others spread evenly. */
@@ -39,6 +40,7 @@ _Static_assert(sizeof(struct slab) <= SLAB_HEADER, "the header of a slab");
 static struct slab *partial[CLASSES]; /* slabs with free objects */
 static uint8_t class_of[CLASS_MAX / GRAIN + 1];
 static size_t pages_used, pages_limit;
+static size_t promised; /* bytes */
 
 void net_memory_init(void)
 {
@@ -49,6 +51,18 @@ void net_memory_init(void)
 			class++;
 		class_of[grains] = (uint8_t)class;
 	}
+}
+
+void net_memory_promise(ssize_t bytes)
+{
+	promised += (size_t)bytes;
+}
+
+size_t net_memory_share(void)
+{
+	size_t half = pages_limit / 2 * PAGE_SIZE, taken = pages_used * PAGE_SIZE + promised;
+	size_t share = taken < half ? (half - taken) / 16 : 0;
+	return share > SHARE_MIN ? share : SHARE_MIN;
 }
 
 bool net_memory_tight(void)
