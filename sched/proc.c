@@ -318,6 +318,10 @@ void ready_list(struct glist *list)
 
 /* ---- Yielding ---- */
 
+/*
+ * An M that is about to sleep looks at the queues one after the other: it may miss this G, and the next
+ * one, which this M takes from its own queue meanwhile. So this is a submission like any other.
+ */
 static void to_global_queue(struct g *g)
 {
 	struct glist list = { 0 };
@@ -326,6 +330,7 @@ static void to_global_queue(struct g *g)
 	spin_acquire(&sched.lock);
 	globrunq_put(&list);
 	spin_release(&sched.lock);
+	wake_p();
 }
 
 static void yield_on_g0(void *arg)
