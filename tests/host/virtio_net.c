@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtio network driver against a device of ours, on the host, under the sanitizers: first one
+ * that keeps to the rules, then one for each lie, then devices that lie at random.
+ *
+ * Driver and virtqueue are the ones of the tree, included; what they need of the kernel is here.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../drivers/virtio/net.c"
+#include "../../drivers/virtio/queue.c"
+#include "../../drivers/virtio/virtio.c"
+
+static char console[4096];
+static const struct virtqueue *queues[2];
+static uint16_t seen[2];     /* the device's place in each available ring */
+static uint8_t status;
+static uint64_t offered;
+static unsigned queue_max;
+static unsigned received, posted, returned;
+static uint8_t frame[VIRTIO_NET_FRAME_MAX + 100];
+static size_t frame_length;
+static bool exact;           /* what is received must be `frame` */
+
+/* ---- The kernel ---- */
+
+void *pages_alloc(unsigned order) { return aligned_alloc(4096, (size_t)4096 << order); }
+void *pages_alloc_zeroed(unsigned order)
+{
+	return memset(pages_alloc(order), 0, (size_t)4096 << order);
+}
+void pages_free(void *block, unsigned order) { free(block); }
+int64_t hart_now(void)
+{
+	static int64_t now;
+	return now += 1000;
+}
+void hart_print(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(console + strlen(console), sizeof console - strlen(console), fmt, args);
+	va_end(args);
+}
+void sched_preempt(void) {}
+
+/* ---- The device ---- */
+
+static uint8_t status_read(struct virtio_device *d) { return status; }
+static void status_write(struct virtio_device *d, uint8_t value)
+{
+	status = value;
+	if (value == 0)
+		memset(seen, 0, sizeof seen);
+}
+static uint64_t features_read(struct virtio_device *d) { return offered; }
+static void features_write(struct virtio_device *d, uint64_t features)
+{
+	assert((features & ~offered) == 0);
+}
+static unsigned queue_size(struct virtio_device *d, unsigned index) { return queue_max; }
+static int queue_enable(struct virtio_device *d, unsigned index, const struct virtqueue *queue)
+{
+	queues[index] = queue;
+	return 0;
+}
+static void notify(struct virtio_device *d, unsigned index) { assert(index < 2); }
+static uint8_t config_read8(struct virtio_device *d, unsigned offset) { return (uint8_t)(0x52 + offset); }
+static int attach(struct virtio_device *d) { return 0; }
+
+static const struct virtio_transport transport = {
+	status_read, status_write, features_read, features_write, queue_size,
+	queue_enable, notify,      config_read8,  attach,
+};
+
+bool virtio_mmio_find(unsigned id, struct virtio_device *device)
+{
+	memset(device, 0, sizeof *device);
+	device->transport = &transport;
+	strcpy(device->name, "fake");
+	return true;
+}
+bool virtio_pci_find(unsigned id, struct virtio_device *device) { return false; }
+
+static int next_available(unsigned index)
+{
+	const struct virtqueue *q = queues[index];
+	return q->avail->idx == seen[index] ? -1 : q->avail->ring[seen[index]++ & (q->size - 1)];
+}
+
+static void use(unsigned index, uint32_t id, uint32_t length)
+{
+	const struct virtqueue *q = queues[index];
+	q->used->ring[q->used->idx & (q->size - 1)].id = id;
+	q->used->ring[q->used->idx & (q->size - 1)].len = length;
+	q->used->idx++;
+}
+
+/* Delivers `frame` in buffers of at most `piece` bytes, the header counted. */
+static void deliver(uint32_t piece, int num_buffers, uint8_t gso)
+{
+	const struct virtqueue *q = queues[RX];
+	size_t total = frame_length + sizeof(struct header), done = 0;
+	uint8_t bytes[sizeof(struct header) + sizeof frame];
+	unsigned count = (unsigned)((total + piece - 1) / piece);
+	struct header header = { .gso_type = gso,
+				 .num_buffers = (uint16_t)(num_buffers < 0 ? (int)count : num_buffers) };
+	memcpy(bytes, &header, sizeof header);
+	memcpy(bytes + sizeof header, frame, frame_length);
+	uint16_t idx = q->used->idx;
+	while (done < total) {
+		int id = next_available(RX);
+		if (id < 0)
+			return;
+		uint32_t n = total - done < piece ? (uint32_t)(total - done) : piece;
+		memcpy((void *)(uintptr_t)q->desc[id].addr, bytes + done, n);
+		q->used->ring[idx & (q->size - 1)].id = (uint32_t)id;
+		q->used->ring[idx & (q->size - 1)].len = n;
+		idx++;
+		done += n;
+	}
+	q->used->idx = idx;
+}
+
+/* ---- The driver's user ---- */
+
+static void ready(void) {}
+static void receive(const struct virtq_piece *pieces, unsigned count, size_t length, bool good)
+{
+	size_t at = 0;
+	volatile uint8_t sum = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *bytes = pieces[i].address;
+		assert(at + pieces[i].length <= length);
+		for (uint32_t k = 0; k < pieces[i].length; k++)
+			sum = (uint8_t)(sum + bytes[k]);
+		assert(!exact || memcmp(bytes, frame + at, pieces[i].length) == 0);
+		at += pieces[i].length;
+	}
+	assert(at == length && (!exact || length == frame_length));
+	received++;
+}
+static void sent(void *cookie)
+{
+	assert(*(bool *)cookie); /* once each */
+	*(bool *)cookie = false;
+	returned++;
+}
+
+static struct virtio_net net;
+static bool in_flight[1000];
+
+static void start(uint64_t features)
+{
+	static const struct virtio_net_callbacks callbacks = { ready, receive, sent };
+	if (net.buffers) {
+		free(net.buffers);
+		virtqueue_free(&net.rx);
+		virtqueue_free(&net.tx);
+	}
+	memset(in_flight, 0, sizeof in_flight);
+	memset(seen, 0, sizeof seen);
+	console[0] = '\0';
+	received = posted = returned = 0;
+	exact = true;
+	offered = VIRTIO_F_VERSION_1 | features;
+	assert(virtio_net_start(&net, &callbacks) == 0);
+	assert(status & VIRTIO_STATUS_DRIVER_OK);
+}
+
+static void send_one(void)
+{
+	static uint8_t text[2][100];
+	struct virtq_piece pieces[2] = { { text[0], 100 }, { text[1], 50 } };
+	unsigned i = 0;
+	while (in_flight[i])
+		i++;
+	in_flight[i] = true;
+	if (virtio_net_send(&net, pieces, 1 + (unsigned)rand() % 2, 0, 0, &in_flight[i]))
+		posted++;
+	else
+		in_flight[i] = false;
+	if (virtio_net_flush(&net))
+		virtio_net_notify(&net);
+}
+
+static void honest(uint64_t features)
+{
+	start(features);
+	for (int i = 0; i < 20000; i++) {
+		frame_length = 14 + (size_t)rand() % (VIRTIO_NET_FRAME_MAX - 13);
+		for (size_t k = 0; k < frame_length; k += 7)
+			frame[k] = (uint8_t)rand();
+		deliver(features & VIRTIO_NET_F_MRG_RXBUF && i % 3 == 0 ? 512 : BUFFER_SIZE, -1, 0);
+		if (i % 2)
+			send_one();
+		for (int id; i % 5 == 0 && (id = next_available(TX)) >= 0;)
+			use(TX, (uint32_t)id, 0);
+		assert(virtio_net_poll(&net, 64) == 1);
+		virtio_net_flush(&net);
+		virtio_net_rearm(&net);
+	}
+	assert(received == 20000 && net.up && posted == 10000 && returned > 9900 && !console[0]);
+	frame_length = sizeof frame; /* too long: dropped, and nothing else */
+	deliver(BUFFER_SIZE, -1, 0);
+	assert(virtio_net_poll(&net, 64) == 1 && received == 20000 && net.dropped == 1 && net.up);
+	frame_length = 100; /* segments that nobody asked for */
+	deliver(BUFFER_SIZE, -1, 1);
+	assert(virtio_net_poll(&net, 64) == 1 && received == 20000 && net.dropped == 2 && net.up);
+}
+
+/* After each lie: one report, everything sent is given back, nothing more happens. */
+static void caught(const char *what)
+{
+	virtio_net_poll(&net, 64);
+	assert(!net.up && status & VIRTIO_STATUS_FAILED);
+	if (!strstr(console, what))
+		fprintf(stderr, "wanted \"%s\", got \"%s\"\n", what, console);
+	assert(strncmp(console, "virtio-net: device broke the ring: ", 35) == 0);
+	assert(strstr(console, what) && strchr(console, '\n') == console + strlen(console) - 1);
+	assert(returned == posted);
+	unsigned before = received;
+	send_one();
+	assert(virtio_net_poll(&net, 64) == 0 && !virtio_net_rearm(&net) && received == before);
+	printf("caught: %s\n", what);
+}
+
+#define LIE(what, ...) \
+	do { \
+		start(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX); \
+		exact = false; \
+		send_one(); \
+		send_one(); \
+		frame_length = 100; \
+		__VA_ARGS__; \
+		caught(what); \
+	} while (0)
+
+static void lies(void)
+{
+	LIE("used index beyond", queues[RX]->used->idx = 300);
+	LIE("used index beyond", queues[RX]->used->idx = 0xffff);
+	LIE("used index beyond", queues[TX]->used->idx = 3);
+	LIE("used id outside", use(RX, 256, 100));
+	LIE("used id outside", use(TX, UINT32_MAX, 0));
+	LIE("used id that is not in flight", use(TX, 200, 0));
+	LIE("used id that is not in flight", use(TX, 0, 0); use(TX, 0, 0));
+	LIE("used length beyond", use(RX, 5, BUFFER_SIZE + 1));
+	LIE("used length beyond", use(TX, 0, 1));
+	LIE("frame shorter than its header", use(RX, 5, 11));
+	LIE("impossible num_buffers", deliver(BUFFER_SIZE, 0, 0));
+	LIE("impossible num_buffers", deliver(BUFFER_SIZE, VIRTIO_NET_PIECES + 1, 0));
+	LIE("num_buffers beyond what was used", deliver(BUFFER_SIZE, 2, 0));
+}
+
+static void random_lies(void)
+{
+	unsigned broken = 0;
+	for (unsigned seed = 0; seed < 3000; seed++) {
+		srand(seed);
+		start(rand() % 2 ? VIRTIO_NET_F_MRG_RXBUF : VIRTIO_F_EVENT_IDX);
+		exact = false;
+		for (int i = 0; i < 50 && net.up; i++) {
+			const struct virtqueue *q = queues[rand() % 2];
+			frame_length = 14 + (size_t)rand() % 1500;
+			switch (rand() % 10) {
+			case 0: q->used->idx = (uint16_t)(q->used->idx + rand() % 5); break;
+			case 1: q->used->ring[rand() % q->size].id = (uint32_t)rand() % (q->size + 3u); break;
+			case 2: q->used->ring[rand() % q->size].len = (uint32_t)rand() % 4096; break;
+			case 3: q->desc[rand() % q->size].next = (uint16_t)rand(); break;
+			case 4: q->desc[rand() % q->size].addr = (uint64_t)rand(); break;
+			case 5: q->avail->ring[rand() % q->size] = (uint16_t)rand(); break;
+			default:
+				if (q->desc[q->avail->ring[seen[RX] & (q->size - 1)] % q->size].addr > UINT32_MAX)
+					use(RX, (uint32_t)rand() % q->size, (uint32_t)rand() % (BUFFER_SIZE + 2));
+				send_one();
+			}
+			virtio_net_poll(&net, 64);
+			if (virtio_net_flush(&net))
+				virtio_net_notify(&net);
+			virtio_net_rearm(&net);
+		}
+		broken += !net.up;
+	}
+	printf("%u of 3000 random devices were caught\n", broken);
+}
+
+int main(void)
+{
+	queue_max = 256;
+	honest(0);
+	honest(VIRTIO_NET_F_MRG_RXBUF);
+	honest(VIRTIO_F_EVENT_IDX | VIRTIO_NET_F_MRG_RXBUF);
+	queue_max = 1024;
+	honest(VIRTIO_F_EVENT_IDX);
+	queue_max = 100; /* not a power of two: 64 are used */
+	honest(VIRTIO_NET_F_MRG_RXBUF);
+	queue_max = 256;
+	lies();
+	random_lies();
+	printf("PASS\n");
+	return 0;
+}
