@@ -75,14 +75,17 @@ def panel(top, arch, mode, figures, names):
     for number, row in enumerate(rows):
         y = first + ROW * number + 4
         out.append(text(LABEL - 8, y + 17, row.label.strip(), anchor='end'))
+        bar = bar_of(row, mode)
         for place, (name, colour) in enumerate(zip(names, COLOURS)):
             value = figures.get((name, row.figure))
             if value is not None and value > 0:
                 end = scale(value)
+                after = end  # the figure, not across the line
+                if bar and end - 4 < scale(bar) < end + 60:
+                    after = scale(bar)
                 out += [rect(LABEL, y + place * BAR, end - LABEL, BAR - 1, colour),
-                        text(end + 5, y + place * BAR + 10, quantity(row.figure, value),
+                        text(after + 5, y + place * BAR + 10, quantity(row.figure, value),
                              PALE, 11)]
-        bar = bar_of(row, mode)
         if bar:
             out.append(line(scale(bar), y - 2, y + 2 * BAR, INK, 2))
     return out, last + FOOT

@@ -53,6 +53,13 @@ static int64_t shortest(long n, void (*op)(long n))
 
 void per_op(const char *name, long n, void (*op)(long n))
 {
+	/* bench/profile counts what the machine executes, and wants little of it. */
+	const char *figure = getenv("PROFILE"), *ops = getenv("OPS");
+	if (figure != NULL && ops != NULL) {
+		if (strcmp(figure, name) == 0)
+			op(atol(ops));
+		return;
+	}
 	op(n / 10); /* warms up: dead goroutines to reuse, pages that are there */
 	result(name, (double)(shortest(n, op) - shortest(n, empty)) / (double)n);
 }

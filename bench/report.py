@@ -15,7 +15,7 @@ def quantity(figure, ns):
         if ns >= size:
             scaled = ns / (1e3 if unit == 'us' else size)
             return f'{scaled:.3g} {unit}' if scaled < 100 else f'{scaled:.0f} {unit}'
-    return f'{ns:.1f}' if ns < 100 and ns != round(ns) else f'{ns:.0f}'
+    return f'{ns:.1f}' if ns < 100 and round(ns, 1) != round(ns) else f'{ns:,.0f}'
 
 
 def ratio(figure, ours, theirs):
