@@ -14,8 +14,6 @@
 #include "kernel/pages.h"
 #include "kernel/vm.h"
 
-#define G0_STACK_ORDER 2 /* 16 KiB: the scheduler, timers' functions, the netpoller */
-
 int main(int argc, char **argv);
 
 static struct hart *harts[HARTS_MAX];
@@ -30,7 +28,10 @@ struct hart *hart_get(unsigned id)
 	return harts[id];
 }
 
-/* A block of memory and a g0 stack for each hart, in pages that no other hart's data share. */
+/*
+ * A block of memory for each hart, in pages that no other hart's data share, and a g0 stack, which is a
+ * goroutine's stack: it has a guard, and takes the pages that it needs.
+ */
 static void harts_alloc(void)
 {
 	unsigned order = 0;
@@ -38,14 +39,14 @@ static void harts_alloc(void)
 		order++;
 	for (unsigned id = 0; id < machine.hart_count; id++) {
 		struct hart *hart = pages_alloc_zeroed(order);
-		char *stack = pages_alloc(G0_STACK_ORDER);
-		if (hart == NULL || stack == NULL)
+		struct hart_stack g0;
+		if (hart == NULL || hart_stack_alloc(&g0, 0) != 0)
 			hart_fatal("no memory for hart %u", id);
 		hart->self = hart;
 		hart->id = id;
 		hart->hwid = machine.hart_hwid[id];
 		hart->locks = 1;
-		hart->g0_sp = (uintptr_t)stack + (PAGE_SIZE << G0_STACK_ORDER);
+		hart->g0_sp = g0.top;
 		harts[id] = hart;
 	}
 }

@@ -8,6 +8,7 @@
  * the P has work. Thieves with Ps need not take the P, they take its work.
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 #define RETAKE_NS 20000 /* a section shorter than this keeps its P: Go's sysmon looks every 20 us */
@@ -30,6 +31,7 @@ void go_block_enter(void)
 	m->old_p = p;
 	m->p = NULL;
 	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
+	trace(TRACE_BLOCKING, g, p->id, 0);
 	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
 	atomic_store_explicit(&p->status, blocked_by(m), memory_order_release);
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
@@ -95,7 +97,9 @@ void go_block_leave(void)
 		p->slice_end = m->run_since + sched.quantum;
 		sysmon_arm_slice(m, p);
 		atomic_store_explicit(&g->status, G_RUNNING, relaxed);
+		trace(TRACE_UNBLOCKING, g, 1, 0);
 	} else {
+		trace(TRACE_UNBLOCKING, g, 0, 0);
 		hart_mcall(&g->sp, leave_on_g0, g);
 	}
 	hart_unlock();

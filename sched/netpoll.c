@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 
@@ -22,6 +23,7 @@ bool netpoll(struct glist *ready)
 	   pairs with the release in sched_netpoll_ready(). */
 	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
 	poll_function(ready);
+	trace(TRACE_NETPOLL, NULL, ready->size, 0);
 	atomic_store_explicit(&sched.netpoll_busy, 0, memory_order_release);
 	return true;
 }

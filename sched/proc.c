@@ -14,6 +14,7 @@
 
 #include "sched/panic.h"
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 
@@ -123,6 +124,8 @@ static void g_entry(void)
 
 static struct g *g_alloc(void)
 {
+	if (!timers_reserve(m_self()->p))
+		return NULL;
 	struct g *g = calloc(1, sizeof(*g));
 	if (g == NULL)
 		return NULL;
@@ -179,6 +182,7 @@ static int go_from(void (*fn)(void *), void *arg, const struct go_attr *attr, ui
 	struct g *g = g_new(fn, arg, stack_max, created_by);
 	if (g != NULL) {
 		g->name = attr != NULL ? attr->name : NULL;
+		trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)g->name);
 		runq_put_next(m_self()->p, g);
 		wake_p();
 	}
@@ -212,6 +216,7 @@ static void exit_on_g0(void *arg)
 	struct g *g = arg;
 	struct m *m = g_stop(g);
 
+	trace(TRACE_END, g, 0, 0);
 	set_status(g, G_RUNNING, G_DEAD);
 	if (g->lock_count != 0) {
 		g->lock_count = 0;
@@ -256,8 +261,10 @@ static void park_on_g0(void *arg)
 	struct m *m = g_stop(g);
 
 	g->wait_since = m->now;
+	trace(TRACE_BLOCK, g, g->wait_reason, 0);
 	set_status(g, G_RUNNING, G_WAITING);
 	if (!parking.commit(g, parking.arg)) {
+		trace(TRACE_UNBLOCK, g, g->number, 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
 		runq_put_next(m->p, g);
 	}
@@ -280,6 +287,7 @@ static void park_unlock_on_g0(void *lock)
 	struct m *m = g_stop(g);
 
 	g->wait_since = m->now;
+	trace(TRACE_BLOCK, g, g->wait_reason, 0);
 	set_status(g, G_RUNNING, G_WAITING);
 	spin_release(lock);
 	schedule();
@@ -295,8 +303,15 @@ void park_unlock(struct spinlock *lock, enum wait_reason reason)
 	hart_unlock();
 }
 
+static uint64_t waker(void)
+{
+	const struct g *g = hart_g();
+	return g != NULL ? g->number : 0;
+}
+
 void ready(struct g *g)
 {
+	trace(TRACE_UNBLOCK, g, waker(), 0);
 	set_status(g, G_WAITING, G_RUNNABLE);
 	runq_put_next(m_self()->p, g);
 	wake_p();
@@ -310,6 +325,7 @@ void ready_list(struct glist *list)
 	if (list->head == NULL)
 		return;
 	for (struct g *g; (g = glist_pop(list)) != NULL;) {
+		trace(TRACE_UNBLOCK, g, waker(), 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
 		runq_put(p, g);
 	}
@@ -336,6 +352,7 @@ static void to_global_queue(struct g *g)
 static void yield_on_g0(void *arg)
 {
 	g_stop(arg);
+	trace(TRACE_YIELD, arg, 0, 0);
 	set_status(arg, G_RUNNING, G_RUNNABLE);
 	to_global_queue(arg);
 	schedule();
@@ -363,6 +380,7 @@ static void yield_local_on_g0(void *arg)
 {
 	struct m *m = g_stop(arg);
 
+	trace(TRACE_YIELD, arg, 0, 0);
 	set_status(arg, G_RUNNING, G_RUNNABLE);
 	runq_put(m->p, arg);
 	schedule();
@@ -381,6 +399,7 @@ static void preempt_on_g0(void *arg)
 {
 	struct m *m = g_stop(arg);
 
+	trace(TRACE_PREEMPT, arg, sched.stopping, 0);
 	set_status(arg, G_RUNNING, G_RUNNABLE);
 	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
 	if (sched.stopping) {
@@ -473,11 +492,13 @@ void sched_start(void (*fn)(void))
 	struct m *m = m_self();
 
 	main_fn = fn;
+	debug_init();
 	m->now = now_ticks();
 	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
 	if (g == NULL)
 		hart_fatal("no memory for the first goroutine");
 	g->name = "main";
+	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)g->name);
 	runq_put_next(m->p, g);
 	hart_irq_restore(true);
 	schedule();

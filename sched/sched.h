@@ -113,6 +113,7 @@ struct p {
 	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
 	struct timer_entry *timers;
 	uint32_t timer_count, timer_capacity;
+	uint32_t timer_reserved;           /* goroutines created here: each has a place in some P's heap */
 	_Atomic(int64_t) timer_when;       /* ticks: the earliest, INT64_MAX for none; written under the lock */
 
 	_Atomic(uint64_t) steals, preemptions, schedules;
@@ -268,10 +269,10 @@ void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier tha
 
 /* ---- timer.c ---- */
 
-void timers_init(struct p *p);
 void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now));
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
+bool timers_reserve(struct p *p);       /* room for one more goroutine's timer; false: out of memory */
 bool timers_pending(struct p *p);       /* any that a program set */
 void timers_move(struct p *from, struct p *to);
 #define TIMER_SYSTEM 1u                 /* in flags_: does not keep the machine from a deadlock report */
@@ -282,6 +283,7 @@ bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has wo
 void check_dead(void);                  /* deadlock.c: sched.lock held, an M is about to sleep */
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
+void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void procs_init(void);                  /* proc.c: GOMAXPROCS and the like from the environment */
 bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
 uint32_t random_next(uint64_t *state);

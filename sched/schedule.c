@@ -26,6 +26,7 @@
 #include <assert.h>
 
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 
@@ -171,6 +172,7 @@ static struct g *steal_round(struct m *m, bool last, bool *inherit)
 		struct g *g = runq_steal(m->p, victim, last);
 		if (g != NULL) {
 			atomic_fetch_add_explicit(&m->p->steals, 1, relaxed);
+			trace(TRACE_STEAL, g, victim->id, runq_length(m->p) + 1);
 			*inherit = false;
 			return g;
 		}
@@ -221,6 +223,7 @@ static struct g *from_netpoll(void)
 	if (!netpoll(&list) || list.head == NULL)
 		return NULL;
 	struct g *g = glist_pop(&list);
+	trace(TRACE_UNBLOCK, g, 0, 0);
 	atomic_store_explicit(&g->status, G_RUNNABLE, relaxed);
 	ready_list(&list);
 	return g;
@@ -275,6 +278,7 @@ void m_park_until_p(struct m *m)
 		hart_idle();
 	}
 	m->now = now_ticks();
+	trace(TRACE_WAKE, NULL, m->p->id, 0);
 }
 
 /* Announces that this M has nothing to do, looks once more, and sleeps. Has a P when it returns. */
@@ -285,6 +289,7 @@ static void m_idle(struct m *m)
 		spin_release(&sched.lock);
 		return;
 	}
+	trace(TRACE_IDLE, NULL, m->p->id, 0);
 	p_release(m);
 	set_add(&sched.idle_ms, m->hart.id);
 	if (m->spinning) {
@@ -296,6 +301,16 @@ static void m_idle(struct m *m)
 	/* Pairs with the fence in wake_p(): see the head of this file. */
 	atomic_thread_fence(memory_order_seq_cst);
 	m_park_until_p(m);
+}
+
+/*
+ * An M with a locked G runs nothing else, as long as there is an M that can run the others. If each has a locked
+ * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
+ */
+static bool exclusive(struct m *m)
+{
+	return m->locked_g != NULL &&
+	       atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
 }
 
 /* Was this M's locked G found by another? Acquire: pairs with start_locked(). */
@@ -346,6 +361,8 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			}
 		}
 		m_idle(m);
+		if (exclusive(m))
+			return NULL;
 		spin_until = 0;
 	}
 }
@@ -361,6 +378,7 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	m->run_since = m->now;
 	g->m = m;
 	atomic_store_explicit(&g->status, G_RUNNING, relaxed);
+	trace(TRACE_START, g, p->id, (uint64_t)runq_length(p) << 1 | inherit);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {
 		p->sched_tick++;
@@ -416,6 +434,7 @@ static void start_locked(struct m *m, struct g *g)
 		idle_m_remove(other);
 		if (other->parked_locked)
 			parked_locked_set(other, false);
+		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
 		atomic_store_explicit(&other->next_p, p, memory_order_release);
 		hart_kick(other->hart.id);
 	}
@@ -438,8 +457,11 @@ void p_hand_off(struct m *m)
 		p_stop(p);
 		return;
 	}
-	if (work && m_start(p, false))
+	if (work && m_start(p, false)) {
+		trace(TRACE_HANDOFF, NULL, p->id, 0);
 		return;
+	}
+	trace(TRACE_IDLE, NULL, p->id, 0);
 	struct glist list = { 0 };
 	bool inherit;
 	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
@@ -447,16 +469,6 @@ void p_hand_off(struct m *m)
 	globrunq_put(&list);
 	atomic_store_explicit(&p->status, P_IDLE, relaxed);
 	set_add(&sched.idle_ps, p->id);
-}
-
-/*
- * An M with a locked G runs nothing else, as long as there is an M that can run the others. If each has a locked
- * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
- */
-static bool exclusive(struct m *m)
-{
-	return m->locked_g != NULL &&
-	       atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
 }
 
 /* An M that comes back without a P, with a G that wants one: an idle P, or both wait. */
@@ -558,6 +570,7 @@ static void park_locked(struct m *m)
 	atomic_store_explicit(&m->next_p, NULL, relaxed);
 	p_acquire(m, p);
 	m->now = now_ticks();
+	trace(TRACE_WAKE, NULL, p->id, 0);
 }
 
 void schedule(void)
@@ -571,6 +584,8 @@ void schedule(void)
 		struct g *g = find_runnable(m, &inherit);
 		if (m->spinning)
 			spinning_end(m);
+		if (g == NULL) /* it may not look for others' work any more */
+			continue;
 		if (g->locked_m == NULL || g->locked_m == m)
 			run(m, g, inherit);
 		start_locked(m, g);

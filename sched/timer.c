@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 #define ARITY 4u
@@ -64,26 +65,21 @@ static void note_earliest(struct p *p)
 	atomic_store_explicit(&p->timer_when, when, relaxed);
 }
 
-static void heap_grow(struct p *p, uint32_t capacity)
+static bool heap_grow(struct p *p, uint32_t wanted)
 {
+	if (wanted <= p->timer_capacity)
+		return true;
+	uint32_t capacity = p->timer_capacity != 0 ? 2 * p->timer_capacity : 64;
 	struct timer_entry *timers = realloc(p->timers, capacity * sizeof(*timers));
 	if (timers == NULL)
-		hart_fatal("out of memory for a timer");
+		return false;
 	p->timers = timers;
 	p->timer_capacity = capacity;
-}
-
-/* A sleep cannot fail: the first timers have room from the start, whatever the program does to memory. */
-void timers_init(struct p *p)
-{
-	heap_grow(p, 64);
-	atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
+	return true;
 }
 
 static void heap_add(struct p *p, go_timer *t)
 {
-	if (p->timer_count == p->timer_capacity)
-		heap_grow(p, 2 * p->timer_capacity);
 	sift_up(p, p->timer_count++, (struct timer_entry){ t->when_, t });
 	/* Release: pairs with the acquire in lock_heap(). */
 	atomic_store_explicit(&t->heap_, p, memory_order_release);
@@ -118,6 +114,36 @@ static struct p *lock_heap(go_timer *t)
 	}
 }
 
+/*
+ * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a place,
+ * since timers_reserve() made one when the goroutine was created; so sleeping allocates nothing that it cannot do
+ * without. NULL: a program's own timers have used them up.
+ */
+static struct p *lock_room(struct p *p)
+{
+	spin_acquire(&p->timer_lock);
+	if (heap_grow(p, p->timer_count + 1))
+		return p;
+	spin_release(&p->timer_lock);
+	for (unsigned id = 0; id < hart_count(); id++) {
+		p = p_get(id);
+		spin_acquire(&p->timer_lock);
+		if (p->timer_count < p->timer_capacity)
+			return p;
+		spin_release(&p->timer_lock);
+	}
+	return NULL;
+}
+
+bool timers_reserve(struct p *p)
+{
+	spin_acquire(&p->timer_lock);
+	bool room = heap_grow(p, p->timer_reserved + 1);
+	p->timer_reserved += room;
+	spin_release(&p->timer_lock);
+	return room;
+}
+
 /* ---- Setting, stopping, firing ---- */
 
 static bool take_out(go_timer *t)
@@ -135,8 +161,9 @@ void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_time
 	hart_lock();
 	take_out(t);
 	struct m *m = m_self();
-	struct p *p = m->p != NULL ? m->p : p_get(0); /* none in a blocking section */
-	spin_acquire(&p->timer_lock);
+	struct p *p = lock_room(m->p != NULL ? m->p : p_get(0)); /* none in a blocking section */
+	if (p == NULL)
+		hart_fatal("out of memory for a timer");
 	t->when_ = when > 0 ? when : 0;
 	t->period_ = period > 0 ? period : 0;
 	t->fire_ = fire;
@@ -186,6 +213,7 @@ bool timers_run(struct p *p)
 		go_timer *t = p->timers[0].timer;
 		void (*fire)(go_timer *, int64_t) = t->fire_;
 		atomic_store_explicit(&m->firing, t, relaxed);
+		trace(TRACE_TIMER, NULL, (uint64_t)(now - p->timers[0].when), 0);
 		advance(p, t, now);
 		spin_release(&p->timer_lock);
 		fire(t, now);
@@ -216,9 +244,11 @@ void timers_move(struct p *from, struct p *to)
 		spin_acquire(&from->timer_lock);
 		heap_remove(from, t);
 		spin_release(&from->timer_lock);
-		spin_acquire(&to->timer_lock);
-		heap_add(to, t);
-		spin_release(&to->timer_lock);
+		struct p *p = lock_room(to);
+		if (p == NULL || p == from)
+			hart_fatal("out of memory for a timer");
+		heap_add(p, t);
+		spin_release(&p->timer_lock);
 	}
 	sysmon_timers_changed(to);
 }

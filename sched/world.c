@@ -8,6 +8,7 @@
  * M of the same number if that is parked, so that Gs go on where they were.
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 
@@ -61,6 +62,7 @@ static void stop_unused(void)
 static void stop_the_world(void)
 {
 	hart_lock();
+	trace(TRACE_STOP_WORLD, hart_g(), 0, 0);
 	spin_acquire(&sched.lock);
 	atomic_store_explicit(&sched.stopping, true, relaxed);
 	atomic_store_explicit(&sched.stop_wait, sched.procs - 1, relaxed);
@@ -91,6 +93,7 @@ static void drain(struct p *p)
 
 static void start_the_world(void)
 {
+	trace(TRACE_START_WORLD, hart_g(), sched.procs, 0);
 	spin_acquire(&sched.lock);
 	atomic_store_explicit(&sched.stopping, false, relaxed);
 	for (uint32_t i = 0; i < sched.procs; i++) {
@@ -154,7 +157,7 @@ void sched_init(void)
 		struct p *p = p_get(id);
 		p->id = id;
 		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
-		timers_init(p);
+		atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
 		atomic_store_explicit(&p->status, P_DEAD, relaxed);
 		m_get(id)->timer_deadline = INT64_MAX;
 	}

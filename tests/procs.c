@@ -54,7 +54,10 @@ static int throws(void)
 	return n;
 }
 
-/* With one P each throw takes a preemption of 10 ms, with more the two run at the same time. */
+/*
+ * With one P each throw takes a preemption of 10 ms, with more the two run at the same time: not in each window,
+ * since a busy host may run two harts on one of its cores for a while, but in one of thirty.
+ */
 static void maxprocs_limits(void)
 {
 	int all = go_maxprocs(0);
@@ -63,6 +66,8 @@ static void maxprocs_limits(void)
 		CHECK_EQ(go_maxprocs(n), n == 1 ? all : n - 1);
 		CHECK_EQ(go_maxprocs(-1), n);
 		int thrown = throws();
+		for (int again = 1; again < 30 && n == 2 && thrown <= 30; again++)
+			thrown = throws();
 		printf("\t%d Ps: %d throws\n", n, thrown);
 		if (n == 1)
 			CHECK_IN(thrown, 1, 60);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event trace's rings: see trace.h. */
+#include "sched/trace.h"
+
+#include <errno.h>
+#include <gump/trace.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_MAX ((size_t)1 << 26)
+
+struct trace gump_trace;
+
+void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t b)
+{
+	struct m *m = m_self();
+	struct trace_ring *ring = &gump_trace.rings[m->hart.id];
+	uint64_t n = atomic_load_explicit(&ring->count, memory_order_relaxed);
+
+	ring->records[n & (gump_trace.capacity - 1)] = (struct trace_record){
+		now_ticks(), g != NULL ? g->number : 0, (uint16_t)event, (uint16_t)m->hart.id, a, b,
+	};
+	/* Release: a record is counted when it is whole. */
+	atomic_store_explicit(&ring->count, n + 1, memory_order_release);
+}
+
+/* The rings of an earlier trace are kept if they are as large: another hart may still be writing its last record. */
+static int rings_alloc(uint64_t capacity)
+{
+	if (gump_trace.capacity == capacity)
+		return 0;
+	if (gump_trace.capacity != 0)
+		return -1;
+	for (unsigned id = 0; id < hart_count(); id++) {
+		gump_trace.rings[id].records = calloc(capacity, sizeof(struct trace_record));
+		if (gump_trace.rings[id].records == NULL) {
+			while (id-- > 0)
+				free(gump_trace.rings[id].records);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int go_trace_start(size_t events)
+{
+	uint64_t capacity = 64;
+	while (capacity < events && capacity < EVENTS_MAX)
+		capacity *= 2;
+
+	go_trace_stop();
+	if (rings_alloc(capacity) != 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (unsigned id = 0; id < hart_count(); id++)
+		atomic_store_explicit(&gump_trace.rings[id].count, 0, memory_order_relaxed);
+	memcpy(gump_trace.magic, "gump trace 1", 13);
+	gump_trace.ticks_per_second = hart_ns_to_ticks(1000000000);
+	gump_trace.harts = hart_count();
+	gump_trace.capacity = capacity;
+	__atomic_store_n(&gump_trace.on, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void go_trace_stop(void)
+{
+	__atomic_store_n(&gump_trace.on, 0, __ATOMIC_RELAXED);
+}
