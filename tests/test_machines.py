@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines that differ from the usual ones: other processors, firmware, sizes of memory."""
+import os
+
+from lib import machine
+from lib.machine import ARCH, Failure
+from lib.programs import HostTest
+
+OPENSBI = '/usr/lib/riscv64-linux-gnu/opensbi/generic/'
+
+# More than the host has: QEMU takes the pages that are touched only.
+RESERVE_NONE = ['-object', 'memory-backend-ram,id=ram,size=64G,reserve=off',
+                '-machine', 'memory-backend=ram']
+
+# name, machine, harts, memory, further arguments for QEMU
+VARIANTS = [
+    ('little-memory', 'virt', 4, '16M', []),
+    ('little-memory', 'q35', 4, '16M', []),
+    ('little-memory', 'microvm', 4, '16M', []),
+    ('much-memory', 'virt', 4, '64G', RESERVE_NONE),
+    ('much-memory', 'q35', 4, '64G', RESERVE_NONE),
+    ('much-memory', 'microvm', 4, '64G', RESERVE_NONE),
+    ('no-sstc', 'virt', 4, None, ['-cpu', 'rv64,sstc=off']),
+    ('qemu64', 'q35', 4, None, ['-cpu', 'qemu64']),
+    ('qemu64', 'microvm', 4, None, ['-cpu', 'qemu64']),
+    ('one-thread', 'virt', 4, None, ['-accel', 'tcg,thread=single']),
+    ('one-thread', 'q35', 4, None, ['-accel', 'tcg,thread=single']),
+    ('no-acpi', 'microvm', 4, None, ['-machine', 'acpi=off']),
+    ('sockets', 'q35', 4, None, ['-smp', '4,sockets=2,cores=2']),
+] + [(file[:-4], 'virt', 4, None, ['-bios', OPENSBI + file])
+     for file in ('fw_dynamic.bin', 'fw_jump.bin') if os.path.exists(OPENSBI + file)]
+
+
+def boots(test, memory, arguments, program='hello', args=()):
+    options = [word for argument in arguments for word in ('--qemu-arg', argument)]
+    with test.boot(machine.image_path(program, ARCH[test.machine_name]), mem=memory, args=args,
+                   options=options) as boot:
+        if (status := boot.wait()) != 0:
+            raise Failure(f'exit status {status}')
+        if program == 'hello' and f'4 greetings, {test.harts} harts\n' not in boot.text:
+            raise Failure('not all greetings')
+
+
+def too_old(test):
+    """Devices that speak virtio's old language get one clear message, and are left alone."""
+    with test.boot(machine.image_path('echo', ARCH[test.machine_name]), net='user',
+                   publish=[f'{machine.free_port()}:7'], timeout=20,
+                   options=['--qemu-arg', '-global', '--qemu-arg',
+                            'virtio-mmio.force-legacy=true']) as boot:
+        boot.wait_for('force-legacy=false')
+
+
+def tests():
+    return ([HostTest('machine.' + name, lambda test, m=memory, a=arguments: boots(test, m, a),
+                      where, harts) for name, where, harts, memory, arguments in VARIANTS]
+            + [HostTest('machine.too-old', too_old, name, 2) for name in ('virt', 'microvm')])
