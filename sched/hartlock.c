@@ -2,10 +2,13 @@
 /*
  * go_lock_hart(): a G that runs on one M only, and that M runs nothing else.
  *
- * When the G parks, its M gives the P away and sleeps (park_locked() in schedule.c); whoever finds the G
- * runnable gives a P to that M (start_locked()).
+ * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable gives a P to
+ * that M (start_locked()).
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
+
+#define relaxed memory_order_relaxed
 
 void hart_lock_count(int change)
 {
@@ -38,4 +41,144 @@ void go_unlock_hart(void)
 	hart_unlock();
 	if (!locked)
 		go_panic("go_unlock_hart: the goroutine is not locked to a hart");
+}
+
+/* ---- The scheduler's side, on g0 ---- */
+
+/*
+ * An M with a locked G runs nothing else, as long as there is an M that can run the others. If each has a locked
+ * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
+ */
+bool exclusive(struct m *m)
+{
+	return m->locked_g != NULL &&
+	       atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
+}
+
+/* Acquire: pairs with start_locked(). */
+bool take_locked(struct m *m)
+{
+	if (!atomic_load_explicit(&m->locked_ready, memory_order_acquire))
+		return false;
+	atomic_store_explicit(&m->locked_ready, false, relaxed);
+	return true;
+}
+
+/* Under sched.lock. A parked M counts as asleep: see deadlock.c. */
+static void parked_locked_set(struct m *m, bool parked)
+{
+	m->parked_locked = parked;
+	sched.parked_locked += parked ? 1 : (uint32_t)-1;
+}
+
+/*
+ * Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one; if not, it
+ * looks at locked_ready before it sleeps or runs another G.
+ */
+void start_locked(struct m *m, struct g *g)
+{
+	struct m *other = g->locked_m;
+
+	spin_acquire(&sched.lock);
+	/* Release: pairs with the acquire in take_locked(). */
+	atomic_store_explicit(&other->locked_ready, true, memory_order_release);
+	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
+	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || other->parked_locked)) {
+		struct p *p = idle_p_take(other->hart.id);
+		if (p == NULL) {
+			p = m->p;
+			m->p = NULL;
+			p->m = NULL;
+			idle_m_add(m);
+		}
+		idle_m_remove(other);
+		if (other->parked_locked)
+			parked_locked_set(other, false);
+		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
+		atomic_store_explicit(&other->next_p, p, memory_order_release);
+		hart_kick(other->hart.id);
+	}
+	spin_release(&sched.lock);
+	if (m->p == NULL) {
+		atomic_thread_fence(memory_order_seq_cst);
+		m_park_until_p(m);
+	}
+}
+
+/*
+ * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
+ * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
+ * True if its own G became ready meanwhile: it keeps the P.
+ */
+static bool serve_others(struct m *m)
+{
+	struct p *p = NULL;
+
+	spin_acquire(&sched.lock);
+	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && m->parked_locked)
+		p = idle_p_take(m->hart.id);
+	if (p != NULL) {
+		p_acquire(m, p);
+		parked_locked_set(m, false);
+	}
+	spin_release(&sched.lock);
+	if (p == NULL) {
+		wake_p();
+		return false;
+	}
+
+	m->now = now_ticks();
+	for (uint32_t i = 0; i < sched.procs; i++)
+		if (timers_due(p_get(i), m->now))
+			timers_run(p_get(i));
+	struct glist list = { 0 };
+	if (netpoll(&list))
+		ready_list(&list);
+
+	spin_acquire(&sched.lock);
+	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
+	if (!own) {
+		p_hand_off(m);
+		parked_locked_set(m, true);
+		check_dead();
+	}
+	spin_release(&sched.lock);
+	return own;
+}
+
+/* Waits until whoever finds this M's locked G has given it a P. */
+void park_locked(struct m *m)
+{
+	spin_acquire(&sched.lock);
+	if (atomic_load_explicit(&m->locked_ready, relaxed)) {
+		/* Found before we parked, so nobody gave us a P. */
+		struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
+		if (idle != NULL)
+			p_acquire(m, idle);
+		if (m->p != NULL) {
+			spin_release(&sched.lock);
+			return;
+		}
+		struct glist list = { 0 };
+		atomic_store_explicit(&m->locked_ready, false, relaxed);
+		glist_push(&list, m->locked_g);
+		globrunq_put(&list); /* to be found again */
+	}
+	if (m->p != NULL)
+		p_hand_off(m);
+	parked_locked_set(m, true);
+	check_dead();
+	spin_release(&sched.lock);
+
+	struct p *p;
+	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
+		if (work_somewhere() && serve_others(m))
+			return;
+		sysmon_arm_idle(m);
+		hart_idle();
+	}
+	atomic_store_explicit(&m->next_p, NULL, relaxed);
+	p_acquire(m, p);
+	m->now = now_ticks();
+	trace(TRACE_WAKE, NULL, p->id, 0);
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a G: created, parked, made ready, preempted, ended; and the pools of dead ones.
+ * The life of a G: created, parked, made ready, preempted, ended.
  *
  * A G leaves its stack by hart_mcall(), which runs the rest of the transition on g0, where nothing
  * depends on the G any more; so it may be published there, and another M may resume it at once.
- *
- * Dead Gs keep their stacks, if those are of the default size, and wait in a pool of their P for the next
- * go(). A pool of over 64 gives 32 to the global pool; an empty one takes 32 from there.
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,8 +14,6 @@
 #include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
-
-struct sched sched;
 
 static inline void set_status(struct g *g, enum g_status from, enum g_status to)
 {
@@ -38,76 +33,6 @@ static inline struct m *g_stop(struct g *g)
 	g->m = NULL;
 	m->hart.g = NULL;
 	return m;
-}
-
-/* ---- Pools of dead Gs ---- */
-
-static void gfree_put(struct p *p, struct g *g)
-{
-	g->schedlink = p->gfree;
-	p->gfree = g;
-	if (++p->gfree_count <= GFREE_MAX)
-		return;
-	spin_acquire(&sched.gfree_lock);
-	for (int i = 0; i < GFREE_BATCH; i++) {
-		struct g *moved = p->gfree;
-		p->gfree = moved->schedlink;
-		moved->schedlink = sched.gfree;
-		sched.gfree = moved;
-	}
-	sched.gfree_count += GFREE_BATCH;
-	spin_release(&sched.gfree_lock);
-	p->gfree_count -= GFREE_BATCH;
-}
-
-static struct g *gfree_get(struct p *p)
-{
-	if (p->gfree == NULL && sched.gfree != NULL) {
-		spin_acquire(&sched.gfree_lock);
-		while (p->gfree_count < GFREE_BATCH && sched.gfree != NULL) {
-			struct g *g = sched.gfree;
-			sched.gfree = g->schedlink;
-			sched.gfree_count--;
-			g->schedlink = p->gfree;
-			p->gfree = g;
-			p->gfree_count++;
-		}
-		spin_release(&sched.gfree_lock);
-	}
-	struct g *g = p->gfree;
-	if (g != NULL) {
-		p->gfree = g->schedlink;
-		p->gfree_count--;
-	}
-	return g;
-}
-
-/* Memory is out: a dead G that has a stack still, from among those that have none. */
-static struct g *gfree_get_with_stack(struct p *p)
-{
-	struct g *bare = NULL, *g;
-	while ((g = gfree_get(p)) != NULL && g->stack.size == 0) {
-		g->schedlink = bare;
-		bare = g;
-	}
-	while (bare != NULL) {
-		struct g *next = bare->schedlink;
-		gfree_put(p, bare);
-		bare = next;
-	}
-	return g;
-}
-
-void gfree_flush(struct p *p)
-{
-	spin_acquire(&sched.gfree_lock);
-	for (struct g *g; (g = p->gfree) != NULL; sched.gfree_count++) {
-		p->gfree = g->schedlink;
-		g->schedlink = sched.gfree;
-		sched.gfree = g;
-	}
-	p->gfree_count = 0;
-	spin_release(&sched.gfree_lock);
 }
 
 /* ---- Creation and end ---- */
@@ -140,8 +65,7 @@ static struct g *g_alloc(void)
 	return g;
 }
 
-/* A dead G with a stack of that size (0: the default), ready to start at fn. NULL: out of memory. */
-static struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_t created_by)
+struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_t created_by)
 {
 	struct p *p = m_self()->p;
 	struct g *g = gfree_get(p);
@@ -429,77 +353,4 @@ void sched_preempt(void)
 	}
 	hart_mcall(&g->sp, preempt_on_g0, g);
 	hart_unlock();
-}
-
-int go_count(void)
-{
-	return atomic_load_explicit(&sched.g_count, relaxed);
-}
-
-int go_harts(void)
-{
-	return (int)hart_count();
-}
-
-int go_hart(void)
-{
-	return (int)hart_self()->id;
-}
-
-int64_t go_now(void)
-{
-	return hart_now();
-}
-
-/* ---- Start ---- */
-
-static void (*main_fn)(void);
-
-static void main_entry(void *arg)
-{
-	(void)arg;
-	main_fn();
-}
-
-static long env_number(const char *name, long low, long high, long otherwise)
-{
-	const char *text = getenv(name);
-	if (text == NULL || *text == '\0')
-		return otherwise;
-	char *end;
-	long n = strtol(text, &end, 10);
-	if (*end != '\0' || n < low) {
-		hart_print("gump: %s=%s is not a number from %ld on; ignored\n", name, text, low);
-		return otherwise;
-	}
-	return n > high ? high : n;
-}
-
-const size_t sched_hart_size = sizeof(struct hart_block);
-
-void procs_init(void)
-{
-	long harts = (long)hart_count();
-
-	sched.quantum = (int64_t)hart_ns_to_ticks(
-		env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000);
-	sched.spin = (int64_t)hart_ns_to_ticks(SPIN_NS);
-	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, harts);
-}
-
-void sched_start(void (*fn)(void))
-{
-	struct m *m = m_self();
-
-	main_fn = fn;
-	debug_init();
-	m->now = now_ticks();
-	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
-	if (g == NULL)
-		hart_fatal("no memory for the first goroutine");
-	g->name = "main";
-	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)g->name);
-	runq_put_next(m->p, g);
-	hart_irq_restore(true);
-	schedule();
 }

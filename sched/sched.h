@@ -215,31 +215,54 @@ uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
 struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring */
 
-/* ---- schedule.c: finding work, spinning, parking and waking Ms. On g0 ---- */
+/* ---- schedule.c: finding work and running it. On g0 ---- */
 
 noreturn void schedule(void);
+uint32_t random_next(uint64_t *state);
+
+/* ---- idle.c: parking and waking Ms. Under sched.lock where it says so with (L) ---- */
+
 /* There is new work: wakes an idle M unless one spins. locks > 0. */
 void wake_p_slow(void);
 static inline void wake_p(void)
 {
-	/* Pairs with the fence in m_idle(): see the head of schedule.c. */
+	/* Pairs with the fence in m_idle(): see the head of idle.c. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (__builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0))
 		wake_p_slow();
 }
-void p_release(struct m *m);           /* sched.lock held: m->p becomes idle */
-void p_acquire(struct m *m, struct p *p);
-/* Gives the P to a parked M and wakes it; sched.lock held; false when no M is parked. */
-bool m_start(struct p *p, bool spinning);
-void hart_lock_count(int change);      /* hartlock.c: an M is locked or is not any more */
+void m_idle(struct m *m);              /* found nothing: gives its P up and sleeps; has a P when it returns */
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
-void p_hand_off(struct m *m);          /* sched.lock held: m->p goes to a parked M, its queue to the global one */
-struct p *idle_p_take(unsigned prefer); /* sched.lock held */
-void idle_p_add(struct p *p);          /* sched.lock held, as for the next two */
+bool work_somewhere(void);             /* for an M without a P to take one for */
+void p_acquire(struct m *m, struct p *p);
+void p_release(struct m *m);           /* (L) m->p becomes idle */
+bool m_start(struct p *p, bool spinning); /* (L) gives p to a parked M and wakes it; false: none is parked */
+void p_hand_off(struct m *m);          /* (L) m->p goes to a parked M, or its queue to the global one */
+void m_without_p(struct m *m, struct g *g); /* an M comes back without a P, with a G that wants one */
+struct p *idle_p_take(unsigned prefer); /* (L) NULL: none is idle */
+void idle_p_add(struct p *p);          /* (L), as the next two */
 void idle_m_add(struct m *m);
 void idle_m_remove(struct m *m);
-void m_without_p(struct m *m, struct g *g);
-bool timers_due(struct p *p, int64_t now);
+
+static inline uint32_t bit(uint32_t id) /* in the sets of idle Ps and Ms */
+{
+	return (uint32_t)1 << id;
+}
+
+/* ---- hartlock.c: go_lock_hart()'s side of schedule() ---- */
+
+bool exclusive(struct m *m);           /* m may run nothing but its locked G */
+bool take_locked(struct m *m);         /* was m's locked G found by another? */
+void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
+void park_locked(struct m *m);         /* waits until whoever finds m's locked G has given m a P */
+void hart_lock_count(int change);      /* an M is locked or is not any more */
+
+/* ---- gfree.c: dead Gs ---- */
+
+struct g *gfree_get(struct p *p);      /* NULL: none here and none in the global pool */
+struct g *gfree_get_with_stack(struct p *p);
+void gfree_put(struct p *p, struct g *g);
+void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
 
 /* ---- proc.c: life of a G ---- */
 
@@ -255,9 +278,10 @@ void ready(struct g *g);                /* a parked G becomes runnable, in runne
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch, const int64_t *now); /* go_try_send(), on g0; nothing if closed */
-void gfree_flush(struct p *p);          /* all its dead Gs to the global pool */
 void yield_local(void);                 /* to the tail of the own queue: lets a handed-over G run now */
 const char *wait_reason_name(uint32_t reason);
+/* A dead G with a stack of that size (0: the default), ready to start at fn. NULL: out of memory. */
+struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_t created_by);
 void g_describe(const struct g *g);     /* prints one line */
 
 /* ---- sysmon.c: the timer interrupt ---- */
@@ -268,6 +292,11 @@ void sysmon_arm_blocked(struct m *m);            /* looks at the P left by go_bl
 void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier than it was. locks > 0 */
 
 /* ---- timer.c ---- */
+
+static inline bool timers_due(struct p *p, int64_t now)
+{
+	return atomic_load_explicit(&p->timer_when, memory_order_relaxed) <= now;
+}
 
 void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now));
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
@@ -284,10 +313,7 @@ void check_dead(void);                  /* deadlock.c: sched.lock held, an M is 
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
-void procs_init(void);                  /* proc.c: GOMAXPROCS and the like from the environment */
 bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
-uint32_t random_next(uint64_t *state);
-
 /* Who waits, on its own stack, in a queue of whatever it waits for. */
 struct waiter {
 	struct g *g;

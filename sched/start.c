@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How the scheduler comes up: the Ms and Ps by the environment, and the first goroutine. */
+#include <stdlib.h>
+
+#include "sched/sched.h"
+#include "sched/trace.h"
+
+#define relaxed memory_order_relaxed
+
+struct sched sched;
+
+int go_count(void)
+{
+	return atomic_load_explicit(&sched.g_count, relaxed);
+}
+
+int go_harts(void)
+{
+	return (int)hart_count();
+}
+
+int go_hart(void)
+{
+	return (int)hart_self()->id;
+}
+
+int64_t go_now(void)
+{
+	return hart_now();
+}
+
+static void (*main_fn)(void);
+
+static void main_entry(void *arg)
+{
+	(void)arg;
+	main_fn();
+}
+
+static long env_number(const char *name, long low, long high, long otherwise)
+{
+	const char *text = getenv(name);
+	if (text == NULL || *text == '\0')
+		return otherwise;
+	char *end;
+	long n = strtol(text, &end, 10);
+	if (*end != '\0' || n < low) {
+		hart_print("gump: %s=%s is not a number from %ld on; ignored\n", name, text, low);
+		return otherwise;
+	}
+	return n > high ? high : n;
+}
+
+const size_t sched_hart_size = sizeof(struct hart_block);
+
+static void procs_init(void)
+{
+	long harts = (long)hart_count();
+
+	sched.quantum = (int64_t)hart_ns_to_ticks(
+		env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000);
+	sched.spin = (int64_t)hart_ns_to_ticks(SPIN_NS);
+	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, harts);
+}
+
+void sched_init(void)
+{
+	for (unsigned id = 0; id < hart_count(); id++) {
+		struct p *p = p_get(id);
+		p->id = id;
+		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
+		atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
+		atomic_store_explicit(&p->status, P_DEAD, relaxed);
+		m_get(id)->timer_deadline = INT64_MAX;
+	}
+	procs_init();
+	p_acquire(m_self(), p_get(0));
+	for (unsigned id = 1; id < sched.procs; id++) {
+		atomic_store_explicit(&p_get(id)->status, P_IDLE, relaxed);
+		idle_p_add(p_get(id));
+	}
+}
+
+void sched_start(void (*fn)(void))
+{
+	struct m *m = m_self();
+
+	main_fn = fn;
+	debug_init();
+	m->now = now_ticks();
+	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
+	if (g == NULL)
+		hart_fatal("no memory for the first goroutine");
+	g->name = "main";
+	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)g->name);
+	runq_put_next(m->p, g);
+	hart_irq_restore(true);
+	schedule();
+}
