@@ -27,7 +27,9 @@
 
 #define RX 0
 #define TX 1
-#define BUFFER_SIZE 2048 /* header and the longest frame: one buffer a frame, whatever it offers */
+#define BUFFER_STRIDE 2048
+#define BUFFER_OFFSET 6 /* then the frame lies 2 bytes off 8, where its user has it too: words are copied */
+#define BUFFER_SIZE (BUFFER_STRIDE - BUFFER_OFFSET) /* the longest frame and its header */
 
 struct header {
 	uint8_t flags;
@@ -77,7 +79,7 @@ static int start_device(struct virtio_net *net)
 	if (virtio_irq_attach(device, interrupt, net) || virtio_queue_setup(device, RX, &net->rx) ||
 	    virtio_queue_setup(device, TX, &net->tx))
 		return -1;
-	while (((size_t)PAGE_SIZE << net->buffers_order) < (size_t)net->rx.size * BUFFER_SIZE)
+	while (((size_t)PAGE_SIZE << net->buffers_order) < (size_t)net->rx.size * BUFFER_STRIDE)
 		net->buffers_order++;
 	net->buffers = pages_alloc(net->buffers_order);
 	if (!net->buffers) {
@@ -86,7 +88,7 @@ static int start_device(struct virtio_net *net)
 		return -1;
 	}
 	for (unsigned i = 0; i < net->rx.size; i++)
-		post_buffer(net, net->buffers + (size_t)i * BUFFER_SIZE);
+		post_buffer(net, net->buffers + (size_t)i * BUFFER_STRIDE + BUFFER_OFFSET);
 	return 0;
 }
 
