@@ -225,8 +225,13 @@ static int map_ram(uint64_t start, uint64_t end, unsigned hole)
 	return map_ram(hole_end, end, hole + 1);
 }
 
+/* What is mapped first stays: a device that the tree says to be everywhere takes nothing from the image. */
 static int map_all(void)
 {
+	if (map_range((uintptr_t)__text_start, (uintptr_t)__text_end, TEXT) != 0 ||
+	    map_range((uintptr_t)__rodata_start, (uintptr_t)__rodata_end, RODATA) != 0 ||
+	    map_range((uintptr_t)__data_start, (uintptr_t)__image_end, DATA) != 0)
+		return -1;
 	for (unsigned i = 0; i < devicetree.ram_count; i++) {
 		struct machine_range ram = devicetree.ram[i];
 		if (map_ram((ram.base + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1),
@@ -236,10 +241,7 @@ static int map_all(void)
 	for (unsigned i = 0; i < devicetree.device_count; i++)
 		if (arch_vm_map_device(devicetree.device[i].base, devicetree.device[i].size) != 0)
 			return -1;
-	if (map_range((uintptr_t)__text_start, (uintptr_t)__text_end, TEXT) != 0 ||
-	    map_range((uintptr_t)__rodata_start, (uintptr_t)__rodata_end, RODATA) != 0)
-		return -1;
-	return map_range((uintptr_t)__data_start, (uintptr_t)__image_end, DATA);
+	return 0;
 }
 
 /* Tries a mode with a table that maps the whole lower half one to one. satp keeps its value if the
