@@ -139,10 +139,9 @@ static void yield_is_fair(void)
 		least = turns[i] < least ? turns[i] : least;
 		most = turns[i] > most ? turns[i] : most;
 	}
-	if (go_maxprocs(0) == 1)
-		CHECK_IN(most - least, 0, least / 2 + 100);
 	CHECK(least > 10);
-	CHECK(most < least * 20);
+	if (go_maxprocs(0) == 1) /* with more, a hart may be away from the host's processors */
+		CHECK_IN(most - least, 0, least / 2 + 100);
 }
 
 static void exit_early(void *depth)

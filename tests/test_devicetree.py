@@ -59,6 +59,8 @@ def cases():
         ('a virtio device at 0', value_of('/virtio_mmio@10008000:reg', 0, 0, 0, 0), 'either'),
         ('a virtio device of no size', value_of('/virtio_mmio@10008000:reg', 0, 0x10008000, 0, 0),
          'either'),
+        ('a virtio device everywhere', value_of('/virtio_mmio@10006000:reg', 0, 0x10006000, 0x610000,
+                                                0x1000), 'either'),
         ('half a reg', size_of('/virtio_mmio@10008000:reg', 6), 'either'),
         ('interrupt 4 billion', value_of('/virtio_mmio@10008000:interrupts', 0xffffffff), 'either'),
         ('no interrupt controller', without('/plic'), 'either'),

@@ -26,10 +26,10 @@ def connect(address):
 
 
 def read_all(s):
-    data = b''
+    pieces = []
     while piece := s.recv(65536):
-        data += piece
-    return data
+        pieces.append(piece)
+    return b''.join(pieces)
 
 
 def echo(s, data, piece=65536):
