@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import subprocess
 
 TREE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -33,15 +34,36 @@ def run(command, what, **options):
     return done.stdout
 
 
+machines = set()  # that are on now
+
+
+def stop(machine):
+    """Ends it and, as it leads a session of its own, whatever it has started."""
+    try:
+        os.killpg(machine.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def stop_all():
+    for machine in list(machines):
+        stop(machine)
+
+
 def boot(command, timeout):
     """What the machine says until it ends, as {figure: value} and as text."""
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout, check=False, cwd=TREE)
-        output, end = done.stdout, f'status {done.returncode}'
-        good = done.returncode == 0
-    except subprocess.TimeoutExpired as expired:
-        output, end, good = expired.stdout or b'', f'no end within {timeout} s', False
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=TREE,
+                          stderr=subprocess.STDOUT, start_new_session=True) as machine:
+        machines.add(machine)
+        try:
+            output, _ = machine.communicate(timeout=timeout)
+            end, good = f'status {machine.returncode}', machine.returncode == 0
+        except subprocess.TimeoutExpired:
+            stop(machine)
+            output, _ = machine.communicate()
+            end, good = f'no end within {timeout} s', False
+        finally:
+            machines.discard(machine)
     text = output.decode(errors='replace').replace('\r', '')
     figures = {name: float(value) for name, value in RESULT.findall(text)}
     if not good or not figures:
