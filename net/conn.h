@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The inside of a connection, for those who make one: net/listener.c and net/dial.c. */
+/* The inside of a connection, for net/ only. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -39,9 +39,25 @@ struct go_conn {
 
 #define FIRST_WINDOW (16 * 1024) /* the peer may send so much before the program has read any */
 
-/* Under the net lock. NULL: no memory. The pcb stays the caller's then. */
+/* net/conn.c; all under the net lock. */
+
+/* NULL: no memory. The pcb stays the caller's then. */
 struct go_conn *conn_new(struct tcp_pcb *pcb);
-/* Under the net lock. True: what came was not read. */
+/* lwIP goes on with the pcb alone. */
+void conn_let_go(struct go_conn *conn);
+/* Both who read and who write look at the state again. */
+void conn_wake(struct go_conn *conn);
+/* Wakes the writer in 500 ms at the latest, once. */
+void conn_retry(struct go_conn *conn);
+/* After the receive window or the pcb changed. */
+void conn_count_window(struct go_conn *conn);
+/* True: what came was not read. */
 bool conn_has_unread(const struct tcp_pcb *pcb);
+
+/* Bytes written and not acknowledged. */
+static inline size_t conn_queued(const struct tcp_pcb *pcb)
+{
+	return TCP_SND_BUF - pcb->snd_buf; /* tcp_sndbuf() tells no more than 65535 */
+}
 
 #endif

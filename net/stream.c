@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Connections as the program sees them: reading, writing, closing.
+ *
+ * A call takes its turn (one reader and one writer at a time), then loops under the net lock: look at
+ * the state, act, or park until it changes. It holds a reference, so that the connection lives until
+ * those whom its close woke have left.
+ */
+#include <string.h>
+
+#include "kernel/hart.h"
+#include "lwip/pbuf.h"
+#include "net/address.h"
+#include "net/conn.h"
+#include "net/memory.h"
+
+/* The net lock is held while so much is copied, and no longer. */
+#define READ_MAX (32 * 1024)
+#define WRITE_MAX (16 * 1024)
+
+static void release(struct go_conn *conn)
+{
+	/* Release what this call did, acquire what others did, before the last one frees it. */
+	if (atomic_fetch_sub_explicit(&conn->references, 1, memory_order_acq_rel) > 1)
+		return;
+	net_lock();
+	net_free(conn);
+	net_unlock();
+}
+
+static void enter(struct go_conn *conn, enum netpoll_mode mode)
+{
+	atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
+	go_mutex_lock(&conn->turn[mode]);
+	net_lock();
+}
+
+static void leave(struct go_conn *conn, enum netpoll_mode mode)
+{
+	net_unlock();
+	go_mutex_unlock(&conn->turn[mode]);
+	release(conn);
+}
+
+static bool passed(int64_t deadline)
+{
+	return deadline != GO_FOREVER && hart_now() >= deadline;
+}
+
+/*
+ * Tells the peer that there is room for `n` more bytes, but for no more in all than this
+ * connection's share. What is withheld is given out with a later read.
+ */
+static void open_window(struct go_conn *conn, size_t n)
+{
+	struct tcp_pcb *pcb = conn->pcb;
+	size_t most = net_memory_share();
+	if (most < FIRST_WINDOW)
+		most = FIRST_WINDOW;
+	n += conn->withheld;
+	size_t give = pcb->rcv_wnd >= most ? 0 : most - pcb->rcv_wnd;
+	if (give > n)
+		give = n;
+	conn->withheld = (u32_t)(n - give);
+	for (; give > UINT16_MAX; give -= UINT16_MAX)
+		tcp_recved(pcb, UINT16_MAX);
+	if (give)
+		tcp_recved(pcb, (u16_t)give);
+	conn_count_window(conn);
+}
+
+/* Copies out of the queue. */
+static size_t take(struct go_conn *conn, char *buf, size_t size)
+{
+	size_t done = 0;
+	if (size > READ_MAX)
+		size = READ_MAX;
+	while (done < size && conn->rx) {
+		struct pbuf *p = conn->rx;
+		u16_t n = p->len;
+		if (n > size - done)
+			n = (u16_t)(size - done);
+		memcpy(buf + done, p->payload, n);
+		done += n;
+		if (n < p->len) {
+			pbuf_remove_header(p, n);
+			break;
+		}
+		conn->rx = p->next;
+		p->next = NULL;
+		pbuf_free(p);
+		conn->rx_count--;
+	}
+	if (!conn->rx)
+		conn->rx_count = conn->rx_room = 0;
+	conn->rx_bytes -= done;
+	if (conn->pcb)
+		open_window(conn, done);
+	return done;
+}
+
+ssize_t go_read(go_conn *conn, void *buf, size_t size)
+{
+	ssize_t answer = 0;
+	int error = 0;
+	if (size == 0)
+		return 0;
+	enter(conn, NETPOLL_READ);
+	for (;;) {
+		if (conn->closed)
+			error = EBADF;
+		else if (passed(conn->deadline[NETPOLL_READ]))
+			error = ETIMEDOUT;
+		else if (conn->rx)
+			answer = (ssize_t)take(conn, buf, size);
+		else if (conn->error)
+			error = conn->error;
+		else if (!conn->peer_finished) {
+			net_wait(&conn->desc, NETPOLL_READ, conn->deadline[NETPOLL_READ]);
+			continue;
+		}
+		break;
+	}
+	leave(conn, NETPOLL_READ);
+	return error ? net_fail(error) : answer;
+}
+
+/* Queues a part. ERR_MEM: not now. */
+static err_t put(struct tcp_pcb *pcb, const char *buf, size_t size, size_t *done)
+{
+	size_t n = size < WRITE_MAX ? size : WRITE_MAX;
+	size_t most = net_memory_share();
+	if (n > pcb->snd_buf)
+		n = pcb->snd_buf;
+	if (n > most)
+		n = most;
+	if (n + conn_queued(pcb) > most)
+		n = most > conn_queued(pcb) ? most - conn_queued(pcb) : 0;
+	if (net_memory_tight()) {
+		/* A little for each, so that all go on; what is in flight must come back first. */
+		if (tcp_sndqueuelen(pcb) > 0)
+			return ERR_MEM;
+		if (n > pcb->mss)
+			n = pcb->mss;
+	}
+	if (n == 0)
+		return ERR_MEM;
+	err_t error = tcp_write(pcb, buf, (u16_t)n,
+				TCP_WRITE_FLAG_COPY | (n < size ? TCP_WRITE_FLAG_MORE : 0));
+	if (error == ERR_OK)
+		*done = n;
+	tcp_output(pcb);
+	return error;
+}
+
+ssize_t go_write(go_conn *conn, const void *buf, size_t size)
+{
+	size_t done = 0;
+	int error = 0;
+	enter(conn, NETPOLL_WRITE);
+	while (!error) {
+		size_t n = 0;
+		err_t lwip;
+		if (conn->closed)
+			error = EBADF;
+		else if (passed(conn->deadline[NETPOLL_WRITE]))
+			error = ETIMEDOUT;
+		else if (conn->error)
+			error = conn->error;
+		else if (conn->write_finished || !conn->pcb)
+			error = EPIPE;
+		if (error || done == size)
+			break;
+		lwip = put(conn->pcb, (const char *)buf + done, size - done, &n);
+		done += n;
+		if (lwip == ERR_MEM) {
+			conn_retry(conn);
+			net_wait(&conn->desc, NETPOLL_WRITE, conn->deadline[NETPOLL_WRITE]);
+		} else if (lwip != ERR_OK) {
+			error = lwip == ERR_CONN ? EPIPE : net_errno(lwip);
+		} else if (done == size) {
+			break;
+		} else { /* let others have the lock between parts */
+			net_unlock();
+			net_lock();
+		}
+	}
+	leave(conn, NETPOLL_WRITE);
+	return error ? net_fail(error) : (ssize_t)done;
+}
+
+int go_shutdown(go_conn *conn)
+{
+	int error = 0;
+	atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
+	net_lock();
+	if (conn->closed)
+		error = EBADF;
+	else if (conn->error)
+		error = conn->error;
+	else if (!conn->write_finished && conn->pcb)
+		error = net_errno(tcp_shutdown(conn->pcb, 0, 1));
+	if (!error)
+		conn->write_finished = true;
+	net_wake(&conn->desc, NETPOLL_WRITE);
+	net_unlock();
+	release(conn);
+	return error ? net_fail(error) : 0;
+}
+
+int go_conn_close(go_conn *conn)
+{
+	net_lock();
+	if (conn->closed) {
+		net_unlock();
+		return net_fail(EBADF);
+	}
+	conn->closed = true;
+	struct tcp_pcb *pcb = conn->pcb;
+	if (pcb) {
+		conn_let_go(conn);
+		/* Data that nobody will read: the peer must learn that it was lost. lwIP would
+		   conclude it from the window, which may have been withheld. */
+		if (!conn->rx)
+			pcb->rcv_wnd = TCP_WND_MAX(pcb);
+		if (conn->rx || tcp_close(pcb) != ERR_OK)
+			tcp_abort(pcb);
+	}
+	while (conn->rx) {
+		struct pbuf *p = conn->rx;
+		conn->rx = p->next;
+		p->next = NULL;
+		pbuf_free(p);
+	}
+	conn_wake(conn);
+	net_unlock();
+	release(conn);
+	return 0;
+}
+
+void go_conn_deadline(go_conn *conn, int64_t read, int64_t write)
+{
+	net_lock();
+	conn->deadline[NETPOLL_READ] = read;
+	conn->deadline[NETPOLL_WRITE] = write;
+	conn_wake(conn); /* who waits looks at the new ones */
+	net_unlock();
+}
+
+int go_conn_peer(const go_conn *conn, char *buf, size_t size)
+{
+	return address_format(&conn->peer, conn->peer_port, buf, size) ? 0 : net_fail(ERANGE);
+}
