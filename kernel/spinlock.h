@@ -9,7 +9,7 @@
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
 
-#include <stdatomic.h>
+#include "kernel/atomic.h"
 
 struct spinlock {
 	_Atomic(uint32_t) owner; /* hart id + 1, or 0 when free */
@@ -57,7 +57,7 @@ static inline void spin_lock(struct spinlock *lock)
 /* Releases without lowering locks: for a holder that goes on in another critical section. */
 static inline void spin_release(struct spinlock *lock)
 {
-	atomic_store_explicit(&lock->owner, 0, memory_order_release);
+	store_release(&lock->owner, 0);
 }
 
 static inline void spin_unlock(struct spinlock *lock)

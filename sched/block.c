@@ -25,7 +25,7 @@ void go_block_enter(void)
 	struct p *p = m->p;
 	struct g *g = g_self();
 
-	atomic_store_explicit(&g->status, G_BLOCKING, relaxed);
+	store_relaxed(&g->status, G_BLOCKING);
 	m->now = now_ticks();
 	g->wait_since = m->now;
 	m->old_p = p;
@@ -33,7 +33,7 @@ void go_block_enter(void)
 	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
 	trace(TRACE_BLOCKING, g, p->id, 0);
 	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
-	atomic_store_explicit(&p->status, blocked_by(m), memory_order_release);
+	store_release(&p->status, blocked_by(m));
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
 	if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
 	    atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
@@ -76,7 +76,7 @@ static void leave_on_g0(void *arg)
 	g->run_ticks += m->now - m->run_since;
 	g->m = NULL;
 	m->hart.g = NULL;
-	atomic_store_explicit(&g->status, G_RUNNABLE, relaxed);
+	store_relaxed(&g->status, G_RUNNABLE);
 	m_without_p(m, g);
 	schedule();
 }
@@ -96,7 +96,7 @@ void go_block_leave(void)
 		m->p = p;
 		p->slice_end = m->run_since + sched.quantum;
 		sysmon_arm_slice(m, p);
-		atomic_store_explicit(&g->status, G_RUNNING, relaxed);
+		store_relaxed(&g->status, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);
 	} else {
 		trace(TRACE_UNBLOCKING, g, 0, 0);

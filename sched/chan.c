@@ -59,7 +59,7 @@ size_t go_chan_cap(const go_chan *c)
 }
 
 /* Releases c's lock and wakes whom the step wants woken. */
-static void finish(go_chan *c, struct g *wake)
+static inline void finish(go_chan *c, struct g *wake)
 {
 	spin_release(&c->lock);
 	if (wake != NULL)
@@ -192,7 +192,7 @@ void go_close(go_chan *c)
 		go_panic("close of closed channel");
 	}
 	/* Release: pairs with the acquire in send_would_wait(). */
-	atomic_store_explicit(&c->closed, true, memory_order_release);
+	store_release(&c->closed, true);
 	wake_all(c, &c->receivers, &wake, true);
 	wake_all(c, &c->senders, &wake, false);
 	spin_release(&c->lock);

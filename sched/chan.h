@@ -104,7 +104,8 @@ static inline struct g *chan_hand_over(struct waiter *w)
 	return w->g;
 }
 
-static inline enum chan_result chan_send_step(go_chan *c, const void *elem, struct g **wake)
+static inline __attribute__((always_inline)) enum chan_result
+chan_send_step(go_chan *c, const void *elem, struct g **wake)
 {
 	*wake = NULL;
 	if (atomic_load_explicit(&c->closed, memory_order_relaxed))
@@ -121,11 +122,12 @@ static inline enum chan_result chan_send_step(go_chan *c, const void *elem, stru
 		return CHAN_WAIT;
 	chan_copy(chan_slot(c, c->send_at), elem, c->elem_size);
 	c->send_at = chan_after(c, c->send_at);
-	atomic_store_explicit(&c->count, count + 1, memory_order_relaxed);
+	store_relaxed(&c->count, count + 1);
 	return CHAN_DONE;
 }
 
-static inline enum chan_result chan_recv_step(go_chan *c, void *elem, struct g **wake)
+static inline __attribute__((always_inline)) enum chan_result
+chan_recv_step(go_chan *c, void *elem, struct g **wake)
 {
 	*wake = NULL;
 	size_t count = chan_count(c);
@@ -142,7 +144,7 @@ static inline enum chan_result chan_recv_step(go_chan *c, void *elem, struct g *
 		if (sender != NULL)
 			c->send_at = c->recv_at;
 		else
-			atomic_store_explicit(&c->count, count - 1, memory_order_relaxed);
+			store_relaxed(&c->count, count - 1);
 		return CHAN_DONE;
 	}
 	if (sender != NULL) {

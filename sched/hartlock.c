@@ -60,7 +60,7 @@ bool take_locked(struct m *m)
 {
 	if (!atomic_load_explicit(&m->locked_ready, memory_order_acquire))
 		return false;
-	atomic_store_explicit(&m->locked_ready, false, relaxed);
+	store_relaxed(&m->locked_ready, false);
 	return true;
 }
 
@@ -81,7 +81,7 @@ void start_locked(struct m *m, struct g *g)
 
 	spin_acquire(&sched.lock);
 	/* Release: pairs with the acquire in take_locked(). */
-	atomic_store_explicit(&other->locked_ready, true, memory_order_release);
+	store_release(&other->locked_ready, true);
 	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
 	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || other->parked_locked)) {
 		struct p *p = idle_p_take(other->hart.id);
@@ -95,7 +95,7 @@ void start_locked(struct m *m, struct g *g)
 		if (other->parked_locked)
 			parked_locked_set(other, false);
 		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
-		atomic_store_explicit(&other->next_p, p, memory_order_release);
+		store_release(&other->next_p, p);
 		hart_kick(other->hart.id);
 	}
 	spin_release(&sched.lock);
@@ -160,7 +160,7 @@ void park_locked(struct m *m)
 			return;
 		}
 		struct glist list = { 0 };
-		atomic_store_explicit(&m->locked_ready, false, relaxed);
+		store_relaxed(&m->locked_ready, false);
 		glist_push(&list, m->locked_g);
 		globrunq_put(&list); /* to be found again */
 	}
@@ -177,7 +177,7 @@ void park_locked(struct m *m)
 		sysmon_arm_idle(m);
 		hart_idle();
 	}
-	atomic_store_explicit(&m->next_p, NULL, relaxed);
+	store_relaxed(&m->next_p, NULL);
 	p_acquire(m, p);
 	m->now = now_ticks();
 	trace(TRACE_WAKE, NULL, p->id, 0);

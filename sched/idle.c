@@ -32,12 +32,12 @@
 
 static void set_add(_Atomic(uint32_t) *set, uint32_t id)
 {
-	atomic_store_explicit(set, atomic_load_explicit(set, relaxed) | bit(id), relaxed);
+	store_relaxed(set, atomic_load_explicit(set, relaxed) | bit(id));
 }
 
 static void set_remove(_Atomic(uint32_t) *set, uint32_t id)
 {
-	atomic_store_explicit(set, atomic_load_explicit(set, relaxed) & ~bit(id), relaxed);
+	store_relaxed(set, atomic_load_explicit(set, relaxed) & ~bit(id));
 }
 
 void p_acquire(struct m *m, struct p *p)
@@ -45,7 +45,7 @@ void p_acquire(struct m *m, struct p *p)
 	assert(m->p == NULL && "p_acquire: M has a P");
 	m->p = p;
 	p->m = m;
-	atomic_store_explicit(&p->status, P_RUNNING, relaxed);
+	store_relaxed(&p->status, P_RUNNING);
 }
 
 void p_release(struct m *m)
@@ -54,7 +54,7 @@ void p_release(struct m *m)
 	assert(runq_empty(p) && "p_release: P with work");
 	m->p = NULL;
 	p->m = NULL;
-	atomic_store_explicit(&p->status, P_IDLE, relaxed);
+	store_relaxed(&p->status, P_IDLE);
 	set_add(&sched.idle_ps, p->id);
 }
 
@@ -95,7 +95,7 @@ bool m_start(struct p *p, bool spinning)
 	set_remove(&sched.idle_ms, id);
 	m->spinning = spinning;
 	/* Release: m sees all that led to this; pairs with the acquire in m_park_until_p(). */
-	atomic_store_explicit(&m->next_p, p, memory_order_release);
+	store_release(&m->next_p, p);
 	hart_kick(id);
 	return true;
 }
@@ -156,7 +156,7 @@ void m_park_until_p(struct m *m)
 		/* Acquire: pairs with the release in m_start(). */
 		struct p *p = atomic_load_explicit(&m->next_p, memory_order_acquire);
 		if (p != NULL) {
-			atomic_store_explicit(&m->next_p, NULL, relaxed);
+			store_relaxed(&m->next_p, NULL);
 			p_acquire(m, p);
 			break;
 		}
@@ -214,7 +214,7 @@ void p_hand_off(struct m *m)
 	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
 		glist_push(&list, g);
 	globrunq_put(&list);
-	atomic_store_explicit(&p->status, P_IDLE, relaxed);
+	store_relaxed(&p->status, P_IDLE);
 	set_add(&sched.idle_ps, p->id);
 }
 

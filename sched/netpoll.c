@@ -24,7 +24,7 @@ bool netpoll(struct glist *ready)
 	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
 	poll_function(ready);
 	trace(TRACE_NETPOLL, NULL, ready->size, 0);
-	atomic_store_explicit(&sched.netpoll_busy, 0, memory_order_release);
+	store_release(&sched.netpoll_busy, 0);
 	return true;
 }
 
@@ -32,7 +32,7 @@ static void fire_poll(go_timer *t, int64_t now)
 {
 	(void)t;
 	(void)now;
-	atomic_store_explicit(&sched.netpoll_ready, 1, relaxed);
+	store_relaxed(&sched.netpoll_ready, 1);
 }
 
 void netpoll_set_deadline(int64_t deadline)
@@ -76,7 +76,7 @@ static bool wait_commit(struct g *g, void *arg)
 	struct wait w = *(struct wait *)arg; /* on the G's stack, which may go on once it is in the slot */
 
 	g->wake_param = NULL;
-	atomic_store_explicit(w.slot, g, memory_order_release);
+	store_release(w.slot, g);
 	if (w.deadline != GO_FOREVER) {
 		g->timer.arg_ = w.slot;
 		timer_start(&g->timer, w.deadline, 0, fire_deadline);

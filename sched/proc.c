@@ -20,7 +20,7 @@ static inline void set_status(struct g *g, enum g_status from, enum g_status to)
 	assert(atomic_load_explicit(&g->status, relaxed) == from && "G in another state than thought");
 	(void)from;
 	/* Relaxed: the queue that the G goes through next orders it. */
-	atomic_store_explicit(&g->status, to, relaxed);
+	store_relaxed(&g->status, to);
 }
 
 /* The running G stops: on g0, first thing. */
@@ -55,7 +55,7 @@ static struct g *g_alloc(void)
 	if (g == NULL)
 		return NULL;
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
-	atomic_store_explicit(&g->status, G_DEAD, relaxed);
+	store_relaxed(&g->status, G_DEAD);
 	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
 	do
 		g->all_next = head;
@@ -264,28 +264,36 @@ void ready_list(struct glist *list)
  */
 static void to_global_queue(struct g *g)
 {
-	struct glist list = { 0 };
-
-	glist_push(&list, g);
 	spin_acquire(&sched.lock);
-	globrunq_put(&list);
+	globrunq_put_one(g);
 	spin_release(&sched.lock);
 	wake_p();
 }
 
 static void yield_on_g0(void *arg)
 {
-	g_stop(arg);
+	struct m *m = g_stop(arg);
+	struct g *next = NULL;
+
 	trace(TRACE_YIELD, arg, 0, 0);
 	set_status(arg, G_RUNNING, G_RUNNABLE);
-	to_global_queue(arg);
+	spin_acquire(&sched.lock);
+	/* The one lock serves both ways: this P is going to look there next. */
+	if (runq_none(m->p))
+		next = globrunq_get(m->p, 0);
+	globrunq_put_one(arg);
+	spin_release(&sched.lock);
+	wake_p();
+	if (next != NULL)
+		runq_put_next(m->p, next);
+	m->p->slice_end = 0;
 	schedule();
 }
 
 /* Is there anything for this P to do but the G that runs? */
 static bool alone(struct p *p)
 {
-	return runq_empty(p) && atomic_load_explicit(&sched.runq_size, relaxed) == 0 &&
+	return runq_none(p) && atomic_load_explicit(&sched.runq_size, relaxed) == 0 &&
 	       !atomic_load_explicit(&sched.netpoll_ready, relaxed) &&
 	       !atomic_load_explicit(&sched.stopping, relaxed) && !timers_due(p, now_ticks());
 }

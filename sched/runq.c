@@ -54,8 +54,14 @@ void globrunq_put(struct glist *list)
 		sched.runq.head = list->head;
 	sched.runq.tail = list->tail;
 	sched.runq.size += list->size;
-	atomic_store_explicit(&sched.runq_size, sched.runq.size, relaxed);
+	store_relaxed(&sched.runq_size, sched.runq.size);
 	*list = (struct glist){ 0 };
+}
+
+void globrunq_put_one(struct g *g)
+{
+	glist_push(&sched.runq, g);
+	store_relaxed(&sched.runq_size, sched.runq.size);
 }
 
 struct g *globrunq_get(struct p *p, uint32_t max)
@@ -63,7 +69,8 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 	uint32_t n = sched.runq.size;
 	if (n == 0)
 		return NULL;
-	n = n / sched.procs + 1; /* a fair share, and at least one */
+	if (n > 1)
+		n = n / sched.procs + 1; /* a fair share, and at least one */
 	if (n > sched.runq.size)
 		n = sched.runq.size;
 	if (n > RUNQ_SIZE / 2)
@@ -74,7 +81,7 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 	struct g *g = glist_pop(&sched.runq);
 	while (--n > 0)
 		runq_put(p, glist_pop(&sched.runq));
-	atomic_store_explicit(&sched.runq_size, sched.runq.size, relaxed);
+	store_relaxed(&sched.runq_size, sched.runq.size);
 	return g;
 }
 
@@ -135,7 +142,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 		for (uint32_t i = 0; i < n; i++) {
 			struct g *g = atomic_load_explicit(&victim->runq[(head + i) % RUNQ_SIZE],
 							   relaxed);
-			atomic_store_explicit(&p->runq[(to + i) % RUNQ_SIZE], g, relaxed);
+			store_relaxed(&p->runq[(to + i) % RUNQ_SIZE], g);
 		}
 		/* Release: the victim may reuse the slots once it sees the new head. */
 		if (!atomic_compare_exchange_strong_explicit(&victim->runq_head, &head, head + n,
@@ -143,7 +150,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 			continue;
 		struct g *last = atomic_load_explicit(&p->runq[(to + n - 1) % RUNQ_SIZE], relaxed);
 		if (n > 1)
-			atomic_store_explicit(&p->runq_tail, to + n - 1, release);
+			store_release(&p->runq_tail, to + n - 1);
 		return last;
 	}
 }

@@ -9,6 +9,14 @@
 /* Moves half of p's full ring, and g, to the global queue. False: a thief made room meanwhile. */
 bool runq_overflow(struct p *p, struct g *g, uint32_t head);
 
+/* By the P's holder: is there nothing? Nobody else adds. */
+static inline bool runq_none(struct p *p)
+{
+	return atomic_load_explicit(&p->runq_head, memory_order_relaxed) ==
+		       atomic_load_explicit(&p->runq_tail, memory_order_relaxed) &&
+	       atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL;
+}
+
 /* By the P's holder: to the tail of the ring. */
 static inline void runq_put(struct p *p, struct g *g)
 {
@@ -17,9 +25,9 @@ static inline void runq_put(struct p *p, struct g *g)
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
 		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
 		if (tail - head < RUNQ_SIZE) {
-			atomic_store_explicit(&p->runq[tail % RUNQ_SIZE], g, memory_order_relaxed);
+			store_relaxed(&p->runq[tail % RUNQ_SIZE], g);
 			/* Release: pairs with the takers' acquire of the tail. */
-			atomic_store_explicit(&p->runq_tail, tail + 1, memory_order_release);
+			store_release(&p->runq_tail, tail + 1);
 			return;
 		}
 		if (runq_overflow(p, g, head))

@@ -92,31 +92,30 @@ struct timer_entry {
 };
 
 struct p {
-	/* Thieves move head by compare-and-swap; only the holder moves tail. */
-	_Atomic(uint32_t) runq_head __attribute__((aligned(CACHE_LINE)));
-	_Atomic(uint32_t) runq_tail __attribute__((aligned(CACHE_LINE)));
-	_Atomic(struct g *) runnext;       /* runs next, in the current slice; thieves may take it */
-	_Atomic(struct g *) runq[RUNQ_SIZE];
-
-	/* The holder's own. */
+	/* The holder's own, and first, where short offsets reach. */
 	uint32_t id;
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
 	uint32_t global_in;                /* slices until the global queue comes first */
 	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
-	uint64_t random;
 	struct g *gfree;                   /* dead Gs */
 	uint32_t gfree_count;
+	uint64_t random;
+	_Atomic(uint64_t) steals, preemptions;
 
 	/* Timers: a 4-ary heap under its own lock; anyone may run what has expired. */
 	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
-	struct timer_entry *timers;
 	uint32_t timer_count, timer_capacity;
-	uint32_t timer_reserved;           /* goroutines created here: each has a place in some P's heap */
+	struct timer_entry *timers;
 	_Atomic(int64_t) timer_when;       /* ticks: the earliest, INT64_MAX for none; written under the lock */
+	uint32_t timer_reserved;           /* goroutines created here: each has a place in some P's heap */
 
-	_Atomic(uint64_t) steals, preemptions, schedules;
+	/* Thieves move head by compare-and-swap; only the holder moves tail. */
+	_Atomic(uint32_t) runq_head __attribute__((aligned(CACHE_LINE)));
+	_Atomic(uint32_t) runq_tail __attribute__((aligned(CACHE_LINE)));
+	_Atomic(struct g *) runnext;       /* runs next, in the current slice; thieves may take it */
+	_Atomic(struct g *) runq[RUNQ_SIZE];
 };
 
 struct m {
@@ -213,6 +212,7 @@ bool local_runq_empty(void);           /* of the calling hart's P */
 bool runq_empty(struct p *p);          /* from anywhere; true only if it was at one instant */
 uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
+void globrunq_put_one(struct g *g);    /* sched.lock held */
 struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring */
 
 /* ---- schedule.c: finding work and running it. On g0 ---- */
@@ -286,7 +286,13 @@ void g_describe(const struct g *g);     /* prints one line */
 
 /* ---- sysmon.c: the timer interrupt ---- */
 
+void sysmon_arm(struct m *m, int64_t deadline);  /* the hart's timer, if that moves it forward */
 void sysmon_arm_slice(struct m *m, struct p *p); /* a G runs: the timer comes at the slice's end at the latest */
+static inline bool sysmon_slice_unarmed(struct m *m, struct p *p)
+{
+	int64_t timers = atomic_load_explicit(&p_beside(m)->timer_when, memory_order_relaxed);
+	return __builtin_expect(timers < m->timer_deadline || p->slice_end < m->timer_deadline, 0);
+}
 void sysmon_arm_idle(struct m *m);               /* m is about to sleep */
 void sysmon_arm_blocked(struct m *m);            /* looks at the P left by go_block_enter() soon */
 void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier than it was. locks > 0 */

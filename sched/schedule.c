@@ -59,7 +59,8 @@ static struct g *steal_round(struct m *m, bool last, bool *inherit)
 		struct g *g = runq_steal(m->p, victim, last);
 		if (g != NULL) {
 			atomic_fetch_add_explicit(&m->p->steals, 1, relaxed);
-			trace(TRACE_STEAL, g, victim->id, runq_length(m->p) + 1);
+			if (trace_on())
+				trace_write(TRACE_STEAL, g, victim->id, runq_length(m->p) + 1);
 			*inherit = false;
 			return g;
 		}
@@ -111,7 +112,7 @@ static struct g *from_netpoll(void)
 		return NULL;
 	struct g *g = glist_pop(&list);
 	trace(TRACE_UNBLOCK, g, 0, 0);
-	atomic_store_explicit(&g->status, G_RUNNABLE, relaxed);
+	store_relaxed(&g->status, G_RUNNABLE);
 	ready_list(&list);
 	return g;
 }
@@ -163,7 +164,19 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 
 /* ---- Running what was found ---- */
 
-static noreturn void run(struct m *m, struct g *g, bool inherit)
+/* What is rarely to be done before g runs. */
+static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g, bool inherit)
+{
+	struct p *p = m->p;
+
+	if (trace_on())
+		trace_write(TRACE_START, g, p->id, (uint64_t)runq_length(p) << 1 | inherit);
+	if (m->hart.preempt == 0)
+		sysmon_arm_slice(m, p);
+	hart_gogo(g->sp);
+}
+
+static inline __attribute__((always_inline)) noreturn void run(struct m *m, struct g *g, bool inherit)
 {
 	struct p *p = m->p;
 
@@ -171,8 +184,7 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	m->hart.g = g;
 	m->run_since = m->now;
 	g->m = m;
-	atomic_store_explicit(&g->status, G_RUNNING, relaxed);
-	trace(TRACE_START, g, p->id, (uint64_t)runq_length(p) << 1 | inherit);
+	store_relaxed(&g->status, G_RUNNING);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {
 		p->sched_tick++;
@@ -185,8 +197,8 @@ static noreturn void run(struct m *m, struct g *g, bool inherit)
 	atomic_signal_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&sched.stopping, relaxed) || p->slice_end <= m->now)
 		m->hart.preempt = 1;
-	else
-		sysmon_arm_slice(m, p);
+	if (trace_on() || sysmon_slice_unarmed(m, p))
+		run_rest(m, g, inherit);
 	hart_gogo(g->sp);
 }
 
@@ -198,21 +210,40 @@ static void spinning_end(struct m *m)
 		wake_p();
 }
 
-void schedule(void)
+/* Whatever there is to do; a function of its own so that schedule() saves no registers for it. */
+static noreturn void __attribute__((noinline)) schedule_slow(struct m *m, struct g *g)
 {
-	struct m *m = m_self();
-
 	for (;;) {
 		bool inherit = false;
-		if (m->p == NULL || exclusive(m))
-			park_locked(m);
-		struct g *g = find_runnable(m, &inherit);
-		if (m->spinning)
-			spinning_end(m);
+		if (g == NULL) {
+			if (m->p == NULL || exclusive(m))
+				park_locked(m);
+			g = find_runnable(m, &inherit);
+			if (m->spinning)
+				spinning_end(m);
+		}
 		if (g == NULL) /* it may not look for others' work any more */
 			continue;
 		if (g->locked_m == NULL || g->locked_m == m)
 			run(m, g, inherit);
 		start_locked(m, g);
+		g = NULL;
 	}
+}
+
+void schedule(void)
+{
+	struct m *m = m_self();
+	struct p *p = m->p;
+	struct g *g = NULL;
+
+	/* The usual case: nothing is asked for, and the next G is in the own queue. */
+	if (p != NULL && p->global_in != 0 && m->locked_g == NULL && !timers_due(p, m->now) &&
+	    !atomic_load_explicit(&sched.stopping, relaxed)) {
+		bool inherit;
+		g = runq_get(p, &inherit);
+		if (g != NULL && g->locked_m == NULL)
+			run(m, g, inherit);
+	}
+	schedule_slow(m, g);
 }

@@ -144,7 +144,7 @@ static struct waiter *wait_in_all(struct select *s)
 	struct g *g = g_self();
 
 	g->wake_param = NULL;
-	atomic_store_explicit(&g->select_done, 0, relaxed);
+	store_relaxed(&g->select_done, 0);
 	for (int i = 0; i < s->count; i++) {
 		struct go_case *c = &s->cases[s->lock[i]];
 		s->waiters[i] = (struct waiter){ .g = g, .elem = c->elem, .chan = c->ch, .in_select = true };

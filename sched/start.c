@@ -69,14 +69,14 @@ void sched_init(void)
 		struct p *p = p_get(id);
 		p->id = id;
 		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
-		atomic_store_explicit(&p->timer_when, INT64_MAX, relaxed);
-		atomic_store_explicit(&p->status, P_DEAD, relaxed);
+		store_relaxed(&p->timer_when, INT64_MAX);
+		store_relaxed(&p->status, P_DEAD);
 		m_get(id)->timer_deadline = INT64_MAX;
 	}
 	procs_init();
 	p_acquire(m_self(), p_get(0));
 	for (unsigned id = 1; id < sched.procs; id++) {
-		atomic_store_explicit(&p_get(id)->status, P_IDLE, relaxed);
+		store_relaxed(&p_get(id)->status, P_IDLE);
 		idle_p_add(p_get(id));
 	}
 }

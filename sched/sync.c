@@ -67,7 +67,7 @@ void go_waitgroup_add(go_waitgroup *wg, int delta)
 	if (count > 0 || waiters == 0)
 		return;
 	/* At zero with waiters nobody may add until they are gone: all of them are let go. */
-	atomic_store_explicit(&wg->state_, 0, memory_order_relaxed);
+	store_relaxed(&wg->state_, 0);
 	while (waiters-- > 0)
 		sema_release(&wg->sema_, false);
 }
@@ -100,7 +100,7 @@ struct once_call {
 static void once_finish(void *once)
 {
 	/* Release: pairs with the acquire in go_once_do(). */
-	atomic_store_explicit(&((go_once *)once)->done_, 1, memory_order_release);
+	store_release(&((go_once *)once)->done_, 1);
 	go_mutex_unlock(&((go_once *)once)->mutex_);
 }
 

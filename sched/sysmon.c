@@ -14,8 +14,8 @@
 
 #define relaxed memory_order_relaxed
 
-/* The hart's timer, if that moves it forward. Interrupts off, so that the handler does not come between. */
-static void arm(struct m *m, int64_t deadline)
+/* Interrupts off, so that the handler does not come between. */
+void sysmon_arm(struct m *m, int64_t deadline)
 {
 	if (deadline >= m->timer_deadline)
 		return;
@@ -33,7 +33,7 @@ static int64_t watched_when(struct m *m)
 void sysmon_arm_slice(struct m *m, struct p *p)
 {
 	int64_t when = watched_when(m);
-	arm(m, when < p->slice_end ? when : p->slice_end);
+	sysmon_arm(m, when < p->slice_end ? when : p->slice_end);
 }
 
 void sysmon_arm_idle(struct m *m)
@@ -41,12 +41,12 @@ void sysmon_arm_idle(struct m *m)
 	int64_t when = watched_when(m);
 	/* What is due already is for an M with a P: whoever goes idle next looks for it first. */
 	if (when > now_ticks())
-		arm(m, when);
+		sysmon_arm(m, when);
 }
 
 void sysmon_arm_blocked(struct m *m)
 {
-	arm(m, m->old_p->slice_end);
+	sysmon_arm(m, m->old_p->slice_end);
 }
 
 void sysmon_timers_changed(struct p *p)
@@ -54,7 +54,7 @@ void sysmon_timers_changed(struct p *p)
 	struct m *m = m_self();
 
 	if (p->id == m->hart.id)
-		arm(m, atomic_load_explicit(&p->timer_when, relaxed));
+		sysmon_arm(m, atomic_load_explicit(&p->timer_when, relaxed));
 	else
 		hart_kick(p->id);
 }
@@ -100,14 +100,14 @@ bool sched_interrupt(enum hart_event event)
 	} else if (p->slice_end < next) {
 		next = p->slice_end;
 	}
-	arm(m, next);
+	sysmon_arm(m, next);
 	return false;
 }
 
 void sched_netpoll_ready(void)
 {
 	/* Release: the poll function sees the ring as the device left it. */
-	atomic_store_explicit(&sched.netpoll_ready, 1, memory_order_release);
+	store_release(&sched.netpoll_ready, 1);
 	/* Pairs with the fence in m_idle(), as a submitter's does. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)

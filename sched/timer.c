@@ -62,7 +62,7 @@ static void sift_down(struct p *p, uint32_t i, struct timer_entry entry)
 static void note_earliest(struct p *p)
 {
 	int64_t when = p->timer_count > 0 ? (int64_t)hart_ns_to_ticks(p->timers[0].when) : INT64_MAX;
-	atomic_store_explicit(&p->timer_when, when, relaxed);
+	store_relaxed(&p->timer_when, when);
 }
 
 static bool heap_grow(struct p *p, uint32_t wanted)
@@ -82,7 +82,7 @@ static void heap_add(struct p *p, go_timer *t)
 {
 	sift_up(p, p->timer_count++, (struct timer_entry){ t->when_, t });
 	/* Release: pairs with the acquire in lock_heap(). */
-	atomic_store_explicit(&t->heap_, p, memory_order_release);
+	store_release(&t->heap_, p);
 	note_earliest(p);
 }
 
@@ -96,7 +96,7 @@ static void heap_remove(struct p *p, go_timer *t)
 		sift_down(p, i, last);
 	}
 	/* Release: m->firing was written before, if t fires. */
-	atomic_store_explicit(&t->heap_, NULL, memory_order_release);
+	store_release(&t->heap_, NULL);
 	note_earliest(p);
 }
 
@@ -212,13 +212,13 @@ bool timers_run(struct p *p)
 	while (p->timer_count > 0 && p->timers[0].when <= now) {
 		go_timer *t = p->timers[0].timer;
 		void (*fire)(go_timer *, int64_t) = t->fire_;
-		atomic_store_explicit(&m->firing, t, relaxed);
+		store_relaxed(&m->firing, t);
 		trace(TRACE_TIMER, NULL, (uint64_t)(now - p->timers[0].when), 0);
 		advance(p, t, now);
 		spin_release(&p->timer_lock);
 		fire(t, now);
 		/* Release: pairs with timer_stop(). */
-		atomic_store_explicit(&m->firing, NULL, memory_order_release);
+		store_release(&m->firing, NULL);
 		ran = true;
 		spin_acquire(&p->timer_lock);
 	}

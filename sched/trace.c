@@ -21,7 +21,7 @@ void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t
 		now_ticks(), g != NULL ? g->number : 0, (uint16_t)event, (uint16_t)m->hart.id, a, b,
 	};
 	/* Release: a record is counted when it is whole. */
-	atomic_store_explicit(&ring->count, n + 1, memory_order_release);
+	store_release(&ring->count, n + 1);
 }
 
 /* The rings of an earlier trace are kept if they are as large: another hart may still be writing its last record. */
@@ -54,7 +54,7 @@ int go_trace_start(size_t events)
 		return -1;
 	}
 	for (unsigned id = 0; id < hart_count(); id++)
-		atomic_store_explicit(&gump_trace.rings[id].count, 0, memory_order_relaxed);
+		store_relaxed(&gump_trace.rings[id].count, 0);
 	memcpy(gump_trace.magic, "gump trace 1", 13);
 	gump_trace.ticks_per_second = hart_ns_to_ticks(1000000000);
 	gump_trace.harts = hart_count();

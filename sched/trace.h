@@ -56,10 +56,15 @@ extern struct trace gump_trace;
 
 void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t b);
 
-/* locks > 0, not from an interrupt. */
+static inline bool trace_on(void)
+{
+	return __builtin_expect(gump_trace.on, 0);
+}
+
+/* locks > 0, not from an interrupt. Where an argument costs something, ask trace_on() first. */
 static inline void trace(enum trace_event event, const struct g *g, uint64_t a, uint64_t b)
 {
-	if (__builtin_expect(gump_trace.on, 0))
+	if (trace_on())
 		trace_write(event, g, a, b);
 }
 

@@ -16,7 +16,7 @@ static go_mutex world; /* one stop at a time */
 
 void p_stop(struct p *p)
 {
-	atomic_store_explicit(&p->status, P_STOPPED, relaxed);
+	store_relaxed(&p->status, P_STOPPED);
 	/* Release: the stopper, which acquires, finds the P's queue as it is now. */
 	atomic_fetch_sub_explicit(&sched.stop_wait, 1, memory_order_release);
 }
@@ -64,8 +64,8 @@ static void stop_the_world(void)
 	hart_lock();
 	trace(TRACE_STOP_WORLD, hart_g(), 0, 0);
 	spin_acquire(&sched.lock);
-	atomic_store_explicit(&sched.stopping, true, relaxed);
-	atomic_store_explicit(&sched.stop_wait, sched.procs - 1, relaxed);
+	store_relaxed(&sched.stopping, true);
+	store_relaxed(&sched.stop_wait, sched.procs - 1);
 	stop_unused();
 	spin_release(&sched.lock);
 	for (unsigned id = 0; id < hart_count(); id++)
@@ -95,12 +95,12 @@ static void start_the_world(void)
 {
 	trace(TRACE_START_WORLD, hart_g(), sched.procs, 0);
 	spin_acquire(&sched.lock);
-	atomic_store_explicit(&sched.stopping, false, relaxed);
+	store_relaxed(&sched.stopping, false);
 	for (uint32_t i = 0; i < sched.procs; i++) {
 		struct p *p = p_get(i);
 		if (p == m_self()->p)
 			continue;
-		atomic_store_explicit(&p->status, P_IDLE, relaxed);
+		store_relaxed(&p->status, P_IDLE);
 		if (!runq_empty(p)) {
 			if (m_start(p, false))
 				continue;
@@ -129,7 +129,7 @@ static void retire(struct p *p)
 	spin_release(&sched.lock);
 	timers_move(p, p_get(0));
 	gfree_flush(p);
-	atomic_store_explicit(&p->status, P_DEAD, relaxed);
+	store_relaxed(&p->status, P_DEAD);
 }
 
 int go_maxprocs(int n)
