@@ -94,6 +94,11 @@ bool interface_rearm(void)
 	return virtio_net_rearm(&device);
 }
 
+bool interface_pending(void)
+{
+	return virtio_net_pending(&device);
+}
+
 /* ---- Out ---- */
 
 static void sent(void *cookie)

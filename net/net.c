@@ -113,7 +113,7 @@ static void poll(struct glist *ready)
 	spin_unlock(&lock);
 	if (notify)
 		interface_notify();
-	if (more)
+	if (more || interface_pending())
 		sched_netpoll_ready();
 }
 

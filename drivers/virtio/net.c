@@ -120,8 +120,8 @@ int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *
 	net->checksum_offload = net->device.features & VIRTIO_NET_F_CSUM;
 	net->up = true;
 	virtio_ready(&net->device);
-	virtqueue_publish(&net->rx);
-	virtio_notify(&net->device, RX);
+	if (virtio_net_flush(net))
+		virtio_net_notify(net);
 	virtqueue_interrupts_on(&net->rx);
 	return 0;
 }
@@ -244,18 +244,26 @@ bool virtio_net_flush(struct virtio_net *net)
 {
 	if (!net->up)
 		return false;
-	uint32_t notify = (virtqueue_publish(&net->rx) ? 1u << RX : 0) |
-			  (virtqueue_publish(&net->tx) ? 1u << TX : 0);
+	bool rx = virtqueue_publish(&net->rx), tx = virtqueue_publish(&net->tx);
+	uint32_t notify = (rx && virtqueue_wants_notify(&net->rx) ? 1u << RX : 0) |
+			  (tx && virtqueue_wants_notify(&net->tx) ? 1u << TX : 0);
 	if (notify)
 		atomic_fetch_or_explicit(&net->notify, notify, memory_order_relaxed);
-	return notify;
+	return rx || tx;
 }
 
 void virtio_net_notify(struct virtio_net *net)
 {
-	uint32_t notify = atomic_exchange_explicit(&net->notify, 0, memory_order_relaxed);
-	if (notify & 1u << RX)
+	uint32_t notify = 0;
+	if (atomic_load_explicit(&net->notify, memory_order_relaxed))
+		notify = atomic_exchange_explicit(&net->notify, 0, memory_order_relaxed);
+	if (notify & 1u << RX || virtqueue_missed_notify(&net->rx))
 		virtio_notify(&net->device, RX);
-	if (notify & 1u << TX)
+	if (notify & 1u << TX || virtqueue_missed_notify(&net->tx))
 		virtio_notify(&net->device, TX);
+}
+
+bool virtio_net_pending(const struct virtio_net *net)
+{
+	return net->up && virtqueue_pending(&net->rx);
 }

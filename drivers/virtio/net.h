@@ -3,7 +3,7 @@
  * A virtio network device: frames in, frames out. It knows no protocol and no scheduler: what
  * uses it gives it callbacks.
  *
- * One lock of the caller's protects a device; every function but virtio_net_notify() is called
+ * One lock of the caller's protects a device; every function but the last two is called
  * under it, and so are the callbacks but `ready`. A device that breaks its rings is reset, reported once, and from
  * then on receives nothing and sends nothing.
  */
@@ -68,9 +68,12 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 
 /*
  * Shows the device what was queued, once a batch. True: virtio_net_notify() is to be called,
- * without the lock: it leaves the machine (a trap to QEMU), and takes long.
+ * without the lock: it may leave the machine (a trap to QEMU), which takes long.
  */
 bool virtio_net_flush(struct virtio_net *net);
 void virtio_net_notify(struct virtio_net *net);
+
+/* After virtio_net_rearm(), without the lock: asks once more whether there is something to poll. */
+bool virtio_net_pending(const struct virtio_net *net);
 
 #endif

@@ -13,6 +13,12 @@
  * The second and the fourth are the store-load pattern of a sleeper and a waker: without the full
  * fence both sides could read the old value, and a buffer would lie in the ring with
  * nobody to look at it.
+ *
+ * QEMU before 8.0, when it emulates one processor, leaves these fences out of what it runs, since no
+ * other processor could look; but its devices run beside it. The processor below it then lets the
+ * load go before the store. So both questions are asked again a little later, when the
+ * store has long left: virtqueue_missed_notify(), virtqueue_pending(). That is no substitute
+ * for the fences, only for that case.
  */
 #include "drivers/virtio/queue.h"
 
@@ -99,20 +105,35 @@ bool virtqueue_post(struct virtqueue *queue, const struct virtq_piece *pieces, u
 
 bool virtqueue_publish(struct virtqueue *queue)
 {
-	uint16_t old = queue->avail_shown, now = queue->avail_next;
-	if (old == now)
+	if (queue->avail_shown == queue->avail_next)
 		return false;
 	/* Release: entries and descriptors before idx. Partner: the device, idx before entries.
 	   It also keeps what we read out of a buffer before the buffer is given away again. */
 	atomic_thread_fence(memory_order_release);
-	queue->avail->idx = now;
-	queue->avail_shown = now;
-	/* Full: idx before avail_event. Partner: the device announces avail_event, then looks at idx. */
-	atomic_thread_fence(memory_order_seq_cst);
+	queue->avail->idx = queue->avail_next;
+	queue->avail_shown = queue->avail_next;
+	return true;
+}
+
+bool virtqueue_missed_notify(const struct virtqueue *queue)
+{
+	uint16_t shown = queue->avail_shown, since = (uint16_t)(shown - queue->notified);
+	if (since == 0)
+		return false;
 	if (!queue->event_index)
 		return !(queue->used->flags & VIRTQ_USED_F_NO_NOTIFY);
 	/* A lie here costs a notification too many or a stalled device, nothing else. */
-	return (uint16_t)(now - *queue->avail_event - 1) < (uint16_t)(now - old);
+	return (uint16_t)(shown - *queue->avail_event - 1) < since;
+}
+
+bool virtqueue_wants_notify(struct virtqueue *queue)
+{
+	/* Full: idx before avail_event. Partner: the device announces avail_event, then looks at idx. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!virtqueue_missed_notify(queue))
+		return false;
+	queue->notified = queue->avail_shown;
+	return true;
 }
 
 /* Gives the chain's descriptors back to the free list; answers its cookie. */
@@ -192,5 +213,10 @@ bool virtqueue_interrupts_on(struct virtqueue *queue)
 		queue->avail->flags = 0;
 	/* Full: used_event before idx. Partner: the device writes idx, then looks at used_event. */
 	atomic_thread_fence(memory_order_seq_cst);
+	return virtqueue_pending(queue);
+}
+
+bool virtqueue_pending(const struct virtqueue *queue)
+{
 	return !queue->broken && queue->used->idx != queue->used_next;
 }

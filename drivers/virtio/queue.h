@@ -9,8 +9,8 @@
  * checked before it is used; the first value that cannot be true breaks the queue, which then
  * gives out nothing more, and `broken` says what was wrong.
  *
- * The caller's lock protects a queue. Only virtqueue_interrupts_off() may run beside it, in an
- * interrupt handler.
+ * The caller's lock protects a queue. Only virtqueue_interrupts_off(), in an interrupt handler, and
+ * the two that say so may run beside it.
  */
 #ifndef DRIVERS_VIRTIO_QUEUE_H
 #define DRIVERS_VIRTIO_QUEUE_H
@@ -66,6 +66,7 @@ struct virtqueue {
 	uint16_t in_flight;    /* chains */
 	uint16_t avail_next;   /* avail->idx once virtqueue_publish() was called */
 	uint16_t avail_shown;  /* avail->idx now */
+	uint16_t notified;     /* avail->idx when the device was last to be notified */
 	uint16_t used_next;    /* the first used entry that was not taken */
 	const char *broken;    /* NULL, or what the device did */
 	struct virtq_chain *chain;
@@ -91,8 +92,12 @@ void virtqueue_free(struct virtqueue *queue);
 bool virtqueue_post(struct virtqueue *queue, const struct virtq_piece *pieces, unsigned count,
 		    bool device_writes, void *cookie);
 
-/* Shows what was posted to the device. True: it wants to be notified. */
+/* Shows what was posted to the device. False: there was nothing new. */
 bool virtqueue_publish(struct virtqueue *queue);
+/* After that: true if the device wants to be notified of what it was shown since the last time. */
+bool virtqueue_wants_notify(struct virtqueue *queue);
+/* The same question a little later, without the lock; an answer too many does no harm. See queue.c. */
+bool virtqueue_missed_notify(const struct virtqueue *queue);
 
 /* Takes one buffer that the device has finished, with the bytes it says it wrote. False: none, or `broken`. */
 bool virtqueue_take(struct virtqueue *queue, void **cookie, uint32_t *written);
@@ -104,5 +109,7 @@ bool virtqueue_abandon(struct virtqueue *queue, void **cookie);
 void virtqueue_interrupts_off(struct virtqueue *queue);
 /* It is to interrupt for the next buffer that it finishes. True: one is there already. */
 bool virtqueue_interrupts_on(struct virtqueue *queue);
+/* True: a buffer is there to be taken. Also a little later and without the lock: see queue.c. */
+bool virtqueue_pending(const struct virtqueue *queue);
 
 #endif
