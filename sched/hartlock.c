@@ -67,8 +67,13 @@ bool take_locked(struct m *m)
 /* Under sched.lock. A parked M counts as asleep: see deadlock.c. */
 static void parked_locked_set(struct m *m, bool parked)
 {
-	m->parked_locked = parked;
-	sched.parked_locked += parked ? 1 : (uint32_t)-1;
+	uint32_t set = atomic_load_explicit(&sched.parked_locked, relaxed);
+	store_relaxed(&sched.parked_locked, parked ? set | bit(m->hart.id) : set & ~bit(m->hart.id));
+}
+
+static bool is_parked_locked(struct m *m)
+{
+	return atomic_load_explicit(&sched.parked_locked, relaxed) & bit(m->hart.id);
 }
 
 /*
@@ -83,7 +88,7 @@ void start_locked(struct m *m, struct g *g)
 	/* Release: pairs with the acquire in take_locked(). */
 	store_release(&other->locked_ready, true);
 	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
-	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || other->parked_locked)) {
+	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || is_parked_locked(other))) {
 		struct p *p = idle_p_take(other->hart.id);
 		if (p == NULL) {
 			p = m->p;
@@ -92,7 +97,7 @@ void start_locked(struct m *m, struct g *g)
 			idle_m_add(m);
 		}
 		idle_m_remove(other);
-		if (other->parked_locked)
+		if (is_parked_locked(other))
 			parked_locked_set(other, false);
 		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
 		store_release(&other->next_p, p);
@@ -115,7 +120,7 @@ static bool serve_others(struct m *m)
 	struct p *p = NULL;
 
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && m->parked_locked)
+	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m))
 		p = idle_p_take(m->hart.id);
 	if (p != NULL) {
 		p_acquire(m, p);

@@ -126,7 +126,6 @@ struct m {
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
 	struct g *locked_g;                /* go_lock_hart(): the G that runs here only */
 	_Atomic(bool) locked_ready;        /* that G was found runnable; set under sched.lock */
-	bool parked_locked;                /* waits in park_locked(); under sched.lock */
 	int64_t timer_deadline;            /* ticks: the hart's timer is set to this */
 	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
 	int64_t run_since;                 /* ticks when the current G went on */
@@ -146,7 +145,7 @@ struct sched {
 	/* Sets of Ms and Ps as bits by number. Written under lock. Every parked M that waits for any
 	   P is in idle_ms, and there are at least as many of those as idle Ps. */
 	_Atomic(uint32_t) idle_ps, idle_ms;
-	uint32_t parked_locked;            /* Ms that wait for their locked G */
+	_Atomic(uint32_t) parked_locked;   /* those that wait in park_locked(), for their locked G */
 	_Atomic(uint32_t) locked_ms;       /* Ms that have one */
 
 	_Atomic(uint32_t) spinning __attribute__((aligned(CACHE_LINE))); /* Ms */

@@ -64,6 +64,8 @@ static void kick_parked(struct m *m)
 {
 	uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed);
 
+	if (idle == 0) /* one that waits for its locked G serves others, too: hartlock.c */
+		idle = atomic_load_explicit(&sched.parked_locked, relaxed);
 	if (idle == 0 || atomic_load_explicit(&sched.spinning, relaxed) != 0)
 		return;
 	/* This hart, if it is parked, is awake now and looks by itself. */

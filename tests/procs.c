@@ -127,7 +127,7 @@ static void stay(void *unused)
 	go_unlock_hart();
 	int hart = go_hart();
 	tied_to = hart;
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 24; i++) {
 		if (i % 3 == 0)
 			go_yield();
 		else if (i % 3 == 1)
