@@ -47,9 +47,9 @@ def free_port():
 
 class Machine:
     def __init__(self, program, machine='virt', harts=2, mem=None, net='none', publish=(),
-                 env=(), args=(), timeout=30, prefix=(), options=()):
+                 env=(), args=(), timeout=30, prefix=(), options=(), urgent=False):
         self.prefix = list(prefix)  # such as ip netns exec NAME
-        self.timeout = timeout
+        self.timeout, self.urgent = timeout, urgent
         self.command = ['qemu/run', '--machine', machine, '--harts', str(harts), '--net', net]
         if mem:
             self.command += ['--mem', mem]
@@ -79,9 +79,19 @@ class Machine:
         self.process = subprocess.Popen(self.prefix + self.command, cwd=TREE,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, start_new_session=True)
+        if self.urgent:
+            self.go_first()
         running.add(self)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
+
+    def go_first(self):
+        """It measures time: where the host allows it, it goes before what else runs there."""
+        try:
+            with open(f'/proc/{self.process.pid}/autogroup', 'w', encoding='ascii') as file:
+                file.write('-15')
+        except OSError:
+            pass
 
     def read(self):
         while piece := os.read(self.process.stdout.fileno(), 65536):

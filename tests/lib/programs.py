@@ -67,6 +67,7 @@ class HostTest(Test):
         """A Machine whose console is in this test's report when it fails."""
         options.setdefault('machine', self.machine_name)
         options.setdefault('harts', self.harts)
+        options.setdefault('urgent', self.alone)
         self.machine = Machine(program, **options)
         self.command = self.machine.shown()
         return self.machine
@@ -87,7 +88,7 @@ class Boot(Test):
             raise Failure('the program does not compile')
         boot = Machine(self.image, self.machine_name, self.harts, mem=line.keys.get('mem'),
                        env=line.list('env'), args=line.list('args'),
-                       timeout=float(line.keys.get('timeout', 30)))
+                       timeout=float(line.keys.get('timeout', 30)), urgent=self.alone)
         self.command = boot.shown()
         with boot:
             try:
