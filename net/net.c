@@ -107,12 +107,11 @@ static void poll(struct glist *ready)
 	bool more = interface_poll(BATCH) == BATCH;
 	net_timers_run();
 	loop_back();
-	bool notify = interface_flush();
+	interface_flush();
 	if (!more)
 		more = interface_rearm();
 	spin_unlock(&lock);
-	if (notify)
-		interface_notify();
+	interface_notify();
 	if (more || interface_pending())
 		sched_netpoll_ready();
 }

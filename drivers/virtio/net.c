@@ -255,6 +255,8 @@ bool virtio_net_flush(struct virtio_net *net)
 void virtio_net_notify(struct virtio_net *net)
 {
 	uint32_t notify = 0;
+	if (!net->up)
+		return;
 	if (atomic_load_explicit(&net->notify, memory_order_relaxed))
 		notify = atomic_exchange_explicit(&net->notify, 0, memory_order_relaxed);
 	if (notify & 1u << RX || virtqueue_missed_notify(&net->rx))
