@@ -104,6 +104,7 @@ class Trace:
             if magic.split(b'\0')[0] != b'gump trace 1':
                 raise Broken('no trace was started')
             self.lost, self.events, self.names = 0, [], {}
+            self.whole_from = 0  # no ring has lost an event since this time
             for hart in range(self.harts):
                 self.read_ring(ram, at + RINGS_AT + hart * RING.size, capacity)
             for event in self.events:
@@ -115,11 +116,17 @@ class Trace:
 
     def read_ring(self, ram, at, capacity):
         records, count = RING.unpack(ram.read(at, RING.size))
-        first = max(0, count - capacity)
-        self.lost += first
         data = ram.read(records, min(count, capacity) * RECORD.size)
+        if count > capacity:  # the oldest lies where the next one would go
+            oldest = count % capacity * RECORD.size
+            data = data[oldest:] + data[:oldest]
+            self.lost += count - capacity
+            self.whole_from = max(self.whole_from, self.ns(RECORD.unpack_from(data)[0]))
         for ticks, g, kind, hart, a, b in RECORD.iter_unpack(data):
-            self.events.append(Event(ticks * 1000000000 // self.frequency, hart, kind, g, a, b))
+            self.events.append(Event(self.ns(ticks), hart, kind, g, a, b))
+
+    def ns(self, ticks):
+        return ticks * 1000000000 // self.frequency
 
     def name(self, g):
         return self.names.get(g, f'#{g}')
