@@ -184,7 +184,7 @@ static void edges(void)
 	free(realloc(NULL, 10));
 	for (int i = 0; i < 4; i++) {
 		errno = 0;
-		void *p = i == 0 ? malloc(huge - 8) : i == 1 ? calloc(half, 2) : i == 2
+		void *volatile p = i == 0 ? malloc(huge - 8) : i == 1 ? calloc(half, 2) : i == 2
 			? malloc((size_t)1 << 40) : aligned_alloc(4096, huge - 100);
 		CHECK(!p);
 		CHECK_EQ(errno, ENOMEM);
