@@ -6,8 +6,10 @@
 
 struct address;
 
-/* Under the net lock, released meanwhile: fills in address->ip by DNS where the host is a name, and waits until
-   this machine has an address to reach it from. 0 or an errno. */
+/*
+ * Under the net lock, released meanwhile: fills in address->ip by DNS where the host is a name,
+ * and waits until this machine has an address to reach it from. 0 or an errno.
+ */
 int net_resolve(struct address *address, int64_t deadline);
 
 #endif

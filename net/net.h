@@ -42,7 +42,7 @@ bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
-/* Waits until the interface has an address of the kind that reaches `to`. 0 or ETIMEDOUT. Releases the lock meanwhile. */
+/* Waits, the lock released, until the interface has an address that reaches `to`. 0 or ETIMEDOUT. */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
 
 #endif

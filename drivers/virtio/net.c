@@ -92,7 +92,7 @@ static int start_device(struct virtio_net *net)
 	return 0;
 }
 
-/* The device's address, or one made up from nothing better than its place: locally administered. */
+/* The device's address; QEMU's usual one if it has none, or none that a station can have. */
 static void read_mac(struct virtio_net *net)
 {
 	static const uint8_t made_up[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };

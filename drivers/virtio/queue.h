@@ -99,7 +99,7 @@ bool virtqueue_wants_notify(struct virtqueue *queue);
 /* The same question a little later, without the lock; an answer too many does no harm. See queue.c. */
 bool virtqueue_missed_notify(const struct virtqueue *queue);
 
-/* Takes one buffer that the device has finished, with the bytes it says it wrote. False: none, or `broken`. */
+/* Takes one buffer that the device has finished, and how much it says it wrote. False: none, or `broken`. */
 bool virtqueue_take(struct virtqueue *queue, void **cookie, uint32_t *written);
 
 /* Takes back a buffer in flight, in any order; for a device that was reset. False: none left. */

@@ -2,8 +2,6 @@
 /* What is the same for every virtio device and transport: the way from reset to DRIVER_OK. */
 #include "drivers/virtio/virtio.h"
 
-#include <inttypes.h>
-
 #include "kernel/hart.h"
 
 bool virtio_find(unsigned id, struct virtio_device *device)

@@ -26,7 +26,6 @@
 #define VIRTIO_STATUS_DRIVER 2
 #define VIRTIO_STATUS_DRIVER_OK 4
 #define VIRTIO_STATUS_FEATURES_OK 8
-#define VIRTIO_STATUS_NEEDS_RESET 64
 #define VIRTIO_STATUS_FAILED 128
 
 #define VIRTIO_QUEUES 2 /* that a driver here uses */
@@ -61,16 +60,22 @@ struct virtio_device {
 	uintptr_t notify_address[VIRTIO_QUEUES];
 };
 
-/* The first modern device of that kind, mmio before PCI. One that is there in the legacy form only is reported. */
+/* The first modern device of that kind, mmio before PCI. A legacy one is reported. */
 bool virtio_find(unsigned id, struct virtio_device *device);
 
-/* Resets the device and agrees on those of `wanted` that it offers; VIRTIO_F_VERSION_1 is a must. 0 or -1, reported. */
+/*
+ * Resets the device and agrees on those of `wanted` that it offers; VIRTIO_F_VERSION_1 is a must.
+ * 0 or -1, reported.
+ */
 int virtio_negotiate(struct virtio_device *device, uint64_t wanted);
 
-/* Allocates queue `index` at the device's size, at most VIRTQUEUE_SIZE_MAX, and enables it. 0 or -1, reported. */
+/* Makes queue `index`, of at most VIRTQUEUE_SIZE_MAX, and enables it. 0 or -1, reported. */
 int virtio_queue_setup(struct virtio_device *device, unsigned index, struct virtqueue *queue);
 
-/* handler(arg) runs for each interrupt, on the trap stack; the interrupt is acknowledged already. 0 or -1, reported. */
+/*
+ * handler(arg) runs for each interrupt, on the trap stack; it is acknowledged already. 0 or -1,
+ * reported.
+ */
 int virtio_irq_attach(struct virtio_device *device, irq_handler *handler, void *arg);
 
 void virtio_ready(struct virtio_device *device);
