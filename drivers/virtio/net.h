@@ -4,8 +4,8 @@
  * uses it gives it callbacks.
  *
  * One lock of the caller's protects a device; every function but the last two is called
- * under it, and so are the callbacks but `ready`. A device that breaks its rings is reset, reported once, and from
- * then on receives nothing and sends nothing.
+ * under it, and so are the callbacks but `ready`. A device that breaks its rings is reset,
+ * reported once, and from then on receives nothing and sends nothing.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
