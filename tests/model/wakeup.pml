@@ -5,7 +5,7 @@
  * runs to its end. A lost wake-up is a deadlock here: a G, timer or packet that nobody comes for, all harts
  * asleep. The assertions: sets and counters are never below zero, a P is held, idle or given away once.
  *
- * G0 runs and makes the fresh ones of G1 and G2 ready. Then it ends, or keeps its hart until both have
+ * G0 runs and makes those of G1 and G2 ready that are fresh. Then it ends, or keeps its hart until both have
  * ended: there are no slices here, so no later look makes up for a lost wake-up. The others are asleep or
  * wait for the network, from the start or once they run. Left out: locked Gs, blocking sections, stops of the
  * world, slices, batches. A look at several queues is one step and takes anything, so their order is any order.
