@@ -177,9 +177,10 @@ void park_locked(struct m *m)
 
 	struct p *p;
 	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
-		if (work_somewhere() && serve_others(m))
+		int64_t now = now_ticks();
+		if (work_somewhere(now) && serve_others(m))
 			return;
-		sysmon_arm_idle(m);
+		sysmon_arm_idle(m, now);
 		hart_idle();
 	}
 	store_relaxed(&m->next_p, NULL);

@@ -119,12 +119,11 @@ void wake_p_slow(void)
 }
 
 /* Any work for an M without a P to take one for. After the fence of m_idle(). */
-bool work_somewhere(void)
+bool work_somewhere(int64_t now)
 {
 	if (atomic_load_explicit(&sched.runq_size, relaxed) != 0 ||
 	    atomic_load_explicit(&sched.netpoll_ready, relaxed))
 		return true;
-	int64_t now = now_ticks();
 	for (uint32_t i = 0; i < sched.procs; i++)
 		if (!runq_empty(p_get(i)) || timers_due(p_get(i), now))
 			return true;
@@ -160,10 +159,11 @@ void m_park_until_p(struct m *m)
 			p_acquire(m, p);
 			break;
 		}
-		if ((work_somewhere() && m_unpark(m)) || p_retake_blocked(m))
+		int64_t now = now_ticks(); /* one look at the clock for both, so that no timer falls between */
+		if ((work_somewhere(now) && m_unpark(m)) || p_retake_blocked(m))
 			break;
 		/* A waker that gave us a P since then has kicked: hart_idle() returns at once. */
-		sysmon_arm_idle(m);
+		sysmon_arm_idle(m, now);
 		hart_idle();
 	}
 	m->now = now_ticks();

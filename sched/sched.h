@@ -232,7 +232,7 @@ static inline void wake_p(void)
 }
 void m_idle(struct m *m);              /* found nothing: gives its P up and sleeps; has a P when it returns */
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
-bool work_somewhere(void);             /* for an M without a P to take one for */
+bool work_somewhere(int64_t now);      /* for an M without a P to take one for */
 void p_acquire(struct m *m, struct p *p);
 void p_release(struct m *m);           /* (L) m->p becomes idle */
 bool m_start(struct p *p, bool spinning); /* (L) gives p to a parked M and wakes it; false: none is parked */
@@ -292,7 +292,7 @@ static inline bool sysmon_slice_unarmed(struct m *m, struct p *p)
 	int64_t timers = atomic_load_explicit(&p_beside(m)->timer_when, memory_order_relaxed);
 	return __builtin_expect(timers < m->timer_deadline || p->slice_end < m->timer_deadline, 0);
 }
-void sysmon_arm_idle(struct m *m);               /* m is about to sleep */
+void sysmon_arm_idle(struct m *m, int64_t looked); /* m is about to sleep; when it looked for work */
 void sysmon_arm_blocked(struct m *m);            /* looks at the P left by go_block_enter() soon */
 void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier than it was. locks > 0 */
 

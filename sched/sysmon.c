@@ -36,11 +36,14 @@ void sysmon_arm_slice(struct m *m, struct p *p)
 	sysmon_arm(m, when < p->slice_end ? when : p->slice_end);
 }
 
-void sysmon_arm_idle(struct m *m)
+void sysmon_arm_idle(struct m *m, int64_t looked)
 {
 	int64_t when = watched_when(m);
-	/* What is due already is for an M with a P: whoever goes idle next looks for it first. */
-	if (when > now_ticks())
+	/*
+	 * What was due when the caller looked is for an M with a P: whoever goes idle next looks for it first. What
+	 * has become due since nobody has seen: it is armed, and the interrupt comes at once.
+	 */
+	if (when > looked)
 		sysmon_arm(m, when);
 }
 

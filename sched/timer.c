@@ -222,7 +222,11 @@ bool timers_run(struct p *p)
 		ran = true;
 		spin_acquire(&p->timer_lock);
 	}
+	bool left = ran && p->timer_count > 0;
 	spin_release(&p->timer_lock);
+	/* The hart that watches p has had its interrupt for what ran, and may sleep without one for the rest. */
+	if (left && p != p_beside(m))
+		sysmon_timers_changed(p);
 	return ran;
 }
 

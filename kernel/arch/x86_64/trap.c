@@ -216,6 +216,8 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 		hart->in_trap--;
 		return;
 	default:
+		/* What the device brought may have come after hart_idle's caller looked. */
+		atomic_store_explicit(&hart->kicked, 1, memory_order_relaxed);
 		device_interrupt(vector);
 	}
 	lapic_eoi();
