@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Sets up, builds, and tests gump on all its machines in QEMU.
+
+A test is a boot of a program of tests/ (its @test lines say how: see tests/lib/programs.py), or
+a function of a tests/test_*.py file, which does something on the host, mostly with a machine
+that it boots. Each prints one line; one that fails also the end of its console and the command
+that repeats it. Ends with a line `N passed, N failed`, and status 0 if none failed.
+"""
+import argparse
+import copy
+import fnmatch
+import glob
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+from lib import machine, programs  # noqa: E402
+
+SHOWN = 25  # lines of the console in the report of a failure
+
+
+def options():
+    parser = argparse.ArgumentParser(prog='tests/run', description=__doc__.split('\n\n')[0])
+    parser.add_argument('name', nargs='*', help='only tests whose name contains or matches this')
+    parser.add_argument('--arch', choices=['riscv64', 'x86_64'])
+    parser.add_argument('--machine', choices=list(machine.ARCH))
+    parser.add_argument('--harts', type=int, help='only boots with this many')
+    parser.add_argument('--clang', action='store_true', help='build with clang, not gcc')
+    parser.add_argument('--repeat', type=int, default=1, metavar='N', help='run each N times')
+    parser.add_argument('-j', type=int, default=2, metavar='N', help='tests at once (default 2)')
+    parser.add_argument('-v', action='store_true', help='show the console of all tests')
+    parser.add_argument('--list', action='store_true', help='name the tests and run none')
+    return parser.parse_args()
+
+
+def all_tests():
+    tests = list(programs.boots())
+    for path in sorted(glob.glob(os.path.join(machine.TREE, 'tests', 'test_*.py'))):
+        tests += importlib.import_module(os.path.basename(path)[:-3]).tests()
+    return tests
+
+
+def wanted(test, chosen):
+    """Does the command line ask for this test?"""
+    if chosen.name and not any(name in test.name or fnmatch.fnmatch(test.name, name)
+                               for name in chosen.name):
+        return False
+    if (chosen.arch or chosen.machine) and not test.machine_name:
+        return False
+    return (chosen.arch in (None, machine.ARCH.get(test.machine_name))
+            and chosen.machine in (None, test.machine_name)
+            and chosen.harts in (None, test.harts))
+
+
+def prepare(archs, tests, jobs):
+    """Tools, libraries, and the images of the programs that the tests are about."""
+    def quiet(*command):
+        if subprocess.call(command, cwd=machine.TREE) != 0:
+            sys.exit('tests/run: ' + ' '.join(command) + ' failed')
+
+    quiet('qemu/deps', '--tests', *archs)
+    for arch in archs:
+        quiet('qemu/build', arch + machine.compiler)
+    wanted_sources = {test.source for test in tests}
+    todo = [(source, arch) for source, only in programs.sources() for arch in archs
+            if only in (None, arch) and (source in wanted_sources or None in wanted_sources)]
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda one: programs.build(*one), todo))
+
+
+class Report:
+    def __init__(self, verbose):
+        self.verbose, self.passed, self.failed = verbose, 0, 0
+        self.lock = threading.Lock()
+
+    def add(self, test, reason, seconds):
+        where = f'{test.machine_name} {test.harts or ""}'.strip()
+        with self.lock:
+            print(f'{"FAIL" if reason else "ok":4} {seconds:6.2f} s  {test.name}  {where}')
+            if reason:
+                print(f'  {reason}')
+            if reason or self.verbose:
+                lines = test.output.splitlines()
+                for line in lines if self.verbose else lines[-SHOWN:]:
+                    print(f'  | {line}')
+                if test.command:
+                    print(f'  again: {test.command}')
+            sys.stdout.flush()
+            self.passed += not reason
+            self.failed += bool(reason)
+
+
+def run_one(test, report):
+    start, reason = time.monotonic(), None
+    try:
+        test.run()
+    except machine.Failure as failure:
+        reason = str(failure)
+    except Exception as error:  # a test that is broken itself fails, and the others go on
+        reason = f'{type(error).__name__}: {error}'
+    if not test.output and hasattr(test, 'machine'):
+        test.output = test.machine.text
+    report.add(test, reason, time.monotonic() - start)
+
+
+def ended(*_):
+    """Ctrl-C, or a time limit of whoever called: no machine may stay behind."""
+    machine.stop_all()
+    os._exit(130)
+
+
+def main():
+    chosen = options()
+    signal.signal(signal.SIGINT, ended)
+    signal.signal(signal.SIGTERM, ended)
+    machine.compiler = '-clang' if chosen.clang else ''
+    tests = [test for test in all_tests() if wanted(test, chosen)]
+    if chosen.list:
+        for test in tests:
+            print(f'{test.name}  {test.machine_name} {test.harts or ""}'.strip())
+        return 0
+    archs = [chosen.arch or machine.ARCH.get(chosen.machine)]
+    prepare(archs if archs[0] else ['riscv64', 'x86_64'], tests, chosen.j)
+    report = Report(chosen.v)
+    for alone in False, True:
+        with ThreadPoolExecutor(1 if alone else chosen.j) as pool:
+            for test in map(copy.copy, tests * chosen.repeat):
+                if test.alone == alone:
+                    pool.submit(run_one, test, report)
+    print(f'{report.passed} passed, {report.failed} failed')
+    return 1 if report.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
