@@ -28,7 +28,7 @@ static struct {
 	uint32_t first, count; /* global system interrupts */
 } ioapics[ACPI_IOAPICS];
 static unsigned ioapic_count;
-static struct spinlock lock;           /* the select registers and line_vector */
+static struct spinlock lock = SPINLOCK(LOCK_DEVICE); /* the select registers and line_vector */
 static uint8_t line_vector[LINES_MAX]; /* 0: not attached */
 
 static uint32_t ioapic_read(uint64_t base, uint32_t reg)

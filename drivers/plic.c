@@ -28,7 +28,7 @@ static struct {
 	void *arg;
 } handlers[HANDLERS_MAX];
 static _Atomic(unsigned) handler_count; /* written under `lock` */
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_DEVICE);
 
 static volatile uint32_t *reg(size_t offset)
 {

@@ -13,7 +13,7 @@
 #include "kernel/hart.h"
 
 static void (*put_bytes)(const char *text, size_t length);
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_CONSOLE);
 static _Atomic(bool) ending; /* hart_stop_others() was called: see console_ending() */
 
 void console_set(void (*put)(const char *text, size_t length))

@@ -46,7 +46,7 @@ struct class {
 	struct span *partial; /* spans with something free; doubly linked */
 } __attribute__((aligned(CACHE_LINE)));
 
-static struct class classes[CLASSES];
+static struct class classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_HEAP) } };
 
 /* 16, 32, 48, 64, 80, 96, 112, 128, then four steps to each doubling. */
 static unsigned class_of(size_t size)

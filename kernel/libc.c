@@ -48,6 +48,7 @@ struct __lock __lock___libc_recursive_mutex;
 static void lock_nested(struct __lock *lock)
 {
 	hart_lock();
+	lockrank_set(&lock->spin, LOCK_LIBC);
 	if (!spin_held_here(&lock->spin))
 		spin_lock(&lock->spin);
 	lock->depth++;

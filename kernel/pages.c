@@ -34,7 +34,7 @@ struct zone {
 	uint8_t *map;
 };
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_PAGES);
 static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
@@ -187,12 +187,7 @@ static void lock_in_trap(void)
 {
 	if (spin_held_here(&lock))
 		hart_fatal("a page fault under the page allocator's lock");
-	uint32_t free = 0;
-	while (!atomic_compare_exchange_weak_explicit(&lock.owner, &free, hart_self()->id + 1,
-						      memory_order_acquire, memory_order_relaxed)) {
-		free = 0;
-		hart_relax();
-	}
+	spin_acquire(&lock);
 }
 
 uint64_t pages_alloc_in_trap(void)

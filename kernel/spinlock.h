@@ -5,47 +5,46 @@
  * Its holder is not preempted (hart_lock), so a waiter waits for a running hart. It is never
  * taken in a trap handler: a handler that interrupted the holder would wait for ever. The one
  * exception, the page allocator, asks spin_held_here() first.
+ *
+ * Each has a rank, which says in which order locks are taken: lockrank.h.
  */
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
 
 #include "kernel/atomic.h"
+#include "kernel/lockrank.h"
 
 struct spinlock {
-	_Atomic(uint32_t) owner; /* hart id + 1, or 0 when free */
+	_Atomic(uint32_t) owner; /* hart id + 1, or 0 when free; with GUMP_CHECKS the rank above */
 };
 
 static inline bool spin_held_here(struct spinlock *lock)
 {
-	return atomic_load_explicit(&lock->owner, memory_order_relaxed) == hart_self()->id + 1;
-}
-
-static inline bool spin_try_lock(struct spinlock *lock)
-{
-	hart_lock();
-	uint32_t free = 0;
-	/* Acquire: pairs with the release in spin_unlock. */
-	if (atomic_compare_exchange_strong_explicit(&lock->owner, &free, hart_self()->id + 1,
-						    memory_order_acquire, memory_order_relaxed))
-		return true;
-	hart_unlock();
-	return false;
+	return atomic_load_explicit(&lock->owner, memory_order_relaxed) ==
+	       (lockrank_bits(lock) | (hart_self()->id + 1));
 }
 
 /* Takes the lock without raising locks, which the caller has done. */
 static inline void spin_acquire(struct spinlock *lock)
 {
-	uint32_t me = hart_self()->id + 1;
+	uint32_t unlocked = lockrank_bits(lock), me = unlocked | (hart_self()->id + 1);
+	int64_t since = 0;
+
+	lockrank_wanted(lock);
 	for (;;) {
-		uint32_t free = 0;
+		uint32_t free = unlocked;
+		/* Acquire: pairs with the release in spin_release(). */
 		if (atomic_compare_exchange_weak_explicit(&lock->owner, &free, me,
 							  memory_order_acquire,
 							  memory_order_relaxed))
-			return;
+			break;
 		/* Wait on a plain load: a failed CAS takes the line from its holder. */
-		while (atomic_load_explicit(&lock->owner, memory_order_relaxed) != 0)
+		while (atomic_load_explicit(&lock->owner, memory_order_relaxed) != unlocked) {
+			lockrank_waited(lock, &since);
 			hart_relax();
+		}
 	}
+	lockrank_taken(lock);
 }
 
 static inline void spin_lock(struct spinlock *lock)
@@ -57,7 +56,8 @@ static inline void spin_lock(struct spinlock *lock)
 /* Releases without lowering locks: for a holder that goes on in another critical section. */
 static inline void spin_release(struct spinlock *lock)
 {
-	store_release(&lock->owner, 0);
+	lockrank_released(lock);
+	store_release(&lock->owner, lockrank_bits(lock));
 }
 
 static inline void spin_unlock(struct spinlock *lock)

@@ -35,7 +35,7 @@ struct region {
 };
 
 uintptr_t vm_stacks_start, vm_stacks_end;
-static struct region regions[CLASSES];
+static struct region regions[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
 
 static size_t class_size(unsigned class)
 {

@@ -20,7 +20,7 @@
 
 #define BATCH 64 /* frames that a poll handles before others get the lock */
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_NET);
 static struct glist woken;     /* by the goroutine that holds the lock */
 static struct glist *collect;  /* where net_wake puts goroutines: `woken`, or the poll's list */
 static bool started, up;

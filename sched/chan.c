@@ -31,6 +31,7 @@ go_chan *go_chan_make(size_t elem_size, size_t cap)
 	if (c == NULL)
 		return NULL;
 	memset(c, 0, sizeof(*c));
+	lockrank_set(&c->lock, LOCK_CHANNEL);
 	c->elem_size = elem_size;
 	c->cap = cap;
 	return c;

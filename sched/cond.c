@@ -7,7 +7,9 @@
 
 static struct spinlock *lock_of(_Atomic(uint32_t) *word)
 {
-	return (struct spinlock *)word;
+	struct spinlock *lock = (struct spinlock *)word;
+	lockrank_set(lock, LOCK_COND);
+	return lock;
 }
 
 /* ---- Condition ---- */

@@ -29,7 +29,7 @@ struct root {
 	struct sema_waiter *words;
 } __attribute__((aligned(CACHE_LINE)));
 
-static struct root roots[ROOTS];
+static struct root roots[ROOTS] = { [0 ... ROOTS - 1] = { .lock = SPINLOCK(LOCK_SEMA_ROOT) } };
 
 static struct root *root_of(const void *sema)
 {

@@ -7,7 +7,7 @@
 
 #define relaxed memory_order_relaxed
 
-struct sched sched;
+struct sched sched = { .lock = SPINLOCK(LOCK_SCHED), .gfree_lock = SPINLOCK(LOCK_GFREE) };
 
 int go_count(void)
 {
@@ -69,6 +69,7 @@ void sched_init(void)
 		struct p *p = p_get(id);
 		p->id = id;
 		p->random = UINT64_C(0x9e3779b97f4a7c15) * (id + 1) ^ hart_ticks();
+		lockrank_set(&p->timer_lock, LOCK_TIMERS);
 		store_relaxed(&p->timer_when, INT64_MAX);
 		store_relaxed(&p->status, P_DEAD);
 		m_get(id)->timer_deadline = INT64_MAX;

@@ -42,7 +42,7 @@ static struct handler {
 } handlers[HANDLERS_MAX];
 static unsigned handler_count;
 static int vector_next = VECTOR_DEVICE;
-static struct spinlock handlers_lock; /* guards the three above */
+static struct spinlock handlers_lock = SPINLOCK(LOCK_HANDLERS); /* guards the three above */
 static struct handler *_Atomic vector_handlers[VECTOR_COUNT];
 
 void trap_exception(struct exception_frame *frame);
