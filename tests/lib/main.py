@@ -32,6 +32,7 @@ def options():
     parser.add_argument('--machine', choices=list(machine.ARCH))
     parser.add_argument('--harts', type=int, help='only boots with this many')
     parser.add_argument('--clang', action='store_true', help='build with clang, not gcc')
+    parser.add_argument('--checks', action='store_true', help='the build with checks')
     parser.add_argument('--repeat', type=int, default=1, metavar='N', help='run each N times')
     parser.add_argument('-j', type=int, default=2, metavar='N', help='tests at once (default 2)')
     parser.add_argument('-v', action='store_true', help='show the console of all tests')
@@ -119,7 +120,7 @@ def main():
     chosen = options()
     signal.signal(signal.SIGINT, ended)
     signal.signal(signal.SIGTERM, ended)
-    machine.compiler = '-clang' if chosen.clang else ''
+    machine.compiler = ('-clang' if chosen.clang else '') + ('-checks' if chosen.checks else '')
     tests = [test for test in all_tests() if wanted(test, chosen)]
     if chosen.list:
         for test in tests:
