@@ -113,6 +113,14 @@ def find_kernel(arch):
     return None
 
 
+def machine_flags(name):
+    """(its own flags of QEMU, its network card), as qemu/run has them."""
+    file = os.path.join(TREE, 'qemu', 'machines', name + '.sh')
+    text = run(['bash', '-c', f'. {shlex.quote(file)}; printf "%s\\n" "$nic" "${{machine_args[@]}}"'], file)
+    nic, *flags = text.split('\n')[:-1]
+    return flags, nic
+
+
 class Go:
     def __init__(self, arch, go, kernel):
         self.arch, self.go, self.kernel = arch, go, kernel
@@ -127,19 +135,12 @@ class Go:
         except OSError as error:
             raise Failure(f'{self.go}: {error.strerror}') from None
         self.name = 'Go ' + version.removeprefix('go')
-        program = os.path.join(PLACE, f'go-{self.arch}')
-        sources = sorted(glob.glob(os.path.join(TREE, 'bench', 'go', '*.go')))
-        env = dict(os.environ, CGO_ENABLED='0', GOOS='linux', GOARCH=GO_ARCH[self.arch],
-                   GOTOOLCHAIN='local', GO111MODULE='off', GOFLAGS='')
-        run([self.go, 'build', '-o', program, *sources], 'go build', env=env)
-        with open(program, 'rb') as file, open(self.initrd, 'wb') as archive:
-            archive.write(initramfs(file.read()))
+        with open(self.initrd, 'wb') as archive:
+            archive.write(initramfs(go_program(self.go, self.arch, 'go')))
 
     def boot(self, benchmark, mode, timeout):
-        # qemu/run's own flags, see make_command there
-        machine = os.path.join(TREE, 'qemu', 'machines', MACHINE[self.arch] + '.sh')
-        flags = run(['bash', '-c', f'. {shlex.quote(machine)}; printf "%s\\n" "${{machine_args[@]}}"'],
-                    machine).split('\n')[:-1]
+        # what qemu/run gives, see make_command there
+        flags, _ = machine_flags(MACHINE[self.arch])
         command = ['qemu-system-' + self.arch, *flags, '-smp', str(mode.harts), '-m', MEMORY,
                    '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
                    '-kernel', self.kernel, '-initrd', self.initrd,
@@ -152,8 +153,19 @@ class Go:
         return figures
 
 
-def initramfs(program):
-    """A cpio archive (the "newc" format) of a /init, its console and a folder for /proc."""
+def go_program(go, arch, folder):
+    """The program of a folder of bench/, static, for Linux."""
+    program = os.path.join(PLACE, f'{folder}-{arch}')
+    env = dict(os.environ, CGO_ENABLED='0', GOOS='linux', GOARCH=GO_ARCH[arch],
+               GOTOOLCHAIN='local', GO111MODULE='off', GOFLAGS='')
+    run([go, 'build', '-o', program, '.'], 'go build', env=env,
+        cwd=os.path.join(TREE, 'bench', folder))
+    with open(program, 'rb') as file:
+        return file.read()
+
+
+def initramfs(program, files=()):
+    """A cpio archive (the "newc" format) of a /init, its console, a folder for /proc, and more files."""
     archive = bytearray()
 
     def entry(name, mode, data=b'', device=(0, 0)):
@@ -169,6 +181,10 @@ def initramfs(program):
     entry('dev/console', 0o020600, device=(5, 1))
     entry('proc', 0o040755)
     entry('init', 0o100755, program)
+    for folder in sorted({os.path.dirname(name) for name, _ in files}):
+        entry(folder, 0o040755)
+    for name, data in files:
+        entry(name, 0o100644, data)
     entry('TRAILER!!!', 0)
     return bytes(archive)
 
