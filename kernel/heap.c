@@ -1,181 +1,108 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * malloc and its family.
+ * malloc and its family, and the objects that each hart keeps at hand.
  *
- * Small objects come in size classes of a quarter of a power of two, cut from spans of 32 KiB
- * that are aligned to their size; a span's header is found by masking an object's address. A lock
- * for each class. A span all of whose objects are free goes back to the page allocator. Large
- * objects are blocks of pages of their own, with the same header in front. An object that is itself
- * aligned to 32 KiB (only a large one can be) has its header just below it instead.
+ * A hart has a list of free objects for each size class, in memory that no other hart touches: the usual
+ * malloc or free moves one object, with no lock and no atomic operation; that it is not preempted meanwhile
+ * (hart_lock) suffices. An empty list is filled with a batch from the spans that all harts share
+ * (spans.c), one that has grown to two batches returns one. So an object that is freed on another hart than
+ * the one that allocates finds its way back, at a batch's share of the lock. A hart keeps 4 KiB of a class
+ * at most, or one object if they are larger than that.
  */
-#include <assert.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/hart.h"
-#include "kernel/pages.h"
+#include "kernel/spans.h"
 
-#define SPAN_ORDER 3
-#define SPAN_SIZE (PAGE_SIZE << SPAN_ORDER)
-#define SMALL_MAX 8192
-#define CLASSES 32 /* class_of(SMALL_MAX) + 1 */
-#define LARGE 0xff
-
-#define SMALL_MAGIC 0x5be1
-#define LARGE_MAGIC 0x1a96
-
-struct object {
-	struct object *next;
+struct kept {
+	struct object *first;
+	uint32_t count;
 };
 
-struct span {
-	uint16_t magic;
-	uint8_t class;          /* LARGE for a large object */
-	uint32_t free_count;    /* the rest under the class's lock */
-	size_t pages;           /* of its block */
-	void *block;            /* the block of pages, which a large object's header need not begin */
-	struct object *free;
-	uint32_t fresh, count;  /* objects never handed out yet begin at index `fresh` */
-	struct span *next, *prev;
-} __attribute__((aligned(64)));
+static struct cache {
+	struct kept kept[CLASSES];
+} __attribute__((aligned(CACHE_LINE))) caches[HARTS_MAX];
 
-struct class {
-	struct spinlock lock;
-	struct span *partial; /* spans with something free; doubly linked */
-} __attribute__((aligned(CACHE_LINE)));
-
-static struct class classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_HEAP) } };
-
-/* 16, 32, 48, 64, 80, 96, 112, 128, then four steps to each doubling. */
-static unsigned class_of(size_t size)
+static struct kept *kept_here(unsigned class) /* locks > 0 */
 {
-	if (size <= 128)
-		return size == 0 ? 0 : (unsigned)((size - 1) >> 4);
-	unsigned shift = 61 - (unsigned)__builtin_clzll(size - 1); /* step is 2^shift */
-	return 4 * (shift - 4) + (unsigned)((size - 1) >> shift);
+	return &caches[hart_self()->id].kept[class];
 }
 
-static size_t class_bytes(unsigned class)
+static void *__attribute__((noinline)) no_memory(void)
 {
-	if (class < 8)
-		return 16 * (class + 1);
-	unsigned shift = class / 4 + 3;
-	return ((size_t)(class % 4) + 5) << shift;
+	errno = ENOMEM;
+	return NULL;
 }
 
-static struct span *span_of(void *p)
+/* The list of a class is empty: fills it, and answers one. locks > 0; lowered. */
+static void *__attribute__((noinline)) refill(unsigned class)
 {
-	uintptr_t at = (uintptr_t)p;
-	struct span *span = (at & (SPAN_SIZE - 1)) == 0 ? (struct span *)p - 1
-							: (struct span *)(at & ~(SPAN_SIZE - 1));
-	if (span->magic != SMALL_MAGIC && span->magic != LARGE_MAGIC)
+	struct kept *kept = kept_here(class);
+	uint32_t got;
+	struct object *object = spans_take(class, class_batch(class), &got);
+	if (object != NULL) {
+		kept->first = object->next;
+		kept->count = got - 1;
+	}
+	hart_unlock();
+	return object != NULL ? object : no_memory();
+}
+
+static void __attribute__((noinline)) give_back(struct kept *kept, uint32_t batch)
+{
+	struct object *first = kept->first, *last = first;
+	for (uint32_t i = 1; i < batch; i++)
+		last = last->next;
+	kept->first = last->next;
+	kept->count -= batch;
+	spans_give(first, batch);
+}
+
+static inline void small_free(const struct span *span, void *p)
+{
+	struct object *object = p;
+
+	hart_lock();
+	struct kept *kept = kept_here(span->class);
+	object->next = kept->first;
+	kept->first = object;
+	if (++kept->count >= 2u * span->batch)
+		give_back(kept, span->batch);
+	hart_unlock();
+}
+
+static struct span *checked_span_of(void *p)
+{
+	struct span *span = span_of(p);
+	if (__builtin_expect(span->magic != SPAN_MAGIC, 0))
 		hart_fatal("free or realloc of %p, which malloc did not return", p);
 	return span;
 }
 
-static void partial_add(struct class *class, struct span *span)
+static void *__attribute__((noinline)) large(size_t size)
 {
-	span->prev = NULL;
-	span->next = class->partial;
-	if (span->next != NULL)
-		span->next->prev = span;
-	class->partial = span;
-}
-
-static void partial_remove(struct class *class, struct span *span)
-{
-	if (span->prev != NULL)
-		span->prev->next = span->next;
-	else
-		class->partial = span->next;
-	if (span->next != NULL)
-		span->next->prev = span->prev;
-}
-
-static struct span *span_new(unsigned class)
-{
-	struct span *span = pages_alloc(SPAN_ORDER);
-	if (span == NULL)
-		return NULL;
-	uint32_t count = (uint32_t)((SPAN_SIZE - sizeof(*span)) / class_bytes(class));
-	*span = (struct span){ .magic = SMALL_MAGIC, .class = (uint8_t)class,
-			       .pages = SPAN_SIZE >> PAGE_SHIFT, .block = span,
-			       .free_count = count, .count = count };
-	return span;
-}
-
-static void *small_alloc(unsigned index)
-{
-	struct class *class = &classes[index];
-
-	spin_lock(&class->lock);
-	struct span *span = class->partial;
-	if (span == NULL) {
-		span = span_new(index);
-		if (span == NULL) {
-			spin_unlock(&class->lock);
-			return NULL;
-		}
-		partial_add(class, span);
-	}
-	struct object *object = span->free;
-	if (object != NULL)
-		span->free = object->next;
-	else
-		object = (void *)((char *)(span + 1) + span->fresh++ * class_bytes(index));
-	if (--span->free_count == 0)
-		partial_remove(class, span);
-	spin_unlock(&class->lock);
-	return object;
-}
-
-static void small_free(struct span *span, void *p)
-{
-	struct class *class = &classes[span->class];
-	struct object *object = p;
-
-	spin_lock(&class->lock);
-	object->next = span->free;
-	span->free = object;
-	if (span->free_count++ == 0)
-		partial_add(class, span);
-	/* The last span of a class is kept, so that a lone object does not move pages to and fro. */
-	bool give_back = span->free_count == span->count && (span->next != NULL || span->prev != NULL);
-	if (give_back)
-		partial_remove(class, span);
-	spin_unlock(&class->lock);
-	if (give_back) {
-		span->magic = 0;
-		pages_free(span, SPAN_ORDER);
-	}
-}
-
-static void *large_alloc(size_t align, size_t size)
-{
-	size_t lead = align > sizeof(struct span) ? align : sizeof(struct span);
-	if (size > SIZE_MAX - lead - PAGE_SIZE)
-		return NULL;
-	size_t pages = (lead + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	/* Aligned to a span at least, so that span_of() finds the header. */
-	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT);
-	if (block == NULL)
-		return NULL;
-	void *p = block + lead;
-	void *header = ((uintptr_t)p & (SPAN_SIZE - 1)) == 0 ? (char *)p - sizeof(struct span) : block;
-	*(struct span *)header = (struct span){ .magic = LARGE_MAGIC, .class = LARGE,
-						.pages = pages, .block = block };
-	return p;
+	void *p = large_alloc(16, size);
+	return p != NULL ? p : no_memory();
 }
 
 /* Not named malloc: the compiler would make malloc and memset in calloc() a call of calloc(). */
-static void *allocate(size_t size)
+static inline __attribute__((always_inline)) void *allocate(size_t size)
 {
-	void *p = size <= SMALL_MAX ? small_alloc(class_of(size)) : large_alloc(16, size);
-	if (p == NULL)
-		errno = ENOMEM;
-	return p;
+	if (size > SMALL_MAX)
+		return large(size);
+	unsigned class = class_of(size);
+	hart_lock();
+	struct kept *kept = kept_here(class);
+	struct object *object = kept->first;
+	if (__builtin_expect(object == NULL, 0))
+		return refill(class);
+	kept->first = object->next;
+	kept->count--;
+	hart_unlock();
+	return object;
 }
 
 void *malloc(size_t size)
@@ -187,20 +114,18 @@ void free(void *p)
 {
 	if (p == NULL)
 		return;
-	struct span *span = span_of(p);
-	if (span->class != LARGE) {
+	struct span *span = checked_span_of(p);
+	if (span->class != LARGE)
 		small_free(span, p);
-		return;
-	}
-	span->magic = 0;
-	pages_free_run(span->block, span->pages);
+	else
+		large_free(span);
 }
 
 size_t malloc_usable_size(void *p)
 {
 	if (p == NULL)
 		return 0;
-	struct span *span = span_of(p);
+	struct span *span = checked_span_of(p);
 	if (span->class != LARGE)
 		return class_bytes(span->class);
 	return (size_t)((char *)span->block + (span->pages << PAGE_SHIFT) - (char *)p);
@@ -244,9 +169,7 @@ void *aligned_alloc(size_t align, size_t size)
 	if (align <= 16)
 		return malloc(size);
 	void *p = large_alloc(align, size);
-	if (p == NULL)
-		errno = ENOMEM;
-	return p;
+	return p != NULL ? p : no_memory();
 }
 
 void *memalign(size_t align, size_t size)
