@@ -190,6 +190,13 @@ enum hart_event { HART_TIMER, HART_KICK };
 bool sched_interrupt(enum hart_event event);
 void sched_preempt(void);
 
+/* With GUMP_CHECKS: is the goroutine, whose critical section ends, to be preempted here? locks > 0. */
+#if GUMP_CHECKS
+bool sched_preempt_at_random(void);
+#else
+static inline bool sched_preempt_at_random(void) { return false; }
+#endif
+
 /* A network device has work. From its interrupt handler, on the trap stack. */
 void sched_netpoll_ready(void);
 
@@ -207,7 +214,8 @@ static inline void hart_lock(void)
 static inline void hart_unlock(void)
 {
 	__asm__ volatile("" ::: "memory");
-	if (hart_lock_lower() == 0 && __builtin_expect(hart_preempt_due(), 0))
+	bool at_random = sched_preempt_at_random();
+	if (hart_lock_lower() == 0 && __builtin_expect(at_random || hart_preempt_due(), 0))
 		sched_preempt();
 }
 

@@ -25,15 +25,16 @@ void go_block_enter(void)
 	struct p *p = m->p;
 	struct g *g = g_self();
 
-	store_relaxed(&g->status, G_BLOCKING);
+	g_change(g, G_RUNNING, G_BLOCKING);
 	m->now = now_ticks();
 	g->wait_since = m->now;
 	m->old_p = p;
 	m->p = NULL;
 	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
 	trace(TRACE_BLOCKING, g, p->id, 0);
-	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
-	store_release(&p->status, blocked_by(m));
+	p_leave_blocked(p, blocked_by(m));
+	check_m(m, M_BLOCKING);
+	fuzz_wait(FUZZ_BLOCK);
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
 	if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
 	    atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
@@ -54,8 +55,7 @@ bool p_retake_blocked(struct m *m)
 		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now)) ||
 		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
 			continue;
-		got = atomic_compare_exchange_strong_explicit(&p->status, &status, P_IDLE,
-							      memory_order_acquire, relaxed);
+		got = p_take_blocked(p, status, P_IDLE);
 		if (got) {
 			idle_m_remove(m);
 			m->spinning = false;
@@ -76,7 +76,7 @@ static void leave_on_g0(void *arg)
 	g->run_ticks += m->now - m->run_since;
 	g->m = NULL;
 	m->hart.g = NULL;
-	store_relaxed(&g->status, G_RUNNABLE);
+	g_change(g, G_BLOCKING, G_RUNNABLE);
 	m_without_p(m, g);
 	schedule();
 }
@@ -90,13 +90,13 @@ void go_block_leave(void)
 	uint32_t mine = blocked_by(m);
 
 	m->old_p = NULL;
-	/* Acquire: pairs with the release of an M that had it meanwhile and left it (not ours then). */
-	if (atomic_compare_exchange_strong_explicit(&p->status, &mine, P_RUNNING,
-						    memory_order_acquire, relaxed)) {
+	fuzz_wait(FUZZ_BLOCK);
+	if (p_take_blocked(p, mine, P_RUNNING)) {
 		m->p = p;
+		check_m(m, M_WORKING);
 		p->slice_end = m->run_since + sched.quantum;
 		sysmon_arm_slice(m, p);
-		store_relaxed(&g->status, G_RUNNING);
+		g_change(g, G_BLOCKING, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);
 	} else {
 		trace(TRACE_UNBLOCKING, g, 0, 0);

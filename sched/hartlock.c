@@ -69,6 +69,10 @@ static void parked_locked_set(struct m *m, bool parked)
 {
 	uint32_t set = atomic_load_explicit(&sched.parked_locked, relaxed);
 	store_relaxed(&sched.parked_locked, parked ? set | bit(m->hart.id) : set & ~bit(m->hart.id));
+	if (parked)
+		check_m(m, M_TIED);
+	else
+		check_m_taken(m);
 }
 
 static bool is_parked_locked(struct m *m)
@@ -96,16 +100,17 @@ void start_locked(struct m *m, struct g *g)
 			p->m = NULL;
 			idle_m_add(m);
 		}
-		idle_m_remove(other);
 		if (is_parked_locked(other))
 			parked_locked_set(other, false);
+		else
+			idle_m_remove(other);
 		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
 		store_release(&other->next_p, p);
 		hart_kick(other->hart.id);
 	}
 	spin_release(&sched.lock);
 	if (m->p == NULL) {
-		atomic_thread_fence(memory_order_seq_cst);
+		fence_store_load();
 		m_park_until_p(m);
 	}
 }
@@ -123,8 +128,8 @@ static bool serve_others(struct m *m)
 	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m))
 		p = idle_p_take(m->hart.id);
 	if (p != NULL) {
-		p_acquire(m, p);
 		parked_locked_set(m, false);
+		p_acquire(m, p);
 	}
 	spin_release(&sched.lock);
 	if (p == NULL) {
@@ -181,7 +186,11 @@ void park_locked(struct m *m)
 		if (work_somewhere(now) && serve_others(m))
 			return;
 		sysmon_arm_idle(m, now);
+		fuzz_wait(FUZZ_SLEEP);
+		check_asleep(m);
 		hart_idle();
+		check_awake(m);
+		fuzz_wait(FUZZ_WOKEN);
 	}
 	store_relaxed(&m->next_p, NULL);
 	p_acquire(m, p);

@@ -45,7 +45,8 @@ void p_acquire(struct m *m, struct p *p)
 	assert(m->p == NULL && "p_acquire: M has a P");
 	m->p = p;
 	p->m = m;
-	store_relaxed(&p->status, P_RUNNING);
+	p_change(p, P_RUNNING);
+	check_m(m, m->spinning ? M_SPINNING : M_WORKING);
 }
 
 void p_release(struct m *m)
@@ -54,7 +55,7 @@ void p_release(struct m *m)
 	assert(runq_empty(p) && "p_release: P with work");
 	m->p = NULL;
 	p->m = NULL;
-	store_relaxed(&p->status, P_IDLE);
+	p_change(p, P_IDLE);
 	set_add(&sched.idle_ps, p->id);
 }
 
@@ -77,12 +78,16 @@ void idle_p_add(struct p *p)
 
 void idle_m_add(struct m *m)
 {
+	fuzz_announce();
 	set_add(&sched.idle_ms, m->hart.id);
+	check_m(m, M_IDLE);
+	fuzz_wait(FUZZ_ANNOUNCED);
 }
 
 void idle_m_remove(struct m *m)
 {
 	set_remove(&sched.idle_ms, m->hart.id);
+	check_m_taken(m);
 }
 
 bool m_start(struct p *p, bool spinning)
@@ -92,8 +97,9 @@ bool m_start(struct p *p, bool spinning)
 		return false;
 	unsigned id = idle & bit(p->id) ? p->id : (unsigned)__builtin_ctz(idle);
 	struct m *m = m_get(id);
-	set_remove(&sched.idle_ms, id);
+	idle_m_remove(m);
 	m->spinning = spinning;
+	fuzz_wait(FUZZ_START);
 	/* Release: m sees all that led to this; pairs with the acquire in m_park_until_p(). */
 	store_release(&m->next_p, p);
 	hart_kick(id);
@@ -107,6 +113,7 @@ void wake_p_slow(void)
 	    !atomic_compare_exchange_strong_explicit(&sched.spinning, &none, 1, relaxed, relaxed))
 		return;
 
+	fuzz_wait(FUZZ_START);
 	spin_lock(&sched.lock);
 	struct p *p = sched.stopping ? NULL : idle_p_take(m_self()->hart.id);
 	if (p != NULL && !m_start(p, true)) {
@@ -121,9 +128,12 @@ void wake_p_slow(void)
 /* Any work for an M without a P to take one for. After the fence of m_idle(). */
 bool work_somewhere(int64_t now)
 {
+	if (fuzz_saw_no_work())
+		return false;
 	if (atomic_load_explicit(&sched.runq_size, relaxed) != 0 ||
 	    atomic_load_explicit(&sched.netpoll_ready, relaxed))
 		return true;
+	fuzz_wait(FUZZ_LOOK);
 	for (uint32_t i = 0; i < sched.procs; i++)
 		if (!runq_empty(p_get(i)) || timers_due(p_get(i), now))
 			return true;
@@ -138,10 +148,9 @@ static bool m_unpark(struct m *m)
 	if (atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id) && !sched.stopping) {
 		struct p *p = idle_p_take(m->hart.id);
 		if (p != NULL) {
-			set_remove(&sched.idle_ms, m->hart.id);
+			idle_m_remove(m);
+			m_spin_start(m);
 			p_acquire(m, p);
-			m->spinning = true;
-			atomic_fetch_add_explicit(&sched.spinning, 1, relaxed);
 			got = true;
 		}
 	}
@@ -164,7 +173,11 @@ void m_park_until_p(struct m *m)
 			break;
 		/* A waker that gave us a P since then has kicked: hart_idle() returns at once. */
 		sysmon_arm_idle(m, now);
+		fuzz_wait(FUZZ_SLEEP);
+		check_asleep(m);
 		hart_idle();
+		check_awake(m);
+		fuzz_wait(FUZZ_WOKEN);
 	}
 	m->now = now_ticks();
 	trace(TRACE_WAKE, NULL, m->p->id, 0);
@@ -180,15 +193,13 @@ void m_idle(struct m *m)
 	}
 	trace(TRACE_IDLE, NULL, m->p->id, 0);
 	p_release(m);
-	set_add(&sched.idle_ms, m->hart.id);
-	if (m->spinning) {
-		m->spinning = false;
-		atomic_fetch_sub_explicit(&sched.spinning, 1, relaxed);
-	}
+	if (m->spinning)
+		m_spin_end(m);
+	idle_m_add(m);
 	check_dead();
 	spin_release(&sched.lock);
 	/* Pairs with the fence in wake_p(): see the head of this file. */
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_store_load();
 	m_park_until_p(m);
 }
 
@@ -214,7 +225,7 @@ void p_hand_off(struct m *m)
 	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
 		glist_push(&list, g);
 	globrunq_put(&list);
-	store_relaxed(&p->status, P_IDLE);
+	p_change(p, P_IDLE);
 	set_add(&sched.idle_ps, p->id);
 }
 
@@ -238,7 +249,7 @@ void m_without_p(struct m *m, struct g *g)
 	spin_release(&sched.lock);
 	if (locked)
 		return; /* schedule() parks it until somebody finds its G */
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_store_load();
 	m_park_until_p(m);
 }
 
@@ -248,10 +259,10 @@ void sched_hart_start(void)
 
 	hart_irq_restore(true);
 	spin_acquire(&sched.lock);
-	set_add(&sched.idle_ms, m->hart.id);
+	idle_m_add(m);
 	check_dead();
 	spin_release(&sched.lock);
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_store_load();
 	m_park_until_p(m);
 	schedule();
 }

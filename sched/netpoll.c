@@ -22,6 +22,7 @@ bool netpoll(struct glist *ready)
 	/* Cleared before the work is done: an interrupt that comes meanwhile sets it again. Acquire:
 	   pairs with the release in sched_netpoll_ready(). */
 	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
+	fuzz_wait(FUZZ_POLL);
 	poll_function(ready);
 	trace(TRACE_NETPOLL, NULL, ready->size, 0);
 	store_release(&sched.netpoll_busy, 0);

@@ -18,9 +18,7 @@
 static inline void set_status(struct g *g, enum g_status from, enum g_status to)
 {
 	assert(atomic_load_explicit(&g->status, relaxed) == from && "G in another state than thought");
-	(void)from;
-	/* Relaxed: the queue that the G goes through next orders it. */
-	store_relaxed(&g->status, to);
+	g_change(g, from, to);
 }
 
 /* The running G stops: on g0, first thing. */
@@ -55,7 +53,7 @@ static struct g *g_alloc(void)
 	if (g == NULL)
 		return NULL;
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
-	store_relaxed(&g->status, G_DEAD);
+	g_change(g, G_IDLE, G_DEAD);
 	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
 	do
 		g->all_next = head;
@@ -187,11 +185,13 @@ static void park_on_g0(void *arg)
 	g->wait_since = m->now;
 	trace(TRACE_BLOCK, g, g->wait_reason, 0);
 	set_status(g, G_RUNNING, G_WAITING);
+	fuzz_wait(FUZZ_PARK);
 	if (!parking.commit(g, parking.arg)) {
 		trace(TRACE_UNBLOCK, g, g->number, 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
 		runq_put_next(m->p, g);
 	}
+	fuzz_wait(FUZZ_PARKED);
 	schedule();
 }
 
@@ -213,7 +213,9 @@ static void park_unlock_on_g0(void *lock)
 	g->wait_since = m->now;
 	trace(TRACE_BLOCK, g, g->wait_reason, 0);
 	set_status(g, G_RUNNING, G_WAITING);
+	fuzz_wait(FUZZ_PARK);
 	spin_release(lock);
+	fuzz_wait(FUZZ_PARKED);
 	schedule();
 }
 
@@ -227,6 +229,18 @@ void park_unlock(struct spinlock *lock, enum wait_reason reason)
 	hart_unlock();
 }
 
+/*
+ * An M that is about to sleep looks at the queues one after the other: it may miss this G, and the next
+ * one, which this M takes from its own queue meanwhile. So this is a submission like any other.
+ */
+static void to_global_queue(struct g *g)
+{
+	spin_acquire(&sched.lock);
+	globrunq_put_one(g);
+	spin_release(&sched.lock);
+	wake_p();
+}
+
 static uint64_t waker(void)
 {
 	const struct g *g = hart_g();
@@ -235,8 +249,13 @@ static uint64_t waker(void)
 
 void ready(struct g *g)
 {
+	fuzz_wait(FUZZ_READY);
 	trace(TRACE_UNBLOCK, g, waker(), 0);
 	set_status(g, G_WAITING, G_RUNNABLE);
+	if (fuzz_migrate()) {
+		to_global_queue(g);
+		return;
+	}
 	runq_put_next(m_self()->p, g);
 	wake_p();
 }
@@ -251,24 +270,15 @@ void ready_list(struct glist *list)
 	for (struct g *g; (g = glist_pop(list)) != NULL;) {
 		trace(TRACE_UNBLOCK, g, waker(), 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
-		runq_put(p, g);
+		if (fuzz_migrate())
+			to_global_queue(g);
+		else
+			runq_put(p, g);
 	}
 	wake_p();
 }
 
 /* ---- Yielding ---- */
-
-/*
- * An M that is about to sleep looks at the queues one after the other: it may miss this G, and the next
- * one, which this M takes from its own queue meanwhile. So this is a submission like any other.
- */
-static void to_global_queue(struct g *g)
-{
-	spin_acquire(&sched.lock);
-	globrunq_put_one(g);
-	spin_release(&sched.lock);
-	wake_p();
-}
 
 static void yield_on_g0(void *arg)
 {

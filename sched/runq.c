@@ -48,6 +48,7 @@ void globrunq_put(struct glist *list)
 {
 	if (list->head == NULL)
 		return;
+	fuzz_publish();
 	if (sched.runq.tail != NULL)
 		sched.runq.tail->schedlink = list->head;
 	else
@@ -60,6 +61,7 @@ void globrunq_put(struct glist *list)
 
 void globrunq_put_one(struct g *g)
 {
+	fuzz_publish();
 	glist_push(&sched.runq, g);
 	store_relaxed(&sched.runq_size, sched.runq.size);
 }
@@ -92,6 +94,7 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 
 	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
 		batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], relaxed);
+	fuzz_wait(FUZZ_STEAL);
 	/* Release: a thief that sees the new head must not have its reads of the slots mixed with ours. */
 	if (!atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + RUNQ_SIZE / 2,
 						     release, relaxed))
@@ -115,6 +118,7 @@ static struct g *steal_runnext(struct p *victim)
 	struct g *next = atomic_load_explicit(&victim->runnext, relaxed);
 	if (next == NULL)
 		return NULL;
+	fuzz_wait(FUZZ_STEAL);
 	if (atomic_load_explicit(&victim->status, relaxed) == P_RUNNING) {
 		int64_t until = hart_now() + RUNNEXT_BACKOFF_NS;
 		while (hart_now() < until)
@@ -137,6 +141,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 			return take_runnext ? steal_runnext(victim) : NULL;
 		if (n > RUNQ_SIZE / 2)
 			continue; /* head and tail are from different times */
+		fuzz_wait(FUZZ_STEAL);
 		/* Our ring is empty: the holder steals only when it has nothing. */
 		uint32_t to = atomic_load_explicit(&p->runq_tail, relaxed);
 		for (uint32_t i = 0; i < n; i++) {
@@ -144,6 +149,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 							   relaxed);
 			store_relaxed(&p->runq[(to + i) % RUNQ_SIZE], g);
 		}
+		fuzz_wait(FUZZ_STEAL);
 		/* Release: the victim may reuse the slots once it sees the new head. */
 		if (!atomic_compare_exchange_strong_explicit(&victim->runq_head, &head, head + n,
 							     memory_order_acq_rel, relaxed))

@@ -20,6 +20,7 @@ static inline bool runq_none(struct p *p)
 /* By the P's holder: to the tail of the ring. */
 static inline void runq_put(struct p *p, struct g *g)
 {
+	fuzz_publish();
 	for (;;) {
 		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
@@ -38,10 +39,30 @@ static inline void runq_put(struct p *p, struct g *g)
 /* By the P's holder: into runnext; what was there goes to the tail. */
 static inline void runq_put_next(struct p *p, struct g *g)
 {
+	if (fuzz_refuse_runnext()) {
+		runq_put(p, g);
+		return;
+	}
+	fuzz_publish();
 	/* Release: whoever takes g sees its context. */
 	g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
 	if (g != NULL)
 		runq_put(p, g);
+}
+
+/* By the P's holder: the oldest of the ring. */
+static inline __attribute__((always_inline)) struct g *runq_get_ring(struct p *p)
+{
+	for (;;) {
+		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
+		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
+		if (head == tail)
+			return NULL;
+		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1,
+							  memory_order_release, memory_order_relaxed))
+			return g;
+	}
 }
 
 /* By the P's holder. *inherit: it came from runnext and goes on with the current slice. */
@@ -56,16 +77,7 @@ static inline struct g *runq_get(struct p *p, bool *inherit)
 		return next;
 	}
 	*inherit = false;
-	for (;;) {
-		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
-		if (head == tail)
-			return NULL;
-		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
-		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1,
-							  memory_order_release, memory_order_relaxed))
-			return g;
-	}
+	return fuzz_pick(p, runq_get_ring(p));
 }
 
 #endif

@@ -6,11 +6,7 @@
  * the P of the same number lie in the hart's own block of memory, so that with M i on P i, which
  * is what the scheduler tries to keep, the fast paths touch no other hart's cache lines.
  *
- * Lock order (a lock may be taken while holding those to its left):
- *
- *     net lock, channel, semaphore root, go_cond/go_sem  <  timer heap  <  sched.lock  <  heap, pages, console
- *
- * Channels among themselves by address (select). Ps' timer heaps are never held two at a time.
+ * Locks are taken in the order of kernel/lockrank.h.
  * A critical section runs with locks > 0 (kernel/hart.h), so its holder is not preempted.
  *
  * Inside the scheduler time is counted in the ticks of hart_ticks(), which cost one instruction to read.
@@ -22,6 +18,8 @@
 #include <stdatomic.h>
 
 #include "kernel/hart.h"
+#include "sched/checks.h"
+#include "sched/fuzz.h"
 #include "sched/netpoll.h"
 
 #define RUNQ_SIZE 256u
@@ -199,6 +197,8 @@ static inline struct g *g_self(void)
 	return hart_g();
 }
 
+#include "sched/states.h" /* changes of state */
+
 /* ---- runq.c: queues ---- */
 
 void glist_push(struct glist *list, struct g *g);
@@ -221,12 +221,22 @@ uint32_t random_next(uint64_t *state);
 
 /* ---- idle.c: parking and waking Ms. Under sched.lock where it says so with (L) ---- */
 
+/* Between a store and a load that must not be carried out before it. */
+static inline void fence_store_load(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	fuzz_fence();
+}
+
 /* There is new work: wakes an idle M unless one spins. locks > 0. */
 void wake_p_slow(void);
 static inline void wake_p(void)
 {
 	/* Pairs with the fence in m_idle(): see the head of idle.c. */
-	atomic_thread_fence(memory_order_seq_cst);
+	fuzz_wait(FUZZ_PUBLISHED);
+	fence_store_load();
+	if (fuzz_saw_no_idle_p())
+		return;
 	if (__builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0))
 		wake_p_slow();
 }

@@ -80,8 +80,8 @@ static bool may_spin(struct m *m)
 		return true;
 	if (2 * atomic_load_explicit(&sched.spinning, relaxed) >= busy_ps())
 		return false;
-	m->spinning = true;
-	atomic_fetch_add_explicit(&sched.spinning, 1, relaxed);
+	m_spin_start(m);
+	check_m(m, M_SPINNING);
 	return true;
 }
 
@@ -112,7 +112,7 @@ static struct g *from_netpoll(void)
 		return NULL;
 	struct g *g = glist_pop(&list);
 	trace(TRACE_UNBLOCK, g, 0, 0);
-	store_relaxed(&g->status, G_RUNNABLE);
+	g_change(g, G_WAITING, G_RUNNABLE);
 	ready_list(&list);
 	return g;
 }
@@ -184,12 +184,13 @@ static inline __attribute__((always_inline)) noreturn void run(struct m *m, stru
 	m->hart.g = g;
 	m->run_since = m->now;
 	g->m = m;
-	store_relaxed(&g->status, G_RUNNING);
+	g_change(g, G_RUNNABLE, G_RUNNING);
+	check_about_to_run(m, g);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {
 		p->sched_tick++;
 		p->global_in -= p->global_in != 0;
-		p->slice_end = m->now + sched.quantum;
+		p->slice_end = m->now + fuzz_slice(sched.quantum);
 	}
 	/* What asked for a preemption before this line is looked at again, what asks after it finds
 	   the flag cleared already. An inherited slice may be over. */
@@ -205,8 +206,9 @@ static inline __attribute__((always_inline)) noreturn void run(struct m *m, stru
 /* This M is done looking: if it was the last that looked, another one starts to. */
 static void spinning_end(struct m *m)
 {
-	m->spinning = false;
-	if (atomic_fetch_sub_explicit(&sched.spinning, 1, relaxed) == 1)
+	uint32_t before = m_spin_end(m);
+	check_m(m, M_WORKING);
+	if (before == 1)
 		wake_p();
 }
 

@@ -75,11 +75,13 @@ void sched_init(void)
 		m_get(id)->timer_deadline = INT64_MAX;
 	}
 	procs_init();
+	fuzz_init();
 	p_acquire(m_self(), p_get(0));
 	for (unsigned id = 1; id < sched.procs; id++) {
 		store_relaxed(&p_get(id)->status, P_IDLE);
 		idle_p_add(p_get(id));
 	}
+	checks_start();
 }
 
 void sched_start(void (*fn)(void))

@@ -86,6 +86,8 @@ bool sched_interrupt(enum hart_event event)
 
 	if (event == HART_TIMER)
 		m->timer_deadline = INT64_MAX;
+	if (p != NULL && fuzz_interrupt())
+		return true;
 	if (next <= now) {
 		if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
 			kick_parked(m);
@@ -111,10 +113,11 @@ bool sched_interrupt(enum hart_event event)
 
 void sched_netpoll_ready(void)
 {
+	fuzz_publish();
 	/* Release: the poll function sees the ring as the device left it. */
 	store_release(&sched.netpoll_ready, 1);
 	/* Pairs with the fence in m_idle(), as a submitter's does. */
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_store_load();
 	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
 		kick_parked(m_self());
 }

@@ -207,6 +207,7 @@ bool timers_run(struct p *p)
 	struct m *m = m_self();
 	bool ran = false;
 
+	fuzz_wait(FUZZ_TIMER_LOOK);
 	spin_acquire(&p->timer_lock);
 	int64_t now = hart_now();
 	while (p->timer_count > 0 && p->timers[0].when <= now) {
@@ -216,7 +217,9 @@ bool timers_run(struct p *p)
 		trace(TRACE_TIMER, NULL, (uint64_t)(now - p->timers[0].when), 0);
 		advance(p, t, now);
 		spin_release(&p->timer_lock);
+		fuzz_wait(FUZZ_TIMER_FIRE);
 		fire(t, now);
+		fuzz_wait(FUZZ_TIMER_FIRED);
 		/* Release: pairs with timer_stop(). */
 		store_release(&m->firing, NULL);
 		ran = true;

@@ -16,13 +16,14 @@ static go_mutex world; /* one stop at a time */
 
 void p_stop(struct p *p)
 {
-	store_relaxed(&p->status, P_STOPPED);
+	p_change(p, P_STOPPED);
 	/* Release: the stopper, which acquires, finds the P's queue as it is now. */
 	atomic_fetch_sub_explicit(&sched.stop_wait, 1, memory_order_release);
 }
 
 void stop_here(struct m *m)
 {
+	fuzz_wait(FUZZ_STOP);
 	spin_acquire(&sched.lock);
 	if (!sched.stopping) {
 		spin_release(&sched.lock);
@@ -31,10 +32,8 @@ void stop_here(struct m *m)
 	struct p *p = m->p;
 	m->p = NULL;
 	p->m = NULL;
-	if (m->spinning) {
-		m->spinning = false;
-		atomic_fetch_sub_explicit(&sched.spinning, 1, relaxed);
-	}
+	if (m->spinning)
+		m_spin_end(m);
 	idle_m_add(m);
 	p_stop(p);
 	spin_release(&sched.lock);
@@ -50,8 +49,7 @@ static void stop_unused(void)
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
 		if ((status & 0xff) == P_BLOCKED &&
-		    atomic_compare_exchange_strong_explicit(&p->status, &status, P_IDLE,
-							    memory_order_acquire, relaxed)) {
+		    p_take_blocked(p, status, P_IDLE)) {
 			p->m = NULL;
 			p_stop(p);
 		}
@@ -100,7 +98,7 @@ static void start_the_world(void)
 		struct p *p = p_get(i);
 		if (p == m_self()->p)
 			continue;
-		store_relaxed(&p->status, P_IDLE);
+		p_change(p, P_IDLE);
 		if (!runq_empty(p)) {
 			if (m_start(p, false))
 				continue;
@@ -129,7 +127,7 @@ static void retire(struct p *p)
 	spin_release(&sched.lock);
 	timers_move(p, p_get(0));
 	gfree_flush(p);
-	store_relaxed(&p->status, P_DEAD);
+	p_change(p, P_DEAD);
 }
 
 int go_maxprocs(int n)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * No hart sleeps while a G waits: watched as the machine runs, in the build with checks.
+ *
+ * An M that is about to run a G looks: does another wait, in its own ring or in the global queue, while a P is
+ * idle and an M sleeps that could take it? That is allowed for a moment, as long as somebody is on the way to see to it:
+ * a spinning M, one that has just stopped spinning or submitted the G and has not called wake_p() yet, one that has
+ * announced itself idle and is about to look. All of these are in critical sections. So:
+ *
+ *     the look finds a G, an idle P, a sleeping M, none that spins
+ *     each other hart is seen in no critical section, or asleep with no kick on its way
+ *     the look finds the same again, and no M has begun to spin, to sleep, or to wake since the first look
+ *
+ * Whoever was on the way at the first look has arrived since, and nobody else has taken over from him: the wake-up
+ * is lost. No clock and no patience is in this, so however slow the host, it says nothing wrong.
+ */
+#include "sched/sched.h"
+
+#define relaxed memory_order_relaxed
+
+static _Atomic(uint32_t) events;        /* an M begins to spin, to sleep, or to wake */
+static _Atomic(bool) asleep[HARTS_MAX]; /* in hart_idle() */
+
+void check_spinner(void)
+{
+	atomic_fetch_add(&events, 1);
+}
+
+void check_asleep(struct m *m)
+{
+	lockrank_none_held("a hart's sleep", 1);
+	atomic_fetch_add(&events, 1);
+	atomic_store(&asleep[m->hart.id], true);
+}
+
+void check_awake(struct m *m)
+{
+	atomic_store(&asleep[m->hart.id], false);
+	atomic_fetch_add(&events, 1);
+}
+
+static bool sleeps(struct m *m)
+{
+	return atomic_load(&asleep[m->hart.id]) && atomic_load(&m->hart.kicked) == 0 &&
+	       atomic_load(&m->next_p) == NULL;
+}
+
+static bool sleeper_could_take(struct p *p)
+{
+	uint32_t head = atomic_load(&p->runq_head);
+
+	if (sched.stopping || atomic_load(&sched.spinning) != 0 || atomic_load(&sched.idle_ps) == 0)
+		return false;
+	if (atomic_load(&sched.runq_size) == 0 && atomic_load(&p->runq_tail) == head)
+		return false;
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (atomic_load(&sched.idle_ms) & bit(id) && sleeps(m_get(id)))
+			return true;
+	return false;
+}
+
+/* Read from another hart, while that hart writes it. */
+static bool in_critical_section(struct m *m)
+{
+	return *(volatile uint32_t *)&m->hart.locks != 0;
+}
+
+void check_no_wakeup_lost(struct m *m)
+{
+	uint32_t before = atomic_load(&events);
+
+	if (!sleeper_could_take(m->p))
+		return;
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (id != m->hart.id && in_critical_section(m_get(id)) && !sleeps(m_get(id)))
+			return;
+	if (sleeper_could_take(m->p) && atomic_load(&events) == before)
+		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in the ring of P %u, and M %d "
+			   "sleeps", (unsigned)sched.runq_size, (unsigned)runq_length(m->p), (unsigned)m->p->id,
+			   __builtin_ctz(sched.idle_ms));
+}
