@@ -5,20 +5,28 @@ The rings lie where the image's symbol gump_trace says (sched/trace.h has their 
 only the place of RAM in the file has to be known.
 """
 import bisect
+import collections
+import operator
 import struct
 
 CREATE, START, BLOCK, YIELD, PREEMPT, END, UNBLOCK, STEAL, HANDOFF, IDLE, WAKE, TIMER, NETPOLL, BLOCKING, \
-    UNBLOCKING, STOP_WORLD, START_WORLD = range(1, 18)
+    UNBLOCKING, STOP_WORLD, START_WORLD, WAIT, TAKE, LOCK_HART = range(1, 21)
+KINDS = ('', 'CREATE', 'START', 'BLOCK', 'YIELD', 'PREEMPT', 'END', 'UNBLOCK', 'STEAL', 'HANDOFF', 'IDLE', 'WAKE', 'TIMER',
+         'NETPOLL', 'BLOCKING', 'UNBLOCKING', 'STOP_WORLD', 'START_WORLD', 'WAIT', 'TAKE', 'LOCK_HART')
+NO_P = 0xffffffff
 STOPS = {BLOCK: 'block', YIELD: 'yield', PREEMPT: 'preempt', END: 'end'}
 
 WAIT_REASONS = ['waiting', 'chan send', 'chan receive', 'chan (nil channel)', 'select', 'select (no cases)', 'sleep',
                 'IO wait', 'mutex lock', 'rwmutex rlock', 'rwmutex lock', 'cond wait', 'waitgroup wait',
-                'semaphore acquire']
+                'semaphore acquire', 'stop of the world']
 
-HEADER = struct.Struct('<16sQIIQ')
-RING = struct.Struct('<QQ48x')
-RECORD = struct.Struct('<qIHHQQ')
-RINGS_AT = 64
+HEADER = struct.Struct('<16sQIIQQqII')
+RING = struct.Struct('<QQQ40x')
+RECORD = struct.Struct('<QqIHHQQ')
+RINGS_AT = 128
+
+# One record; `sequence` orders those of all harts, `kind` is one of the above, the rest depends on it.
+Event = collections.namedtuple('Event', 'sequence ticks g kind hart a b')
 
 
 class Broken(Exception):
@@ -80,18 +88,8 @@ class Ram:
             return ''
 
 
-class Event:
-    __slots__ = 'ns', 'hart', 'kind', 'g', 'a', 'b'
-
-    def __init__(self, ns, hart, kind, g, a, b):
-        self.ns, self.hart, self.kind, self.g, self.a, self.b = ns, hart, kind, g, a, b
-
-    def __repr__(self):
-        return f'{self.ns} ns, hart {self.hart}: event {self.kind} of goroutine {self.g} ({self.a}, {self.b})'
-
-
 class Trace:
-    """All events in the order of their times; `lost` tells how many gave way to newer ones."""
+    """All events in their order; `lost` tells how many gave way to newer ones, and `events` has only what came later."""
 
     def __init__(self, image_path, ram_path):
         self.image = Image(image_path)
@@ -100,33 +98,53 @@ class Trace:
             raise Broken(f'{image_path} has no gump_trace: was it stripped?')
         with open(ram_path, 'rb') as file:
             ram = Ram(file, self.image.machine, file.seek(0, 2))
-            magic, self.frequency, self.harts, self.on, capacity = HEADER.unpack(ram.read(at, HEADER.size))
-            if magic.split(b'\0')[0] != b'gump trace 1':
+            (magic, self.frequency, self.harts, self.on, capacity, self.first, self.quantum, self.procs,
+             idle) = HEADER.unpack(ram.read(at, HEADER.size))
+            if magic.split(b'\0')[0] != b'gump trace 2':
                 raise Broken('no trace was started')
-            self.lost, self.events, self.names = 0, [], {}
-            self.whole_from = 0  # no ring has lost an event since this time
+            self.lost, events, whole_from = 0, [], 0
             for hart in range(self.harts):
-                self.read_ring(ram, at + RINGS_AT + hart * RING.size, capacity)
+                ring, lost = self.read_ring(ram, at + RINGS_AT + hart * RING.size, capacity)
+                events += ring
+                self.lost += lost
+                if lost: # of what is older, this hart's part is missing
+                    whole_from = max(whole_from, ring[0][0])
+            events.sort(key=operator.itemgetter(0))
+            first = bisect.bisect_left(events, whole_from, key=operator.itemgetter(0))
+            self.lost += first
+            self.events = list(map(Event._make, events[first:]))
+            self.idle = {hart for hart in range(self.harts) if idle >> hart & 1} if not self.lost else set()
+            self.names = {}  # by number: of the goroutine that had it last; dead ones' numbers are used again
+            self.programs = {}  # what CREATE holds -> name
             for event in self.events:
                 if event.kind == CREATE:
-                    name = ram.text(event.b) or self.image.function(event.a)
-                    self.names[event.g] = f'{name} #{event.g}'
-        # Of two events at one time, what lets a goroutine run comes before its start.
-        self.events.sort(key=lambda e: (e.ns, e.kind == START))
+                    self.names[event.g] = self.created(ram, event)
+
+    def created(self, ram, event):
+        """The name of a goroutine by its CREATE."""
+        key = event.a, event.b
+        if key not in self.programs:
+            self.programs[key] = ram.text(event.b) or self.image.function(event.a)
+        return f'{self.programs[key]} #{event.g}'
 
     def read_ring(self, ram, at, capacity):
-        records, count = RING.unpack(ram.read(at, RING.size))
+        """Its records, oldest first, as tuples; and how many it has lost."""
+        records, count, start = RING.unpack(ram.read(at, RING.size))
         data = ram.read(records, min(count, capacity) * RECORD.size)
         if count > capacity:  # the oldest lies where the next one would go
             oldest = count % capacity * RECORD.size
             data = data[oldest:] + data[:oldest]
-            self.lost += count - capacity
-            self.whole_from = max(self.whole_from, self.ns(RECORD.unpack_from(data)[0]))
-        for ticks, g, kind, hart, a, b in RECORD.iter_unpack(data):
-            self.events.append(Event(self.ns(ticks), hart, kind, g, a, b))
+        # A record of an earlier trace may lie between.
+        ring = [record for record in RECORD.iter_unpack(data) if record[0] >= self.first]
+        return ring, max(0, count - start - capacity)
 
     def ns(self, ticks):
         return ticks * 1000000000 // self.frequency
 
     def name(self, g):
         return self.names.get(g, f'#{g}')
+
+    def text(self, event):
+        """An event for a reader."""
+        return (f'{self.ns(event.ticks)} ns, hart {event.hart}: {KINDS[event.kind]} of {self.name(event.g)} '
+                f'({event.a:#x}, {event.b:#x})')

@@ -57,6 +57,7 @@ bool p_retake_blocked(struct m *m)
 			continue;
 		got = p_take_blocked(p, status, P_IDLE);
 		if (got) {
+			trace(TRACE_HANDOFF, NULL, p->id, m->hart.id);
 			idle_m_remove(m);
 			m->spinning = false;
 			p_acquire(m, p);

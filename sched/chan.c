@@ -64,7 +64,7 @@ static inline void finish(go_chan *c, struct g *wake)
 {
 	spin_release(&c->lock);
 	if (wake != NULL)
-		ready(wake);
+		ready_taken(wake);
 	hart_unlock();
 }
 
@@ -173,7 +173,10 @@ void chan_send_from_timer(go_chan *c, const int64_t *now)
 /* Takes every waiter out of q; they find that no value was handed over. */
 static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 {
+	enum wait_reason reason = q == &c->senders ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE;
+
 	for (struct waiter *w; (w = waitq_pop(q)) != NULL;) {
+		trace(TRACE_TAKE, w->g, trace_queue(c, reason), 0);
 		if (zero && w->elem != NULL)
 			memset(w->elem, 0, c->elem_size);
 		w->g->wake_param = w;

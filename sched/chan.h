@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 struct go_chan {
 	struct spinlock lock;
@@ -97,8 +98,10 @@ static inline size_t chan_after(const go_chan *c, size_t i)
 	return i + 1 == c->cap ? 0 : i + 1;
 }
 
-static inline struct g *chan_hand_over(struct waiter *w)
+/* w was taken out of the queue of those who wait for that reason. */
+static inline struct g *chan_hand_over(go_chan *c, struct waiter *w, enum wait_reason reason)
 {
+	trace_unblock(w->g, trace_queue(c, reason));
 	w->ok = true;
 	w->g->wake_param = w;
 	return w->g;
@@ -114,7 +117,7 @@ chan_send_step(go_chan *c, const void *elem, struct g **wake)
 	if (receiver != NULL) {
 		if (receiver->elem != NULL)
 			chan_copy(receiver->elem, elem, c->elem_size);
-		*wake = chan_hand_over(receiver);
+		*wake = chan_hand_over(c, receiver, WAIT_CHAN_RECEIVE);
 		return CHAN_DONE;
 	}
 	size_t count = chan_count(c);
@@ -138,7 +141,7 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 			chan_copy(elem, chan_slot(c, c->recv_at), c->elem_size);
 		if (sender != NULL) { /* full: its value takes the place, as the youngest */
 			chan_copy(chan_slot(c, c->recv_at), sender->elem, c->elem_size);
-			*wake = chan_hand_over(sender);
+			*wake = chan_hand_over(c, sender, WAIT_CHAN_SEND);
 		}
 		c->recv_at = chan_after(c, c->recv_at);
 		if (sender != NULL)
@@ -150,7 +153,7 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 	if (sender != NULL) {
 		if (elem != NULL)
 			chan_copy(elem, sender->elem, c->elem_size);
-		*wake = chan_hand_over(sender);
+		*wake = chan_hand_over(c, sender, WAIT_CHAN_SEND);
 		return CHAN_DONE;
 	}
 	if (!atomic_load_explicit(&c->closed, memory_order_relaxed))

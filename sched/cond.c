@@ -4,6 +4,7 @@
  * What is given is given to the oldest waiter, not to whoever comes next.
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 static struct spinlock *lock_of(_Atomic(uint32_t) *word)
 {
@@ -26,6 +27,7 @@ void go_cond_wait(go_cond *c, go_mutex *m)
 	struct spinlock *lock = lock_of(&c->lock_);
 
 	spin_lock(lock);
+	trace(TRACE_WAIT, w.g, trace_queue(lock, WAIT_COND), 0);
 	if (c->tail_ != NULL)
 		((struct cond_waiter *)c->tail_)->next = &w;
 	else
@@ -55,6 +57,7 @@ static void signal_up_to(go_cond *c, uint32_t most)
 		c->head_ = w->next;
 		if (c->head_ == NULL)
 			c->tail_ = NULL;
+		trace(TRACE_TAKE, w->g, trace_queue(lock, WAIT_COND), 0);
 		w->signalled = true;
 		if (w->parked)
 			glist_push(&wake, w->g);
@@ -125,7 +128,8 @@ void go_sem_release(go_sem *s)
 	if (s->head_ == NULL)
 		s->tail_ = NULL;
 	struct g *g = w->g;
+	trace_unblock(g, trace_queue(lock, WAIT_SEMAPHORE));
 	spin_release(lock);
-	ready(g);
+	ready_taken(g);
 	hart_unlock();
 }

@@ -23,6 +23,7 @@ void go_lock_hart(void)
 	if (g->lock_count++ == 0) {
 		g->locked_m = m;
 		m->locked_g = g;
+		trace(TRACE_LOCK_HART, g, 1, 0);
 		hart_lock_count(1);
 	}
 	hart_unlock();
@@ -36,6 +37,7 @@ void go_unlock_hart(void)
 	if (locked && --g->lock_count == 0) {
 		g->locked_m = NULL;
 		m_self()->locked_g = NULL;
+		trace(TRACE_LOCK_HART, g, 0, 0);
 		hart_lock_count(-1);
 	}
 	hart_unlock();
@@ -98,6 +100,7 @@ void start_locked(struct m *m, struct g *g)
 			p = m->p;
 			m->p = NULL;
 			p->m = NULL;
+			trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 			idle_m_add(m);
 		}
 		if (is_parked_locked(other))
@@ -128,6 +131,7 @@ static bool serve_others(struct m *m)
 	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m))
 		p = idle_p_take(m->hart.id);
 	if (p != NULL) {
+		trace(TRACE_WAKE, NULL, p->id, 0);
 		parked_locked_set(m, false);
 		p_acquire(m, p);
 	}
@@ -163,8 +167,10 @@ void park_locked(struct m *m)
 	if (atomic_load_explicit(&m->locked_ready, relaxed)) {
 		/* Found before we parked, so nobody gave us a P. */
 		struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
-		if (idle != NULL)
+		if (idle != NULL) {
+			trace(TRACE_WAKE, NULL, idle->id, 0);
 			p_acquire(m, idle);
+		}
 		if (m->p != NULL) {
 			spin_release(&sched.lock);
 			return;

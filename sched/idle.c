@@ -98,6 +98,7 @@ bool m_start(struct p *p, bool spinning)
 	unsigned id = idle & bit(p->id) ? p->id : (unsigned)__builtin_ctz(idle);
 	struct m *m = m_get(id);
 	idle_m_remove(m);
+	trace(TRACE_HANDOFF, NULL, p->id, id);
 	m->spinning = spinning;
 	fuzz_wait(FUZZ_START);
 	/* Release: m sees all that led to this; pairs with the acquire in m_park_until_p(). */
@@ -212,11 +213,12 @@ void p_hand_off(struct m *m)
 	m->p = NULL;
 	p->m = NULL;
 	if (sched.stopping) {
+		trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 		p_stop(p);
 		return;
 	}
 	if (work && m_start(p, false)) {
-		trace(TRACE_HANDOFF, NULL, p->id, 0);
+		trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 		return;
 	}
 	trace(TRACE_IDLE, NULL, p->id, 0);
@@ -244,6 +246,7 @@ void m_without_p(struct m *m, struct g *g)
 	glist_push(&list, g);
 	globrunq_put(&list);
 	bool locked = exclusive(m);
+	trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 	if (!locked)
 		idle_m_add(m);
 	spin_release(&sched.lock);
@@ -259,6 +262,7 @@ void sched_hart_start(void)
 
 	hart_irq_restore(true);
 	spin_acquire(&sched.lock);
+	trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 	idle_m_add(m);
 	check_dead();
 	spin_release(&sched.lock);

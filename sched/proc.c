@@ -187,7 +187,7 @@ static void park_on_g0(void *arg)
 	set_status(g, G_RUNNING, G_WAITING);
 	fuzz_wait(FUZZ_PARK);
 	if (!parking.commit(g, parking.arg)) {
-		trace(TRACE_UNBLOCK, g, g->number, 0);
+		trace_unblock(g, 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
 		runq_put_next(m->p, g);
 	}
@@ -211,7 +211,7 @@ static void park_unlock_on_g0(void *lock)
 	struct m *m = g_stop(g);
 
 	g->wait_since = m->now;
-	trace(TRACE_BLOCK, g, g->wait_reason, 0);
+	trace(TRACE_BLOCK, g, g->wait_reason, (uintptr_t)lock);
 	set_status(g, G_RUNNING, G_WAITING);
 	fuzz_wait(FUZZ_PARK);
 	spin_release(lock);
@@ -241,16 +241,9 @@ static void to_global_queue(struct g *g)
 	wake_p();
 }
 
-static uint64_t waker(void)
-{
-	const struct g *g = hart_g();
-	return g != NULL ? g->number : 0;
-}
-
-void ready(struct g *g)
+void ready_taken(struct g *g)
 {
 	fuzz_wait(FUZZ_READY);
-	trace(TRACE_UNBLOCK, g, waker(), 0);
 	set_status(g, G_WAITING, G_RUNNABLE);
 	if (fuzz_migrate()) {
 		to_global_queue(g);
@@ -258,6 +251,12 @@ void ready(struct g *g)
 	}
 	runq_put_next(m_self()->p, g);
 	wake_p();
+}
+
+void ready(struct g *g)
+{
+	trace_unblock(g, 0);
+	ready_taken(g);
 }
 
 /* A batch from the network or timers, oldest first: into the ring, and one M is woken, which wakes the next. */
@@ -268,7 +267,7 @@ void ready_list(struct glist *list)
 	if (list->head == NULL)
 		return;
 	for (struct g *g; (g = glist_pop(list)) != NULL;) {
-		trace(TRACE_UNBLOCK, g, waker(), 0);
+		trace_unblock(g, 0);
 		set_status(g, G_WAITING, G_RUNNABLE);
 		if (fuzz_migrate())
 			to_global_queue(g);

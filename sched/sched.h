@@ -284,6 +284,7 @@ void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason re
 /* The same for the usual case, to release a spin lock. */
 void park_unlock(struct spinlock *lock, enum wait_reason reason);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
+void ready_taken(struct g *g);          /* the same; trace_unblock() was called as it was taken out of a queue */
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch, const int64_t *now); /* go_try_send(), on g0; nothing if closed */

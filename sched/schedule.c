@@ -111,7 +111,7 @@ static struct g *from_netpoll(void)
 	if (!netpoll(&list) || list.head == NULL)
 		return NULL;
 	struct g *g = glist_pop(&list);
-	trace(TRACE_UNBLOCK, g, 0, 0);
+	trace_unblock(g, 0);
 	g_change(g, G_WAITING, G_RUNNABLE);
 	ready_list(&list);
 	return g;

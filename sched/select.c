@@ -100,7 +100,7 @@ static int try_all(struct select *s)
 			continue;
 		release_all(s);
 		if (wake != NULL)
-			ready(wake);
+			ready_taken(wake);
 		hart_unlock();
 		if (result == CHAN_CLOSED && c->op == GO_SEND)
 			go_panic("send on closed channel");
@@ -125,10 +125,21 @@ static void fire_deadline(go_timer *t, int64_t now)
 		ready(g); /* wake_param stays NULL */
 }
 
+static void trace_waits(const struct select *s, const struct g *g)
+{
+	for (int i = 0; i < s->count; i++) {
+		const struct go_case *c = &s->cases[s->lock[i]];
+		trace_write(TRACE_WAIT, g,
+			    trace_queue(c->ch, c->op == GO_SEND ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE), 0);
+	}
+}
+
 static bool select_commit(struct g *g, void *arg)
 {
 	struct select *s = arg;
 
+	if (trace_on())
+		trace_waits(s, g);
 	if (s->deadline != GO_FOREVER) {
 		g->timer.arg_ = g;
 		timer_start(&g->timer, s->deadline, 0, fire_deadline);

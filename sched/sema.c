@@ -10,6 +10,7 @@
  * then looks at root->waiters. Both orders are sequentially consistent.
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
 
 #define ROOTS 251
 #define relaxed memory_order_relaxed
@@ -99,6 +100,7 @@ void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first)
 			spin_unlock(&root->lock);
 			return;
 		}
+		trace(TRACE_WAIT, w.g, trace_queue(sema, reason), first);
 		enqueue(root, &w, first);
 		park_unlock(&root->lock, reason);
 		if (w.granted || try_take(sema))
@@ -125,8 +127,9 @@ void sema_release(_Atomic(uint32_t) *sema, bool handoff)
 	bool granted = handoff && try_take(sema);
 	w->granted = granted;
 	struct g *g = w->g; /* w is gone once g runs */
+	trace_unblock(g, trace_queue(sema, g->wait_reason));
 	spin_release(&root->lock);
-	ready(g);
+	ready_taken(g);
 	hart_unlock();
 	if (granted)
 		yield_local();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define relaxed memory_order_relaxed
 #define EVENTS_MAX ((size_t)1 << 26)
 
 struct trace gump_trace;
@@ -15,16 +16,29 @@ void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t
 {
 	struct m *m = m_self();
 	struct trace_ring *ring = &gump_trace.rings[m->hart.id];
-	uint64_t n = atomic_load_explicit(&ring->count, memory_order_relaxed);
+	uint64_t n = atomic_load_explicit(&ring->count, relaxed);
 
+	/* Pairs with the release in go_trace_start(): whoever sees `on` sees the ring. */
+	atomic_thread_fence(memory_order_acquire);
 	ring->records[n & (gump_trace.capacity - 1)] = (struct trace_record){
+		/* Relaxed: locks and queues order the harts' records; on one variable that is enough. */
+		atomic_fetch_add_explicit(&gump_trace.sequence, 1, relaxed),
 		now_ticks(), g != NULL ? g->number : 0, (uint16_t)event, (uint16_t)m->hart.id, a, b,
 	};
 	/* Release: a record is counted when it is whole. */
 	store_release(&ring->count, n + 1);
 }
 
-/* The rings of an earlier trace are kept if they are as large: another hart may still be writing its last record. */
+void trace_write_unblock(const struct g *g, uint64_t queue)
+{
+	const struct g *waker = hart_g();
+	trace_write(TRACE_UNBLOCK, g, waker != NULL ? waker->number : 0, queue);
+}
+
+/*
+ * The rings of an earlier trace are kept if they are as large, and go on: another hart may still be writing its last
+ * record, which a reader knows by its sequence.
+ */
 static int rings_alloc(uint64_t capacity)
 {
 	if (gump_trace.capacity == capacity)
@@ -53,13 +67,20 @@ int go_trace_start(size_t events)
 		errno = ENOMEM;
 		return -1;
 	}
-	for (unsigned id = 0; id < hart_count(); id++)
-		store_relaxed(&gump_trace.rings[id].count, 0);
-	memcpy(gump_trace.magic, "gump trace 1", 13);
+	for (unsigned id = 0; id < hart_count(); id++) {
+		struct trace_ring *ring = &gump_trace.rings[id];
+		ring->start = atomic_load_explicit(&ring->count, relaxed);
+	}
+	memcpy(gump_trace.magic, "gump trace 2", 13);
 	gump_trace.ticks_per_second = hart_ns_to_ticks(1000000000);
 	gump_trace.harts = hart_count();
 	gump_trace.capacity = capacity;
+	gump_trace.first = atomic_load_explicit(&gump_trace.sequence, relaxed);
+	gump_trace.quantum = sched.quantum;
+	gump_trace.procs = sched.procs;
 	__atomic_store_n(&gump_trace.on, 1, __ATOMIC_RELEASE);
+	/* After `on`: an M that parks or wakes from here on says so. */
+	gump_trace.idle = atomic_load_explicit(&sched.idle_ms, relaxed);
 	return 0;
 }
 

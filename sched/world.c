@@ -34,6 +34,7 @@ void stop_here(struct m *m)
 	p->m = NULL;
 	if (m->spinning)
 		m_spin_end(m);
+	trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 	idle_m_add(m);
 	p_stop(p);
 	spin_release(&sched.lock);

@@ -55,23 +55,29 @@ class Made:
     """A trace of one goroutine that is made ready by another; right as it stands."""
 
     def __init__(self):
-        self.events = [t.Event(10000 * (i + 1), hart, kind, g, a, b) for i, (hart, kind, g, a, b) in enumerate([
+        self.events = [t.Event(i, 10000 * (i + 1), g, kind, hart, a, b) for i, (hart, kind, g, a, b) in enumerate([
             (0, t.CREATE, 1, 0, 0), (0, t.START, 1, 0, 0), (0, t.CREATE, 2, 0, 0), (1, t.START, 2, 1, 0),
             (1, t.BLOCK, 2, 1, 0), (0, t.UNBLOCK, 2, 1, 0), (1, t.START, 2, 1, 2), (1, t.END, 2, 0, 0),
             (0, t.YIELD, 1, 0, 0), (1, t.START, 1, 1, 0), (1, t.END, 1, 0, 0)])]
 
+    def ns(self, ticks):
+        return ticks
+
     def name(self, g):
         return f'#{g}'
+
+    def text(self, event):
+        return repr(event)
 
 
 def self_check(test):
     wrongs = {
-        'on two harts': lambda e: e.insert(4, t.Event(45000, 0, t.START, 2, 0, 0)),
+        'on two harts': lambda e: e.insert(4, t.Event(0, 45000, 2, t.START, 0, 0, 0)),
         'a start without a wake-up': lambda e: e.pop(5),
-        'a wake-up that came twice': lambda e: e.insert(6, t.Event(65000, 0, t.UNBLOCK, 2, 1, 0)),
-        'stopped where it does not run': lambda e: setattr(e[4], 'hart', 0),
-        'a ring over its size': lambda e: setattr(e[3], 'b', 258 << 1),
-        'forgotten': lambda e: setattr(e.pop(6), 'ns', 0) or setattr(e[-1], 'ns', 10 ** 10) or e.pop(6),
+        'a wake-up that came twice': lambda e: e.insert(6, t.Event(0, 65000, 2, t.UNBLOCK, 0, 1, 0)),
+        'stopped where it does not run': lambda e: e.__setitem__(4, e[4]._replace(hart=0)),
+        'a ring over its size': lambda e: e.__setitem__(3, e[3]._replace(b=258 << 1)),
+        'forgotten': lambda e: e.pop(6) and e.append(e.pop()._replace(ticks=10 ** 10)) or e.pop(6),
     }
     if tracecheck.Checker(Made()).run():
         raise Failure('a right trace is refused')

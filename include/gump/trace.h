@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 /*
- * Starts a trace with room for so many events on each hart (32 bytes each, rounded up to a power of two); the oldest
+ * Starts a trace with room for so many events on each hart (40 bytes each, rounded up to a power of two); the oldest
  * give way to the newest. What an earlier trace held is dropped. 0, or -1 with ENOMEM.
  */
 int go_trace_start(size_t events);

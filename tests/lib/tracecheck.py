@@ -14,7 +14,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..
 import gumptrace as t  # noqa: E402
 
 RING = 256
-SAME_TIME_NS = 1000  # harts' clocks are read at slightly different times
 LOST_NS = 2000000000  # a goroutine that was runnable for so long is forgotten
 
 UNKNOWN, RUNNABLE, RUNNING, WAITING, DEAD = 'unknown', 'runnable', 'running', 'waiting', 'dead'
@@ -44,33 +43,17 @@ class Checker:
 
     def event(self, e):
         if not self.legal(e):
-            self.wrong.append(f'{e}, but {self.trace.name(e.g)} was {self.state[e.g]}')
+            self.wrong.append(f'{self.trace.text(e)}, but {self.trace.name(e.g)} was {self.state[e.g]}')
         if self.concerns(e):
-            self.state[e.g], self.hart[e.g], self.since[e.g] = AFTER[e.kind], e.hart, e.ns
+            self.state[e.g], self.hart[e.g], self.since[e.g] = AFTER[e.kind], e.hart, self.trace.ns(e.ticks)
         if e.kind == t.START and e.b >> 1 > RING + 1:
-            self.wrong.append(f'{e}: a queue of {e.b >> 1}')
-
-    def merged(self):
-        """Each hart's events in their order; between harts, of those at one time the one that is legal first."""
-        queues = collections.defaultdict(collections.deque)
-        for e in self.trace.events:
-            queues[e.hart].append(e)
-        while queues:
-            heads = [q[0] for q in queues.values()]
-            first = min(e.ns for e in heads)
-            near = sorted((e for e in heads if e.ns <= first + SAME_TIME_NS), key=lambda e: e.ns)
-            chosen = next((e for e in near if self.legal(e)), near[0])
-            queue = queues[chosen.hart]
-            queue.popleft()
-            if not queue:
-                del queues[chosen.hart]
-            yield chosen
+            self.wrong.append(f'{self.trace.text(e)}: a queue of {e.b >> 1}')
 
     def run(self):
         end = 0
-        for e in self.merged():
+        for e in self.trace.events:
             self.event(e)
-            end = max(end, e.ns)
+            end = max(end, self.trace.ns(e.ticks))
         for g, state in self.state.items():
             if state == RUNNABLE and end - self.since[g] > LOST_NS:
                 self.wrong.append(f'{self.trace.name(g)} is runnable since {self.since[g]} ns and never ran')
@@ -80,5 +63,4 @@ class Checker:
 def check(image, ram):
     """What is wrong with the trace in that RAM, a line each; and how many events there were."""
     trace = t.Trace(image, ram)
-    trace.events = sorted((e for e in trace.events if e.ns > trace.whole_from), key=lambda e: e.ns)
     return Checker(trace).run(), len(trace.events)
