@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses as programs write them. No state, no lock. */
+/* Addresses as programs write them. */
 #include "net/address.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "net/net.h"
 
 static bool parse_port(const char *text, u16_t *port)
 {
@@ -64,6 +67,22 @@ bool address_parse(const char *text, struct address *address)
 		return ip4addr_aton(address->host, ip_2_ip4(&address->ip));
 	}
 	address->literal = false;
+	return true;
+}
+
+bool address_parse_own(const char *text, struct address *address)
+{
+	if (!address_parse(text, address) || !address->literal) {
+		errno = EINVAL;
+		return false;
+	}
+	/* "[::]:80" is both, as in Go. */
+	if (IP_IS_V6_VAL(address->ip) && ip6_addr_isany(ip_2_ip6(&address->ip)))
+		address->ip = *IP_ANY_TYPE;
+	if (!net_up() && !ip_addr_isloopback(&address->ip)) {
+		errno = ENETDOWN;
+		return false;
+	}
 	return true;
 }
 

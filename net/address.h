@@ -20,6 +20,8 @@ struct address {
 
 /* False: not an address. */
 bool address_parse(const char *text, struct address *address);
+/* One to wait on: a literal, and a network for it; may wait for DHCP. False with errno EINVAL or ENETDOWN. */
+bool address_parse_own(const char *text, struct address *address);
 /* This machine itself: reached without a device. */
 bool address_is_local(const struct address *address);
 /* "10.0.2.2:51034", "[fe80::1]:80". False: buf is too small. */

@@ -134,17 +134,8 @@ go_listener *go_listen(const char *addr)
 {
 	struct address address;
 	int error = ENOMEM;
-	if (!address_parse(addr, &address) || !address.literal) {
-		errno = EINVAL;
+	if (!address_parse_own(addr, &address))
 		return NULL;
-	}
-	/* "[::]:80" is both, as in Go. */
-	if (IP_IS_V6_VAL(address.ip) && ip6_addr_isany(ip_2_ip6(&address.ip)))
-		address.ip = *IP_ANY_TYPE;
-	if (!net_up() && !ip_addr_isloopback(&address.ip)) {
-		errno = ENETDOWN;
-		return NULL;
-	}
 	net_lock();
 	struct go_listener *listener = net_calloc(1, sizeof *listener);
 	if (listener)

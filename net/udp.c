@@ -93,16 +93,8 @@ go_udp *go_udp_open(const char *addr)
 	struct address address;
 	struct go_udp *udp = NULL;
 	err_t lwip = ERR_MEM;
-	if (!address_parse(addr, &address) || !address.literal) {
-		errno = EINVAL;
+	if (!address_parse_own(addr, &address))
 		return NULL;
-	}
-	if (IP_IS_V6_VAL(address.ip) && ip6_addr_isany(ip_2_ip6(&address.ip)))
-		address.ip = *IP_ANY_TYPE;
-	if (!net_up() && !ip_addr_isloopback(&address.ip)) {
-		errno = ENETDOWN;
-		return NULL;
-	}
 	net_lock();
 	struct udp_pcb *pcb = udp_new_ip_type(IP_GET_TYPE(&address.ip));
 	if (pcb && (lwip = udp_bind(pcb, &address.ip, address.port)) == ERR_OK)
