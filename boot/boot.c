@@ -44,6 +44,7 @@ static void harts_alloc(void)
 			hart_fatal("no memory for hart %u", id);
 		hart->self = hart;
 		hart->id = id;
+		hart->mark = id + 1;
 		hart->hwid = machine.hart_hwid[id];
 		hart->locks = 1;
 		hart->g0_sp = g0.top;
@@ -78,7 +79,7 @@ static void start_scheduler(void *unused)
  * Before the page tables are on and a hart's block is installed, hart_self() points to `early`
  * (each architecture's entry code loads it), so that locks and reports work from the start.
  */
-struct hart boot_hart_early = { .self = &boot_hart_early, .locks = 1 };
+struct hart boot_hart_early = { .self = &boot_hart_early, .mark = 1, .locks = 1 };
 
 void boot_main(uintptr_t a0, uintptr_t a1)
 {

@@ -38,7 +38,8 @@ struct arch_hart; /* what the architecture keeps for each hart: defined in arch.
 #define HART_G0_SP 16
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
-#define HART_ARCH 48
+#define HART_MARK 48
+#define HART_ARCH 56
 
 #include "arch.h"
 
@@ -52,6 +53,7 @@ struct hart {
 	uint32_t hwid;              /* mhartid, APIC id */
 	_Atomic(uint32_t) kicked;   /* hart_kick or the timer came since hart_idle last returned */
 	uint32_t in_trap;           /* depth of traps under way here */
+	uint32_t mark;              /* id + 1: stands in the spin locks that this hart holds */
 	struct arch_hart arch;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -62,11 +64,12 @@ struct hart {
  *                                    unless locks > 0 or interrupts are off.
  *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G
  *                                    gets itself at any time, preemption or not.
+ *   uint32_t hart_mark(void)         hart_self()->mark, in one instruction.
  *   void hart_lock_raise(void)       ++locks and --locks of the calling hart, safe against
- *   uint32_t hart_lock_lower(void)   preemption between their instructions (a preemption
+ *   bool hart_lock_lower(void)       preemption between their instructions (a preemption
  *                                    can only come while the count is 0 on the old hart and
- *                                    the new). lower answers the new count.
- *   uint32_t hart_preempt_due(void)  hart_self()->preempt, one instruction.
+ *                                    the new). lower answers whether the count is 0 now and a
+ *                                    preemption is due.
  *   uint64_t hart_ticks(void)        The monotonic counter, raw. One instruction or two;
  *                                    the same on all harts.
  *   void hart_relax(void)            In a spin loop.
@@ -85,8 +88,16 @@ struct hart {
  */
 void hart_mcall(uintptr_t *sp, void (*fn)(void *), void *arg);
 
-/* Leaves g0 for the context that `sp` names. On g0, locks == 1; whoever resumes lowers it. */
+/* Leaves for the context that `sp` names, for good. On any stack, locks == 1; whoever resumes lowers it. */
 noreturn void hart_gogo(uintptr_t sp);
+
+/*
+ * hart_mcall and hart_gogo in one: saves the calling G in *sp and continues the context `to`, which is `g`'s, without
+ * going over g0. In between, when the one is complete and its stack is left, hart->g becomes `g` and *word becomes
+ * `value`, a release operation: so a lock released or a queue's end moved by that store publishes the calling G.
+ * On a G's stack, locks == 1.
+ */
+void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, uint32_t value);
 
 /*
  * Prepares a context on a fresh stack whose highest address (exclusive, 16-aligned) is `top`:
@@ -214,8 +225,9 @@ static inline void hart_lock(void)
 static inline void hart_unlock(void)
 {
 	__asm__ volatile("" ::: "memory");
-	bool at_random = sched_preempt_at_random();
-	if (hart_lock_lower() == 0 && __builtin_expect(at_random || hart_preempt_due(), 0))
+	if (sched_preempt_at_random())
+		hart_self()->preempt = 1;
+	if (__builtin_expect(hart_lock_lower(), 0))
 		sched_preempt();
 }
 

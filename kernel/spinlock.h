@@ -15,19 +15,19 @@
 #include "kernel/lockrank.h"
 
 struct spinlock {
-	_Atomic(uint32_t) owner; /* hart id + 1, or 0 when free; with GUMP_CHECKS the rank above */
+	_Atomic(uint32_t) owner; /* the holder's mark, or 0 when free; with GUMP_CHECKS the rank above */
 };
 
 static inline bool spin_held_here(struct spinlock *lock)
 {
 	return atomic_load_explicit(&lock->owner, memory_order_relaxed) ==
-	       (lockrank_bits(lock) | (hart_self()->id + 1));
+	       (lockrank_bits(lock) | hart_mark());
 }
 
 /* Takes the lock without raising locks, which the caller has done. */
 static inline void spin_acquire(struct spinlock *lock)
 {
-	uint32_t unlocked = lockrank_bits(lock), me = unlocked | (hart_self()->id + 1);
+	uint32_t unlocked = lockrank_bits(lock), me = unlocked | hart_mark();
 	int64_t since = 0;
 
 	lockrank_wanted(lock);

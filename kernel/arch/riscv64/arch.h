@@ -44,13 +44,20 @@ static inline void *hart_g(void)
 	return g;
 }
 
+static inline uint32_t hart_mark(void)
+{
+	uint32_t mark;
+	__asm__ volatile("lw %0, %1(tp)" : "=r"(mark) : "i"(HART_MARK));
+	return mark;
+}
+
 /*
  * A preemption between the load and the store finds the count at 0, and leaves it at 0 on
  * whichever hart the G continues.
  */
 static inline void hart_lock_raise(void)
 {
-	uint32_t locks;
+	long locks;
 	__asm__ volatile("lw %0, %1(tp)\n\t"
 			 "addiw %0, %0, 1\n\t"
 			 "sw %0, %1(tp)"
@@ -59,23 +66,20 @@ static inline void hart_lock_raise(void)
 			 : "memory");
 }
 
-static inline uint32_t hart_lock_lower(void)
+static inline bool hart_lock_lower(void)
 {
-	uint32_t locks;
+	long locks, due;
 	__asm__ volatile("lw %0, %1(tp)\n\t"
 			 "addiw %0, %0, -1\n\t"
 			 "sw %0, %1(tp)"
 			 : "=&r"(locks)
 			 : "i"(HART_LOCKS)
 			 : "memory");
-	return locks;
-}
-
-static inline uint32_t hart_preempt_due(void)
-{
-	uint32_t preempt;
-	__asm__ volatile("lw %0, %1(tp)" : "=r"(preempt) : "i"(HART_PREEMPT) : "memory");
-	return preempt;
+	if (locks != 0)
+		return false;
+	/* From here a preemption may take us to another hart; then this one has been seen to. */
+	__asm__ volatile("lw %0, %1(tp)" : "=r"(due) : "i"(HART_PREEMPT) : "memory");
+	return due != 0;
 }
 
 static inline uint64_t hart_ticks(void)

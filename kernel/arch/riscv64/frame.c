@@ -52,8 +52,10 @@ uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 {
 	uintptr_t sp = top - CONTEXT_SIZE;
 
-	__builtin_memset((void *)sp, 0, CONTEXT_SIZE);
+	/* The other registers begin as whatever lies there. */
+	*(uintptr_t *)(sp + CONTEXT_FP) = 0;
 	*(uintptr_t *)(sp + CONTEXT_RA) = (uintptr_t)hart_context_start;
+	*(uintptr_t *)(sp + CONTEXT_S0) = 0;
 	*(uintptr_t *)(sp + CONTEXT_S0 + 8) = (uintptr_t)entry;
 	return sp;
 }

@@ -23,7 +23,6 @@ struct tss {
 } __attribute__((packed));
 
 struct arch_hart {
-	uint64_t fp_control;     /* mxcsr and x87 control word of the G that switched away last */
 	uint64_t gdt[6]; /* null, code, data, unused, TSS (two words) */
 	struct tss tss;
 	int64_t deadline;        /* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
@@ -48,27 +47,26 @@ static inline void *hart_g(void)
 	return g;
 }
 
+static inline uint32_t hart_mark(void)
+{
+	uint32_t mark;
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(mark) : "i"(HART_MARK));
+	return mark;
+}
+
 static inline void hart_lock_raise(void)
 {
 	__asm__ volatile("incl %%gs:%c0" : : "i"(HART_LOCKS) : "cc", "memory");
 }
 
-static inline uint32_t hart_lock_lower(void)
+static inline bool hart_lock_lower(void)
 {
-	bool zero;
-	uint32_t locks;
+	bool zero, due;
 	__asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(HART_LOCKS) : "memory");
-	/* From here a preemption may take us to another hart, but only if the count is 0. */
-	if (zero)
-		return 0;
-	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(locks) : "i"(HART_LOCKS));
-	return locks;
-}
-
-static inline uint32_t hart_preempt_due(void)
-{
-	uint32_t due;
-	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(due) : "i"(HART_PREEMPT));
+	if (!zero)
+		return false;
+	/* From here a preemption may take us to another hart; then this one has been seen to. */
+	__asm__ volatile("cmpl $0, %%gs:%c1" : "=@ccnz"(due) : "i"(HART_PREEMPT) : "memory");
 	return due;
 }
 

@@ -4,10 +4,10 @@
 #define KERNEL_ARCH_X86_64_ASM_H
 
 /* Fields of struct hart, as kernel/hart.h numbers them. */
+#define HART_G 8
 #define HART_G0_SP 16
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
-#define HART_FP_CONTROL 48 /* arch.fp_control */
 
 /* Selectors in every GDT of ours. */
 #define CODE_SELECTOR 0x08

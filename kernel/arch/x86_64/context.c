@@ -10,11 +10,11 @@ uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 	/* entry() finds the stack as after a call whose return address, like rbp, is 0. */
 	uintptr_t sp = top - 8 - CONTEXT_SIZE;
 
-	for (unsigned i = 0; i <= CONTEXT_SIZE; i += 8)
-		*(uint64_t *)(sp + i) = 0;
-	*(uint32_t *)(sp + CONTEXT_MXCSR) = MXCSR_DEFAULT;
-	*(uint32_t *)(sp + CONTEXT_CW) = CW_DEFAULT;
+	/* The other registers begin as whatever lies there. */
+	*(uint64_t *)(sp + CONTEXT_MXCSR) = (uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
+	*(uint64_t *)(sp + CONTEXT_RBP) = 0;
 	*(uint64_t *)(sp + CONTEXT_RIP) = (uintptr_t)entry;
+	*(uint64_t *)(sp + CONTEXT_SIZE) = 0;
 	return sp;
 }
 

@@ -23,10 +23,10 @@
 _Static_assert(offsetof(struct hart, self) == HART_SELF, "gs:0 is hart_self()");
 _Static_assert(offsetof(struct hart, g) == HART_G, "HART_G");
 _Static_assert(offsetof(struct hart, g0_sp) == HART_G0_SP, "HART_G0_SP");
+_Static_assert(offsetof(struct hart, mark) == HART_MARK, "HART_MARK");
 _Static_assert(offsetof(struct hart, locks) == HART_LOCKS, "HART_LOCKS");
 _Static_assert(offsetof(struct hart, preempt) == HART_PREEMPT, "HART_PREEMPT");
 _Static_assert(offsetof(struct hart, arch) == HART_ARCH, "HART_ARCH");
-_Static_assert(offsetof(struct hart, arch.fp_control) == HART_FP_CONTROL, "HART_FP_CONTROL");
 
 static char early_trap_stack[8192] __attribute__((aligned(16)));
 

@@ -4,10 +4,10 @@
  *
  * A switch from G to G is one hart_mcall and one hart_gogo, as Go's mcall and gogo: one
  * save, one restore; the scheduler in between starts on an empty g0 stack and leaves
- * nothing there. A saved context is what the ABI has a callee keep: six registers and
+ * nothing there. hart_switch is the two in one, for a G that knows who comes next. A saved context is what the ABI has a callee keep: six registers and
  * the control words of SSE and x87. Those words are nearly always the same in both Gs, and
- * loading them is slow: hart_gogo compares with what hart_mcall found here. Nothing between the
- * two changes them, because the scheduler does no floating point.
+ * loading them is slow: they are compared first with what the G before left in the registers,
+ * which nothing in between changes, because the scheduler does no floating point.
  */
 #include "asm.h"
 
@@ -25,8 +25,6 @@ hart_mcall:
 	push $0                 /* fnstcw writes two bytes of four */
 	stmxcsr CONTEXT_MXCSR(%rsp)
 	fnstcw CONTEXT_CW(%rsp)
-	mov (%rsp), %rax
-	mov %rax, %gs:HART_FP_CONTROL
 	mov %rsp, (%rdi)
 	mov %gs:HART_G0_SP, %rsp
 	mov %rdx, %rdi
@@ -38,9 +36,13 @@ hart_mcall:
 	.globl hart_gogo
 	.type hart_gogo, @function
 hart_gogo:
-	mov %rdi, %rsp
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
 	pop %rax
-	cmp %rax, %gs:HART_FP_CONTROL
+	mov %rdi, %rsp
+	pop %rcx
+	cmp %rax, %rcx
 	jne 2f
 1:	pop %r15
 	pop %r14
@@ -53,6 +55,35 @@ hart_gogo:
 	fldcw CONTEXT_CW - 8(%rsp)
 	jmp 1b
 	.size hart_gogo, . - hart_gogo
+
+	.globl hart_switch
+	.type hart_switch, @function
+hart_switch:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	mov (%rsp), %rax
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	mov %rdx, %gs:HART_G
+	mov %r8d, (%rcx)        /* another hart may run the old G from here on; a store is a release */
+	pop %rcx
+	cmp %rax, %rcx
+	jne 2b
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+	.size hart_switch, . - hart_switch
 
 /*
  * A trap that preempts a G puts an iretq frame on the G's stack and returns here with
