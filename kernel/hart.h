@@ -51,7 +51,7 @@ struct hart {
 	uint32_t preempt;           /* a preemption came while locks > 0; due when it drops to 0 */
 	uint32_t id;                /* 0 .. hart_count() - 1 */
 	uint32_t hwid;              /* mhartid, APIC id */
-	_Atomic(uint32_t) kicked;   /* hart_kick or the timer came since hart_idle last returned */
+	_Atomic(uint32_t) kicked;   /* a kick, the timer or a device came since hart_idle last returned */
 	uint32_t in_trap;           /* depth of traps under way here */
 	uint32_t mark;              /* id + 1: stands in the spin locks that this hart holds */
 	struct arch_hart arch;
@@ -106,7 +106,8 @@ void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, 
 uintptr_t hart_context_new(uintptr_t top, void (*entry)(void));
 
 /*
- * Sleeps until an interrupt; returns at once when a kick or timer came since the last return.
+ * Sleeps until an interrupt; returns at once when a kick, the timer's or a device's interrupt came since
+ * the last return, handled or not: so nothing that comes after the caller's last look for work is slept over.
  * Interrupts are on when it returns. On g0. May return for no reason.
  */
 void hart_idle(void);

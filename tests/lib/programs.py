@@ -30,7 +30,8 @@ TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<word>\S+)''', re.VERBOSE)
 FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
 FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
-         '-fno-optimize-sibling-calls', '-Itests']  # backtraces that name every caller
+         '-fno-optimize-sibling-calls',  # backtraces that name every caller
+         '-Itests', '-I.']  # some look at the kernel and the scheduler from inside
 
 
 broken = {}  # image -> what the compiler said
@@ -176,7 +177,7 @@ def build(source, arch):
         return
     os.makedirs(os.path.dirname(image), exist_ok=True)
     command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + arch,
-               '--build=' + machine.build_dir(arch), *FLAGS, source, '-o', image]
+               '--build=' + machine.build_dir(arch), *FLAGS, '-Ikernel/arch/' + arch, source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         broken[image] = done.stdout.decode(errors='replace')
