@@ -118,6 +118,19 @@ void start_locked(struct m *m, struct g *g)
 	}
 }
 
+/* Takes p's queue; is m's own G in it? */
+static bool own_in_queue(struct m *m, struct p *p, struct glist *others)
+{
+	bool inherit, own = false;
+
+	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
+		if (g == m->locked_g)
+			own = true;
+		else
+			glist_push(others, g);
+	return own;
+}
+
 /*
  * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
  * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
@@ -149,14 +162,21 @@ static bool serve_others(struct m *m)
 	if (netpoll(&list))
 		ready_list(&list);
 
+	struct glist others = { 0 };
+	bool own = own_in_queue(m, p, &others);
 	spin_acquire(&sched.lock);
-	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
+	globrunq_put(&others);
+	if (own) /* as if somebody else had found it */
+		store_relaxed(&m->locked_ready, true);
+	own = atomic_load_explicit(&m->locked_ready, relaxed);
 	if (!own) {
 		p_hand_off(m);
 		parked_locked_set(m, true);
 		check_dead();
 	}
 	spin_release(&sched.lock);
+	if (own)
+		wake_p(); /* for the others, should an M have gone idle meanwhile */
 	return own;
 }
 

@@ -44,8 +44,21 @@ def serving(test):
         measure(boot)
 
 
+def deadlines(test, *args):
+    """A deadline at every instruction of the way into sleep: tests/deadlines.c."""
+    image = machine.image_path('deadlines', ARCH[test.machine_name])
+    options = ['--qemu-arg', '-icount', '--qemu-arg', 'shift=0,sleep=off']
+    with test.boot(image, args=args, options=options, timeout=60) as boot:
+        if boot.wait() != 0:
+            raise Failure('no PASS')
+
+
 def tests():
     found = [HostTest('idle.sleeping', sleeping, name, n) for name in ARCH for n in (1, 4)]
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
         found += [HostTest('idle.serving', serving, name, 4) for name in ARCH]
+    found += [HostTest('idle.deadlines', deadlines, name, 1) for name in ARCH]
+    # OpenSBI does not start a second hart in a time that counts instructions.
+    found += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)
+              for name in ('q35', 'microvm')]
     return found
