@@ -5,7 +5,7 @@
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
  * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that
  * has no P of its own: the hart's timer interrupt kicks one when the section has lasted a little while
- * the P has work. Thieves with Ps need not take the P, they take its work.
+ * the P or the network has work. Thieves with Ps need not take the P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -52,7 +52,8 @@ bool p_retake_blocked(struct m *m)
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
 		if ((status & 0xff) != P_BLOCKED || p->slice_end > now ||
-		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now)) ||
+		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now) &&
+		     !atomic_load_explicit(&sched.netpoll_ready, relaxed)) ||
 		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
 			continue;
 		got = p_take_blocked(p, status, P_IDLE);

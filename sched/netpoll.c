@@ -34,6 +34,8 @@ static void fire_poll(go_timer *t, int64_t now)
 	(void)t;
 	(void)now;
 	store_relaxed(&sched.netpoll_ready, 1);
+	/* This M may go on with a G that does not come to a scheduling point for long. */
+	wake_p();
 }
 
 void netpoll_set_deadline(int64_t deadline)
