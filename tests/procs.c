@@ -4,6 +4,7 @@
  *
  * @test alone
  * @test alone harts=4 env=GOMAXPROCS=2 args=starts_with_two
+ * @test harts=2 env=GOMAXPROCS=1 args=timer_in_a_borrowed_p
  */
 #include "test.h"
 
@@ -234,10 +235,44 @@ static void many_short_sections(void)
 	WAIT_FOR(count == 10);
 }
 
+static void spin_6_ms(void *unused)
+{
+	test_spin(6 * MS);
+}
+
+static void sleep_ms(void *ms)
+{
+	go_sleep((intptr_t)ms * MS);
+	count++;
+}
+
+/*
+ * P0, the only one, is held by hart 1 when the first of two timers fires: hart 0, which watches P0's timers, has
+ * had its interrupt for that, and must be told of the other, or all sleep for good once nothing else runs.
+ */
+static void timer_in_a_borrowed_p(void)
+{
+	/* Hart 1 takes the P from a blocking section, while there is work for it. */
+	for (int i = 0; i < 1000 && go_hart() == 0; i++) {
+		go(spin_6_ms, NULL);
+		go_block_enter();
+		test_spin(3 * MS);
+		go_block_leave();
+	}
+	CHECK_EQ(go_hart(), 1);
+	count = 0;
+	go(sleep_ms, (void *)20);
+	go(sleep_ms, (void *)100);
+	go_yield();
+	test_spin(50 * MS);
+	go_sleep(60 * MS);
+	WAIT_FOR(count == 2);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
 	      TEST(exit_while_locked), TEST(blocking_section), TEST(many_short_sections),
-	      TEST_WHEN_NAMED(starts_with_two));
+	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p));
 	return test_main(argc, argv, tests);
 }
