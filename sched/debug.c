@@ -35,10 +35,10 @@ static void print_ms(void)
 	for (unsigned id = 0; id < hart_count(); id++) {
 		struct m *m = m_get(id);
 		struct p *p = m->p;
-		struct g *g = m->hart.g, *locked = m->locked_g;
-		hart_print("  M%u: p=%d curg=%d locks=%u spinning=%d lockedg=%d\n", id,
+		struct g *g = m->hart.g;
+		hart_print("  M%u: p=%d curg=%d locks=%u spinning=%d lockedgs=%u\n", id,
 			   p != NULL ? (int)p->id : -1, g != NULL ? (int)g->number : -1,
-			   (unsigned)m->hart.locks, m->spinning, locked != NULL ? (int)locked->number : -1);
+			   (unsigned)m->hart.locks, m->spinning, (unsigned)m->locked_gs);
 	}
 }
 

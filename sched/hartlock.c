@@ -4,27 +4,37 @@
  *
  * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable gives a P to
  * that M (start_locked()).
+ *
+ * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G may
+ * find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others found
+ * runnable wait for it in a queue of its own.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 
-void hart_lock_count(int change)
+void locked_add(struct m *m, struct g *g)
 {
-	atomic_fetch_add_explicit(&sched.locked_ms, (uint32_t)change, memory_order_relaxed);
+	g->locked_m = m;
+	if (m->locked_gs++ == 0)
+		atomic_fetch_add_explicit(&sched.locked_ms, 1, relaxed);
+}
+
+void locked_remove(struct m *m, struct g *g)
+{
+	g->locked_m = NULL;
+	if (--m->locked_gs == 0)
+		atomic_fetch_sub_explicit(&sched.locked_ms, 1, relaxed);
 }
 
 void go_lock_hart(void)
 {
 	hart_lock();
-	struct m *m = m_self();
 	struct g *g = g_self();
 	if (g->lock_count++ == 0) {
-		g->locked_m = m;
-		m->locked_g = g;
+		locked_add(m_self(), g);
 		trace(TRACE_LOCK_HART, g, 1, 0);
-		hart_lock_count(1);
 	}
 	hart_unlock();
 }
@@ -35,10 +45,8 @@ void go_unlock_hart(void)
 	struct g *g = g_self();
 	bool locked = g->lock_count != 0;
 	if (locked && --g->lock_count == 0) {
-		g->locked_m = NULL;
-		m_self()->locked_g = NULL;
+		locked_remove(m_self(), g);
 		trace(TRACE_LOCK_HART, g, 0, 0);
-		hart_lock_count(-1);
 	}
 	hart_unlock();
 	if (!locked)
@@ -48,22 +56,29 @@ void go_unlock_hart(void)
 /* ---- The scheduler's side, on g0 ---- */
 
 /*
- * An M with a locked G runs nothing else, as long as there is an M that can run the others. If each has a locked
+ * An M with locked Gs runs nothing else, as long as there is an M that can run the others. If each has a locked
  * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
  */
 bool exclusive(struct m *m)
 {
-	return m->locked_g != NULL &&
-	       atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
+	return m->locked_gs != 0 && atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
 }
 
-/* Acquire: pairs with start_locked(). */
-bool take_locked(struct m *m)
+struct g *take_locked(struct m *m)
 {
-	if (!atomic_load_explicit(&m->locked_ready, memory_order_acquire))
-		return false;
+	if (!atomic_load_explicit(&m->locked_ready, relaxed))
+		return NULL;
+	spin_acquire(&sched.lock);
+	struct g *g = glist_pop(&m->locked_runq);
+	store_relaxed(&m->locked_ready, m->locked_runq.head != NULL);
+	spin_release(&sched.lock);
+	return g;
+}
+
+void requeue_locked(struct m *m)
+{
+	globrunq_put(&m->locked_runq);
 	store_relaxed(&m->locked_ready, false);
-	return true;
 }
 
 /* Under sched.lock. A parked M counts as asleep: see deadlock.c. */
@@ -84,15 +99,15 @@ static bool is_parked_locked(struct m *m)
 
 /*
  * Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one; if not, it
- * looks at locked_ready before it sleeps or runs another G.
+ * looks at locked_ready before it sleeps or looks for another G.
  */
 void start_locked(struct m *m, struct g *g)
 {
 	struct m *other = g->locked_m;
 
 	spin_acquire(&sched.lock);
-	/* Release: pairs with the acquire in take_locked(). */
-	store_release(&other->locked_ready, true);
+	glist_push(&other->locked_runq, g);
+	store_relaxed(&other->locked_ready, true);
 	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
 	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || is_parked_locked(other))) {
 		struct p *p = idle_p_take(other->hart.id);
@@ -134,7 +149,7 @@ static bool own_in_queue(struct m *m, struct p *p, struct glist *others)
 /*
  * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
  * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
- * True if its own G became ready meanwhile: it keeps the P.
+ * True if a G of its own became ready meanwhile: it keeps the P.
  */
 static bool serve_others(struct m *m)
 {
@@ -180,7 +195,7 @@ static bool serve_others(struct m *m)
 	return own;
 }
 
-/* Waits until whoever finds this M's locked G has given it a P. */
+/* Waits until whoever finds a locked G of this M's has given it a P. */
 void park_locked(struct m *m)
 {
 	spin_acquire(&sched.lock);
@@ -195,10 +210,7 @@ void park_locked(struct m *m)
 			spin_release(&sched.lock);
 			return;
 		}
-		struct glist list = { 0 };
-		store_relaxed(&m->locked_ready, false);
-		glist_push(&list, m->locked_g);
-		globrunq_put(&list); /* to be found again */
+		requeue_locked(m);
 	}
 	if (m->p != NULL)
 		p_hand_off(m);

@@ -78,6 +78,7 @@ void idle_p_add(struct p *p)
 
 void idle_m_add(struct m *m)
 {
+	requeue_locked(m); /* or they would wait for an M that nobody wakes for them */
 	fuzz_announce();
 	set_add(&sched.idle_ms, m->hart.id);
 	check_m(m, M_IDLE);

@@ -142,9 +142,7 @@ static void exit_on_g0(void *arg)
 	set_status(g, G_RUNNING, G_DEAD);
 	if (g->lock_count != 0) {
 		g->lock_count = 0;
-		g->locked_m = NULL;
-		m->locked_g = NULL;
-		hart_lock_count(-1);
+		locked_remove(m, g);
 	}
 	if (g->stack.size != HART_STACK_DEFAULT) {
 		hart_stack_free(&g->stack);

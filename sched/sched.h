@@ -122,8 +122,9 @@ struct m {
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
-	struct g *locked_g;                /* go_lock_hart(): the G that runs here only */
-	_Atomic(bool) locked_ready;        /* that G was found runnable; set under sched.lock */
+	uint32_t locked_gs;                /* go_lock_hart(): how many Gs run here only */
+	_Atomic(bool) locked_ready;        /* is any of them in locked_runq? set under sched.lock */
+	struct glist locked_runq;          /* those that others found runnable; under sched.lock */
 	int64_t timer_deadline;            /* ticks: the hart's timer is set to this */
 	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
 	int64_t run_since;                 /* ticks when the current G went on */
@@ -260,11 +261,13 @@ static inline uint32_t bit(uint32_t id) /* in the sets of idle Ps and Ms */
 
 /* ---- hartlock.c: go_lock_hart()'s side of schedule() ---- */
 
-bool exclusive(struct m *m);           /* m may run nothing but its locked G */
-bool take_locked(struct m *m);         /* was m's locked G found by another? */
+bool exclusive(struct m *m);           /* m may run nothing but its locked Gs */
+struct g *take_locked(struct m *m);    /* a locked G of m's that another M found, or NULL */
+void requeue_locked(struct m *m);      /* (L) m parks without a P: those go to be found again */
+void locked_add(struct m *m, struct g *g); /* g runs on m only from now on, or not any more */
+void locked_remove(struct m *m, struct g *g);
 void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
-void park_locked(struct m *m);         /* waits until whoever finds m's locked G has given m a P */
-void hart_lock_count(int change);      /* an M is locked or is not any more */
+void park_locked(struct m *m);         /* waits until whoever finds a locked G of m's has given m a P */
 
 /* ---- gfree.c: dead Gs ---- */
 

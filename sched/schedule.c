@@ -127,8 +127,8 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 		struct p *p = m->p;
 		struct g *g;
 		*inherit = false;
-		if (m->locked_g != NULL && take_locked(m))
-			return m->locked_g;
+		if (m->locked_gs != 0 && (g = take_locked(m)) != NULL)
+			return g;
 		if (timers_due(p, m->now))
 			timers_run(p);
 		if (p->global_in == 0) {
@@ -240,7 +240,7 @@ void schedule(void)
 	struct g *g = NULL;
 
 	/* The usual case: nothing is asked for, and the next G is in the own queue. */
-	if (p != NULL && p->global_in != 0 && m->locked_g == NULL && !timers_due(p, m->now) &&
+	if (p != NULL && p->global_in != 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
 	    !atomic_load_explicit(&sched.stopping, relaxed)) {
 		bool inherit;
 		g = runq_get(p, &inherit);

@@ -168,6 +168,45 @@ static void lock_hart(void)
 	WAIT_FOR(count == 10);
 }
 
+static void stay_a_little(void *unused)
+{
+	go_lock_hart();
+	int hart = go_hart();
+	for (int i = 0; i < 15; i++) {
+		if (i % 5 == 0)
+			go_sleep(100 * US);
+		else
+			go_yield();
+		CHECK_EQ(go_hart(), hart);
+	}
+	if ((intptr_t)unused % 2 == 0)
+		go_unlock_hart();
+	count++;
+}
+
+static void roam(void *unused)
+{
+	for (int i = 0; i < 50; i++)
+		go_yield();
+	count++;
+}
+
+/* Some harts have several Gs tied to them then; with fewer Ps than harts, they wait for one another's. */
+static void more_locked_than_harts(void)
+{
+	int all = go_harts(), procs = go_maxprocs(0);
+	for (int round = 0; round < 4; round++) {
+		count = 0;
+		for (intptr_t i = 0; i < 2 * all; i++)
+			go(stay_a_little, (void *)i);
+		for (int i = 0; i < 4; i++)
+			go(roam, NULL);
+		go_maxprocs(round % all + 1);
+		WAIT_FOR(count == 2 * all + 4);
+	}
+	go_maxprocs(procs);
+}
+
 static void exit_locked(void *unused)
 {
 	go_lock_hart();
@@ -271,7 +310,7 @@ static void timer_in_a_borrowed_p(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
+	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart), TEST(more_locked_than_harts),
 	      TEST(exit_while_locked), TEST(blocking_section), TEST(many_short_sections),
 	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p));
 	return test_main(argc, argv, tests);
