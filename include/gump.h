@@ -57,12 +57,18 @@ int go_harts(void); /* harts of the machine */
 int go_hart(void);  /* the hart that this runs on, 0 .. go_harts() - 1; stale as soon as it is read */
 int go_count(void); /* goroutines that exist now */
 
-/* Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs others while
-   this goroutine waits only if every hart of the machine is tied. */
+/*
+ * Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs others while
+ * this goroutine waits only if every hart of the machine is tied. The end of the goroutine unties it.
+ */
 void go_lock_hart(void);
 void go_unlock_hart(void);
 
-/* Around code that holds the hart without needing the scheduler: other goroutines move on. */
+/*
+ * Around code that holds the hart without needing the scheduler: other goroutines move on. They nest. In
+ * between this goroutine may not wait, wake or start another (printf, malloc and go_now are fine). A panic and
+ * go_exit leave what they end.
+ */
 void go_block_enter(void);
 void go_block_leave(void);
 

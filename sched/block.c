@@ -20,11 +20,13 @@ static uint32_t blocked_by(struct m *m)
 
 void go_block_enter(void)
 {
+	struct g *g = g_self();
+
+	if (g->block_depth++ != 0)
+		return;
 	hart_lock();
 	struct m *m = m_self();
 	struct p *p = m->p;
-	struct g *g = g_self();
-
 	g_change(g, G_RUNNING, G_BLOCKING);
 	m->now = now_ticks();
 	g->wait_since = m->now;
@@ -85,9 +87,14 @@ static void leave_on_g0(void *arg)
 
 void go_block_leave(void)
 {
+	struct g *g = g_self();
+
+	if (g->block_depth == 0)
+		go_panic("go_block_leave: not in a blocking section");
+	if (--g->block_depth != 0)
+		return;
 	hart_lock();
 	struct m *m = m_self();
-	struct g *g = g_self();
 	struct p *p = m->old_p;
 	uint32_t mine = blocked_by(m);
 
@@ -105,4 +112,10 @@ void go_block_leave(void)
 		hart_mcall(&g->sp, leave_on_g0, g);
 	}
 	hart_unlock();
+}
+
+void block_leave_to(struct g *g, uint32_t depth)
+{
+	while (g->block_depth > depth)
+		go_block_leave();
 }

@@ -49,10 +49,13 @@ void sched_describe_current(void)
 {
 	struct g *g = g_self();
 
-	if (g != NULL)
+	if (g != NULL) {
 		g_describe(g);
-	else
+		if (atomic_load_explicit(&g->status, memory_order_relaxed) == G_BLOCKING)
+			hart_print("(Between go_block_enter and go_block_leave it may not call what needs the scheduler.)\n");
+	} else {
 		hart_print("on the scheduler's stack, no goroutine\n");
+	}
 }
 
 static bool anything_can_happen(void)

@@ -5,8 +5,8 @@
  * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable gives a P to
  * that M (start_locked()).
  *
- * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G may
- * find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others found
+ * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G
+ * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others found
  * runnable wait for it in a queue of its own.
  */
 #include "sched/sched.h"

@@ -4,7 +4,9 @@
  *
  * A panic runs the deferred calls on top of the stack that panicked, which is therefore still whole when an
  * uncaught panic prints its backtrace. A caught one leaves by longjmp to the frame of its go_call; nothing
- * between needs unwinding in C. A panic in a deferred call takes the place of the one under way.
+ * between needs unwinding in C. A panic in a deferred call takes the place of the one under way; if none is
+ * caught, all are printed. A panic and go_exit() leave the blocking sections that were entered since the
+ * go_call. go_exit() cannot be undone: a go_call that catches the panic of a deferred call goes on with it.
  */
 #include "sched/panic.h"
 
@@ -31,6 +33,8 @@ void panic_g_end(struct g *g)
 	free(g->panic_message);
 	g->panic_message = NULL;
 	g->call = NULL;
+	g->panicking = NULL;
+	g->exiting = false;
 }
 
 void go_defer(void (*fn)(void *), void *arg)
@@ -43,29 +47,50 @@ void go_defer(void (*fn)(void *), void *arg)
 	g->deferred = d;
 }
 
+/* The second return of go_call's setjmp: nothing kept in a register is trusted. */
+static __attribute__((noinline)) const char *caught(void)
+{
+	struct g *g = g_self();
+	struct call *call = g->call;
+
+	g->call = call->outer;
+	g->panicking = call->panicking;
+	if (g->exiting && !call->exiting)
+		go_exit();
+	return g->panic_message != NULL ? g->panic_message : "panic: out of memory for the message";
+}
+
 const char *go_call(void (*fn)(void *), void *arg)
 {
 	struct g *g = g_self();
-	struct call call = { .outer = g->call, .mark = g->deferred };
+	struct call call = { .outer = g->call,
+			     .mark = g->deferred,
+			     .panicking = g->panicking,
+			     .block_depth = g->block_depth,
+			     .exiting = g->exiting };
 
 	g->call = &call;
-	if (setjmp(call.env) != 0) {
-		/* Nothing kept in a register is trusted: this is the second return. */
-		g = g_self();
-		g->call = g->call->outer;
-		return g->panic_message != NULL ? g->panic_message : "panic: out of memory for the message";
-	}
+	if (setjmp(call.env) != 0)
+		return caught();
 	fn(arg);
 	panic_run_deferred(g, call.mark);
 	g->call = call.outer;
 	return NULL;
 }
 
-static noreturn void uncaught(const char *message)
+static void print_panics(const struct panicking *panic)
+{
+	if (panic->outer != NULL)
+		print_panics(panic->outer);
+	hart_print("%spanic: %s\n", panic->outer != NULL ? "\t" : "", panic->message);
+}
+
+static noreturn void uncaught(const struct panicking *panics)
 {
 	fflush(stdout);
 	hart_stop_others();
-	hart_print("panic: %s\n\n", message);
+	print_panics(panics);
+	hart_print("\n");
 	sched_describe_current();
 	hart_backtrace_here();
 	hart_poweroff(2);
@@ -83,9 +108,12 @@ void go_panic(const char *fmt, ...)
 	if (g == NULL)
 		hart_fatal("panic on the scheduler's stack: %s", message);
 	assert(hart_self()->locks == 0 && "go_panic under a lock");
+	struct panicking panic = { message, g->panicking };
+	g->panicking = &panic;
+	block_leave_to(g, g->call != NULL ? g->call->block_depth : 0);
 	panic_run_deferred(g, g->call != NULL ? g->call->mark : NULL);
 	if (g->call == NULL)
-		uncaught(message);
+		uncaught(&panic);
 	if (g->panic_message == NULL)
 		g->panic_message = malloc(MESSAGE_SIZE);
 	if (g->panic_message != NULL)

@@ -12,10 +12,19 @@ struct deferred {
 	struct deferred *next;
 };
 
+struct panicking { /* a panic whose deferred calls run, in go_panic()'s frame */
+	const char *message;
+	struct panicking *outer;
+};
+
 struct call { /* a go_call under way, in its frame */
 	jmp_buf env;
 	struct call *outer;
-	struct deferred *mark; /* what was deferred before it */
+	/* Of its goroutine, when it began: */
+	struct deferred *mark;
+	struct panicking *panicking;
+	uint32_t block_depth;
+	bool exiting;
 };
 
 /* Runs what g, the caller, has deferred, last first, down to `mark`. Each is taken off before it runs. */

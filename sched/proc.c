@@ -15,9 +15,24 @@
 
 #define relaxed memory_order_relaxed
 
+static noreturn void __attribute__((noinline, cold)) wrong_status(struct g *g, uint32_t status)
+{
+	if (status != G_BLOCKING)
+		hart_fatal("goroutine %u is in another state than thought: %u", (unsigned)g->number,
+			   (unsigned)status);
+	/* Its context is saved already. */
+	hart_stop_others();
+	hart_print("fatal: a call that may wait, in a blocking section\n");
+	g_describe(g);
+	hart_backtrace_saved(g->sp);
+	hart_poweroff(2);
+}
+
 static inline void set_status(struct g *g, enum g_status from, enum g_status to)
 {
-	assert(atomic_load_explicit(&g->status, relaxed) == from && "G in another state than thought");
+	uint32_t status = atomic_load_explicit(&g->status, relaxed);
+	if (__builtin_expect(status != from, 0))
+		wrong_status(g, status);
 	g_change(g, from, to);
 }
 
@@ -157,6 +172,8 @@ void go_exit(void)
 {
 	struct g *g = g_self();
 
+	g->exiting = true;
+	block_leave_to(g, 0);
 	panic_run_deferred(g, NULL);
 	hart_goroutine_end();
 	panic_g_end(g);

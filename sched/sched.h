@@ -64,6 +64,7 @@ struct g {
 	struct m *m;                   /* M it runs on */
 	struct m *locked_m;            /* go_lock_hart(): the only M it may run on */
 	uint32_t lock_count;
+	uint32_t block_depth;          /* go_block_enter()s without their leave */
 	_Atomic(uint32_t) select_done; /* the waker that sets it owns the wake-up of a select */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
 	struct hart_stack stack;       /* size 0: none */
@@ -72,6 +73,8 @@ struct g {
 	int64_t run_ticks;             /* CPU time up to its last stop */
 	struct deferred *deferred;     /* last first */
 	struct call *call;             /* innermost go_call under way */
+	struct panicking *panicking;   /* panics whose deferred calls run, last first */
+	bool exiting;                  /* go_exit() was called: nothing stops it any more */
 	char *panic_message;           /* of the last caught panic; malloc'd */
 	void (*fn)(void *);
 	void *arg;
@@ -332,6 +335,7 @@ void check_dead(void);                  /* deadlock.c: sched.lock held, an M is 
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
+void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
 bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
 /* Who waits, on its own stack, in a queue of whatever it waits for. */
 struct waiter {

@@ -5,7 +5,9 @@
  *
  * @test panic_in_main harts=1,4 status=2 "panic: wrong by 7" "panic_in_main+" "main+" "deferred call" !"not reached"
  * @test panic_in_goroutine harts=1,4 status=2 "panic: in a goroutine" "worker" "blame_me+" !"not reached"
- * @test panic_in_defer harts=1 status=2 "second" "panic_later+"
+ * @test panic_in_defer harts=1 status=2 "panic: first" "panic: second" "panic_later+"
+ * @test park_in_section harts=1,4 status=2 "in a blocking section" "[blocking section]" "park_in_section+"
+ * @test wake_in_section harts=1,4 status=2 "[blocking section]" "go_block_leave it may not call" "wake_in_section+"
  * @test close_nil harts=1 status=2 "close of nil channel" "close_nil+"
  * @test send_closed harts=1 status=2 "send on closed channel" "send_closed+"
  * @test unlock harts=1 status=2 "unlock of unlocked mutex" "unlock+"
@@ -65,6 +67,26 @@ static void panic_in_defer(void)
 {
 	go_defer(panic_later, NULL);
 	go_panic("first");
+}
+
+static void park_in_section(void)
+{
+	go_block_enter();
+	go_recv(go_chan_make(0, 0), NULL);
+}
+
+static void receive(void *ch)
+{
+	go_recv(ch, NULL);
+}
+
+static void wake_in_section(void)
+{
+	go_chan *ch = go_chan_make(0, 0);
+	go(receive, ch);
+	go_sleep(20 * MS);
+	go_block_enter();
+	go_send(ch, NULL);
 }
 
 static void close_nil(void)
@@ -170,7 +192,8 @@ static void exits_while_others_print(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
-	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(close_nil),
+	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(park_in_section),
+	      TEST_WHEN_NAMED(wake_in_section), TEST_WHEN_NAMED(close_nil),
 	      TEST_WHEN_NAMED(send_closed), TEST_WHEN_NAMED(unlock),
 	      TEST_WHEN_NAMED(done_too_often), TEST_WHEN_NAMED(deadlock_chan),
 	      TEST_WHEN_NAMED(deadlock_many), TEST_WHEN_NAMED(deadlock_mutex),

@@ -174,6 +174,79 @@ static void exit_runs_deferred_calls(void)
 	CHECK_STR(trail, "21");
 }
 
+static void exit_and_panic(void *unused)
+{
+	go_defer(mark, "1");
+	go_defer(panic_again, NULL);
+	go_defer(mark, "2");
+	go_exit();
+}
+
+static void call_exit_and_panic(void *unused)
+{
+	go_defer(mark, "0");
+	go_call(exit_and_panic, NULL);
+	mark("!"); /* the panic is caught, and go_exit goes on */
+}
+
+static void catch_quietly(void *unused)
+{
+	int value = 1;
+	CHECK_STR(go_call(loud, &value), "number 1, text");
+	mark("c"); /* a call that began after go_exit ends as any other */
+}
+
+static void exit_and_catch(void *unused)
+{
+	go_defer(mark, "0");
+	go_defer(catch_quietly, NULL);
+	go_exit();
+}
+
+static void exit_cannot_be_undone(void)
+{
+	trail[0] = 0;
+	go(call_exit_and_panic, NULL);
+	WAIT_FOR(go_count() == 1);
+	CHECK_STR(trail, "2p10");
+	trail[0] = 0;
+	go(exit_and_catch, NULL);
+	WAIT_FOR(go_count() == 1);
+	CHECK_STR(trail, "c0");
+}
+
+static void pass_on(void *ch)
+{
+	go_send(ch, NULL);
+}
+
+static void panic_in_section(void *ch)
+{
+	go_block_enter();
+	go_defer(pass_on, ch); /* runs outside of the section */
+	go_block_enter();
+	go_panic("in a section");
+}
+
+static void exit_in_section(void *ch)
+{
+	go_block_enter();
+	go_defer(pass_on, ch);
+	go_block_enter();
+	go_exit();
+}
+
+static void from_blocking_sections(void)
+{
+	go_chan *ch = go_chan_make(0, 1);
+	CHECK_STR(go_call(panic_in_section, ch), "in a section");
+	go_recv(ch, NULL);
+	go(exit_in_section, ch);
+	go_recv(ch, NULL);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(ch);
+}
+
 static void survive(void *number)
 {
 	char want[40];
@@ -213,6 +286,8 @@ static void try_send_closed(void *ch) { go_try_send(ch, &count); }
 static void close_it(void *ch) { go_close(ch); }
 static void wait_on(void *ch) { go_recv(ch, NULL); }
 static void free_it(void *ch) { go_chan_free(ch); }
+static void leave_section(void *unused) { go_block_leave(); }
+static void untie(void *unused) { go_unlock_hart(); }
 
 static void misuse(void)
 {
@@ -225,6 +300,8 @@ static void misuse(void)
 	CHECK_STR(go_call(try_send_closed, ch), "send on closed channel");
 	CHECK_STR(go_call(close_it, ch), "close of closed channel");
 	CHECK_STR(go_call(close_it, NULL), "close of nil channel");
+	CHECK(go_call(leave_section, NULL) != NULL);
+	CHECK(go_call(untie, NULL) != NULL);
 	WAIT_FOR(go_count() == 1);
 	go_chan_free(ch);
 }
@@ -233,7 +310,8 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST(catch), TEST(from_deep_inside), TEST(nesting), TEST(last_in_first_out),
 	      TEST(panic_in_deferred_call), TEST(deferred_by_deferred),
-	      TEST(exit_runs_deferred_calls), TEST(many_goroutines), TEST(long_message),
+	      TEST(exit_runs_deferred_calls), TEST(exit_cannot_be_undone),
+	      TEST(from_blocking_sections), TEST(many_goroutines), TEST(long_message),
 	      TEST(misuse));
 	return test_main(argc, argv, tests);
 }

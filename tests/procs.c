@@ -266,6 +266,43 @@ static void block_often(void *unused)
 	count++;
 }
 
+static void spin_here(void)
+{
+	go_block_enter();
+	test_spin(3 * MS); /* long enough to lose the P */
+	go_block_leave();
+}
+
+static void nest(void *unused)
+{
+	for (int i = 0; i < 10; i++) {
+		go_block_enter();
+		spin_here();
+		uint64_t before = beats;
+		int64_t end = go_now() + SECOND;
+		while (go_now() < end && beats == before && go_harts() > 1)
+			; /* the outer section lasts */
+		if (go_harts() > 1)
+			CHECK(beats != before);
+		go_block_leave();
+		go_yield();
+	}
+	count++;
+}
+
+static void sections_nest(void)
+{
+	int all = go_maxprocs(1);
+	stop = false;
+	count = 0;
+	go(beat, NULL);
+	go(nest, NULL);
+	WAIT_FOR(count == 1);
+	stop = true;
+	WAIT_FOR(count == 2);
+	go_maxprocs(all);
+}
+
 static void many_short_sections(void)
 {
 	count = 0;
@@ -311,7 +348,8 @@ static void timer_in_a_borrowed_p(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart), TEST(more_locked_than_harts),
-	      TEST(exit_while_locked), TEST(blocking_section), TEST(many_short_sections),
-	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p));
+	      TEST(exit_while_locked), TEST(blocking_section), TEST(sections_nest),
+	      TEST(many_short_sections), TEST_WHEN_NAMED(starts_with_two),
+	      TEST_WHEN_NAMED(timer_in_a_borrowed_p));
 	return test_main(argc, argv, tests);
 }
