@@ -75,6 +75,13 @@ struct g *take_locked(struct m *m)
 	return g;
 }
 
+/* m's locked G g was found runnable; under sched.lock. */
+static void locked_ready(struct m *m, struct g *g)
+{
+	glist_push(&m->locked_runq, g);
+	store_relaxed(&m->locked_ready, true);
+}
+
 void requeue_locked(struct m *m)
 {
 	globrunq_put(&m->locked_runq);
@@ -106,8 +113,7 @@ void start_locked(struct m *m, struct g *g)
 	struct m *other = g->locked_m;
 
 	spin_acquire(&sched.lock);
-	glist_push(&other->locked_runq, g);
-	store_relaxed(&other->locked_ready, true);
+	locked_ready(other, g);
 	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
 	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || is_parked_locked(other))) {
 		struct p *p = idle_p_take(other->hart.id);
@@ -133,17 +139,13 @@ void start_locked(struct m *m, struct g *g)
 	}
 }
 
-/* Takes p's queue; is m's own G in it? */
-static bool own_in_queue(struct m *m, struct p *p, struct glist *others)
+/* Takes p's queue apart: the Gs that only m may run, and others. */
+static void sort_queue(struct p *p, struct m *m, struct glist *own, struct glist *others)
 {
-	bool inherit, own = false;
+	bool inherit;
 
 	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
-		if (g == m->locked_g)
-			own = true;
-		else
-			glist_push(others, g);
-	return own;
+		glist_push(g->locked_m == m ? own : others, g);
 }
 
 /*
@@ -177,13 +179,13 @@ static bool serve_others(struct m *m)
 	if (netpoll(&list))
 		ready_list(&list);
 
-	struct glist others = { 0 };
-	bool own = own_in_queue(m, p, &others);
+	struct glist found = { 0 }, others = { 0 };
+	sort_queue(p, m, &found, &others);
 	spin_acquire(&sched.lock);
 	globrunq_put(&others);
-	if (own) /* as if somebody else had found it */
-		store_relaxed(&m->locked_ready, true);
-	own = atomic_load_explicit(&m->locked_ready, relaxed);
+	for (struct g *g; (g = glist_pop(&found)) != NULL;) /* as if somebody else had found it */
+		locked_ready(m, g);
+	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
 	if (!own) {
 		p_hand_off(m);
 		parked_locked_set(m, true);
