@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reads the scheduler's event trace out of a machine's RAM, as qemu/run --trace leaves it in a file.
 
-The rings lie where the image's symbol gump_trace says (sched/trace.h has their form). Addresses are physical, so
-only the place of RAM in the file has to be known.
+The rings lie where the image's symbol gump_trace says (sched/trace.h has their form). Addresses are physical,
+so only the place of RAM in the file has to be known.
 """
 import bisect
 import collections
@@ -11,13 +11,13 @@ import struct
 
 CREATE, START, BLOCK, YIELD, PREEMPT, END, UNBLOCK, STEAL, HANDOFF, IDLE, WAKE, TIMER, NETPOLL, BLOCKING, \
     UNBLOCKING, STOP_WORLD, START_WORLD, WAIT, TAKE, LOCK_HART = range(1, 21)
-KINDS = ('', 'CREATE', 'START', 'BLOCK', 'YIELD', 'PREEMPT', 'END', 'UNBLOCK', 'STEAL', 'HANDOFF', 'IDLE', 'WAKE', 'TIMER',
-         'NETPOLL', 'BLOCKING', 'UNBLOCKING', 'STOP_WORLD', 'START_WORLD', 'WAIT', 'TAKE', 'LOCK_HART')
-NO_P = 0xffffffff
+KINDS = ['', 'CREATE', 'START', 'BLOCK', 'YIELD', 'PREEMPT', 'END', 'UNBLOCK', 'STEAL', 'HANDOFF', 'IDLE', 'WAKE',
+         'TIMER', 'NETPOLL', 'BLOCKING', 'UNBLOCKING', 'STOP_WORLD', 'START_WORLD', 'WAIT', 'TAKE', 'LOCK_HART']
+NO_P = P_MASK = 0xffffffff
 STOPS = {BLOCK: 'block', YIELD: 'yield', PREEMPT: 'preempt', END: 'end'}
 
-WAIT_REASONS = ['waiting', 'chan send', 'chan receive', 'chan (nil channel)', 'select', 'select (no cases)', 'sleep',
-                'IO wait', 'mutex lock', 'rwmutex rlock', 'rwmutex lock', 'cond wait', 'waitgroup wait',
+WAIT_REASONS = ['waiting', 'chan send', 'chan receive', 'chan (nil channel)', 'select', 'select (no cases)',
+                'sleep', 'IO wait', 'mutex lock', 'rwmutex rlock', 'rwmutex lock', 'cond wait', 'waitgroup wait',
                 'semaphore acquire', 'stop of the world']
 
 HEADER = struct.Struct('<16sQIIQQqII')
@@ -89,7 +89,7 @@ class Ram:
 
 
 class Trace:
-    """All events in their order; `lost` tells how many gave way to newer ones, and `events` has only what came later."""
+    """All events in their order; `lost` tells how many gave way to newer ones: `events` has what came later."""
 
     def __init__(self, image_path, ram_path):
         self.image = Image(image_path)
@@ -113,12 +113,20 @@ class Trace:
             first = bisect.bisect_left(events, whole_from, key=operator.itemgetter(0))
             self.lost += first
             self.events = list(map(Event._make, events[first:]))
+            self.procs = self.procs_before()
             self.idle = {hart for hart in range(self.harts) if idle >> hart & 1} if not self.lost else set()
             self.names = {}  # by number: of the goroutine that had it last; dead ones' numbers are used again
             self.programs = {}  # what CREATE holds -> name
             for event in self.events:
                 if event.kind == CREATE:
                     self.names[event.g] = self.created(ram, event)
+
+    def procs_before(self):
+        """How many Ps there are when the events begin; None if that is lost."""
+        for event in self.events:
+            if event.kind in (STOP_WORLD, START_WORLD):
+                return event.a if event.kind == STOP_WORLD else None
+        return self.procs
 
     def created(self, ram, event):
         """The name of a goroutine by its CREATE."""

@@ -165,12 +165,12 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 /* ---- Running what was found ---- */
 
 /* What is rarely to be done before g runs. */
-static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g, bool inherit)
+static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g)
 {
 	struct p *p = m->p;
 
 	if (trace_on())
-		trace_write(TRACE_START, g, p->id, (uint64_t)runq_length(p) << 1 | inherit);
+		trace_write(TRACE_START, g, p->id | (uint64_t)p->sched_tick << 32, runq_length(p));
 	if (m->hart.preempt == 0)
 		sysmon_arm_slice(m, p);
 	hart_gogo(g->sp);
@@ -199,7 +199,7 @@ static inline __attribute__((always_inline)) noreturn void run(struct m *m, stru
 	if (atomic_load_explicit(&sched.stopping, relaxed) || p->slice_end <= m->now)
 		m->hart.preempt = 1;
 	if (trace_on() || sysmon_slice_unarmed(m, p))
-		run_rest(m, g, inherit);
+		run_rest(m, g);
 	hart_gogo(g->sp);
 }
 

@@ -7,9 +7,9 @@
  * gump_trace: nothing is copied out while the program runs, and a machine that crashed leaves its trace, too.
  *
  * Harts' clocks differ by more than a switch takes, so each record also has a number from one counter, which
- * all harts share. An event is recorded before what it tells of is published (a G before it is put into a queue), or under
- * the lock that protects it; so the numbers put cause before effect, and the goroutines that wait for one object in the
- * order in which they wait. tests/lib/tracecheck.py relies on that. While no trace is taken the counter rests.
+ * all harts share. An event is recorded before what it tells of is published (a G before it is put into a
+ * queue), or under the lock that protects it; so the numbers put cause before effect, and the goroutines that
+ * wait for one object in the order in which they wait. tests/lib/tracecheck.py relies on that.
  */
 #ifndef SCHED_TRACE_H
 #define SCHED_TRACE_H
@@ -19,7 +19,7 @@
 /* qemu/trace knows these by number. g: the goroutine concerned; what `a` and `b` hold is said here. */
 enum trace_event {
 	TRACE_CREATE = 1,    /* a: pc of its function; b: address of its name, or 0 */
-	TRACE_START = 2,     /* a: P; b: length of the P's queue << 1 | slice inherited */
+	TRACE_START = 2,     /* a: P, and the number of its slice << 32; b: length of its queue */
 	TRACE_BLOCK = 3,     /* a: wait reason; b: address of the lock that is released when it is parked, or 0 */
 	TRACE_YIELD = 4,
 	TRACE_PREEMPT = 5,   /* a: 1 for a stop of the world */
@@ -33,7 +33,7 @@ enum trace_event {
 	TRACE_NETPOLL = 13,  /* a: goroutines that became ready */
 	TRACE_BLOCKING = 14, /* enters a blocking section; a: P left behind */
 	TRACE_UNBLOCKING = 15, /* leaves it; a: 1 if it got its P back at once */
-	TRACE_STOP_WORLD = 16,
+	TRACE_STOP_WORLD = 16, /* a: number of Ps */
 	TRACE_START_WORLD = 17, /* a: number of Ps */
 	/* Queues of waiters: a: trace_queue(). A channel's and a go_sem's have no WAIT: BLOCK says it. */
 	TRACE_WAIT = 18,     /* g is going to wait in it; b: 1: before the others */
@@ -65,7 +65,8 @@ struct trace {
 	uint64_t capacity; /* records in a ring, a power of two */
 	uint64_t first;    /* sequence of the trace's first record: older ones are another trace's */
 	int64_t quantum;   /* ticks */
-	uint32_t procs, idle; /* number of Ps, set of parked Ms, when it was started */
+	uint32_t procs;    /* number of Ps at the end */
+	uint32_t idle;     /* set of parked Ms when it was started */
 	_Atomic(uint64_t) sequence __attribute__((aligned(CACHE_LINE)));
 	struct trace_ring rings[HARTS_MAX];
 };

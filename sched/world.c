@@ -61,7 +61,7 @@ static void stop_unused(void)
 static void stop_the_world(void)
 {
 	hart_lock();
-	trace(TRACE_STOP_WORLD, hart_g(), 0, 0);
+	trace(TRACE_STOP_WORLD, hart_g(), sched.procs, 0);
 	spin_acquire(&sched.lock);
 	store_relaxed(&sched.stopping, true);
 	store_relaxed(&sched.stop_wait, sched.procs - 1);
@@ -93,6 +93,7 @@ static void drain(struct p *p)
 static void start_the_world(void)
 {
 	trace(TRACE_START_WORLD, hart_g(), sched.procs, 0);
+	gump_trace.procs = sched.procs;
 	spin_acquire(&sched.lock);
 	store_relaxed(&sched.stopping, false);
 	for (uint32_t i = 0; i < sched.procs; i++) {
