@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reads a scheduler trace as a witness: what no right scheduler does is reported.
 
-For each goroutine a state machine is kept: it starts only when it is runnable, stops only where it runs, and becomes
-runnable only when it waited. So one that runs on two harts at once, a start without a wake-up, and a wake-up that
-came twice all show. Goroutines whose beginning the rings have lost are followed from their first event on.
+The records of all harts have one order, in which causes come before effects (sched/trace.h). So each rule is
+a state machine that is fed with them, and what it finds is no matter of how exact a clock is:
+
+    state  a goroutine that starts without a wake-up, stops where it does not run, runs on two harts, or beside
+           another on one, or on a hart that is not the one that it is locked to
+    ring   a queue longer than it can be
+    order  a waiter taken out of a channel, semaphore or condition before one that came earlier (tracequeues.py)
+    turn   a goroutine that is runnable, and passed over for longer than the queues explain: an unblock was lost
+    slice  one that ran for two slices while others waited       } of time, so only where times mean
+    idle   a hart that slept for 1 ms while a goroutine waited   } something (tracetime.py)
+
+What a full ring has lost cannot be judged. A trace is read from where every hart's is whole, what a rule knows
+nothing about then is taken as right, and `Verdict` counts what each rule has judged, and says what it could not.
 """
 import collections
 import os
@@ -12,55 +22,177 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..', '..', 'qemu'))
 
 import gumptrace as t  # noqa: E402
+from lib import tracequeues, tracetime  # noqa: E402
 
 RING = 256
-LOST_NS = 2000000000  # a goroutine that was runnable for so long is forgotten
+GLOBAL_TICK = 61  # turns of a P for one of the global queue, if its own is never empty
 
 UNKNOWN, RUNNABLE, RUNNING, WAITING, DEAD = 'unknown', 'runnable', 'running', 'waiting', 'dead'
 AFTER = {t.CREATE: RUNNABLE, t.START: RUNNING, t.BLOCK: WAITING, t.YIELD: RUNNABLE, t.PREEMPT: RUNNABLE,
-         t.END: DEAD, t.UNBLOCK: RUNNABLE, t.UNBLOCKING: RUNNABLE}
+         t.END: DEAD, t.UNBLOCK: RUNNABLE}
 BEFORE = {t.CREATE: DEAD, t.START: RUNNABLE, t.BLOCK: RUNNING, t.YIELD: RUNNING, t.PREEMPT: RUNNING,
-          t.END: RUNNING, t.UNBLOCK: WAITING, t.UNBLOCKING: RUNNING}
+          t.END: RUNNING, t.UNBLOCK: WAITING}
+LEAVES_HART = {t.BLOCK, t.YIELD, t.PREEMPT, t.END}
 
 
-class Checker:
+class Verdict:
+    """What was found, and on what grounds."""
+
     def __init__(self, trace):
-        self.trace, self.wrong = trace, []
-        self.state = collections.defaultdict(lambda: UNKNOWN)
-        self.hart, self.since = {}, {}
+        self.trace = trace
+        self.wrong = []  # (rule, text)
+        self.judged = collections.Counter()  # rule: how often it could have found something
+        self.unknown = collections.Counter()  # rule: how often it could not, since the beginning is lost
 
-    def concerns(self, e):
-        """Does the event change a goroutine's state? One that leaves a blocking section with its P runs on."""
-        return e.kind in AFTER and not (e.kind == t.UNBLOCKING and e.a)
+    def refuse(self, rule, event, text):
+        self.wrong.append((rule, f'{self.trace.text(event)}: {text}'))
 
-    def legal(self, e):
-        state = self.state[e.g]
-        if not self.concerns(e) or state == UNKNOWN:
-            return True
-        if BEFORE[e.kind] == RUNNING and state == RUNNING and self.hart[e.g] != e.hart:
-            return False
-        return state == BEFORE[e.kind]
+    def __str__(self):
+        trace = self.trace
+        text = f'{len(trace.events)} events; judged: '
+        text += ', '.join(f'{n} {rule}' for rule, n in sorted(self.judged.items()))
+        if trace.lost:
+            text += f'; {trace.lost} older ones are lost'
+        for rule, n in sorted(self.unknown.items()):
+            text += f'; {rule} not judged: {n}'
+        return text
+
+
+class World:
+    """What is known of goroutines and harts at one point of the trace; the rules `state` and `ring`."""
+
+    def __init__(self, trace, verdict):
+        self.trace, self.verdict = trace, verdict
+        self.state = collections.defaultdict(lambda: UNKNOWN if trace.lost else DEAD)
+        self.running = [None] * trace.harts  # goroutine on each hart; None: none, or unknown
+        self.idle = [hart in trace.idle for hart in range(trace.harts)]
+        self.hart_of = {}  # goroutine: where it runs
+        self.runnable = {}  # goroutine: its event, in the order of those
+        self.locked = {}  # goroutine: the only hart that it may run on
+        self.lockers = {}  # and back
+        self.all_locked_until = -1  # sequence: then every hart had one, and so ran others', too
+        self.last = [-1] * trace.harts  # sequence of each hart's last event
 
     def event(self, e):
-        if not self.legal(e):
-            self.wrong.append(f'{self.trace.text(e)}, but {self.trace.name(e.g)} was {self.state[e.g]}')
-        if self.concerns(e):
-            self.state[e.g], self.hart[e.g], self.since[e.g] = AFTER[e.kind], e.hart, self.trace.ns(e.ticks)
-        if e.kind == t.START and e.b >> 1 > RING + 1:
-            self.wrong.append(f'{self.trace.text(e)}: a queue of {e.b >> 1}')
+        kind = e.kind
+        if kind in AFTER:
+            self.transition(e)
+        elif kind == t.UNBLOCKING and not e.a:
+            self.transition(e._replace(kind=t.YIELD))
+        elif kind == t.IDLE:
+            self.idle[e.hart] = True
+        elif kind == t.WAKE:
+            self.idle[e.hart] = False
+        elif kind == t.LOCK_HART:
+            self.lock(e.g, e.hart if e.a else None, e.sequence)
+        self.last[e.hart] = e.sequence
 
-    def run(self):
-        end = 0
-        for e in self.trace.events:
-            self.event(e)
-            end = max(end, self.trace.ns(e.ticks))
-        for g, state in self.state.items():
-            if state == RUNNABLE and end - self.since[g] > LOST_NS:
-                self.wrong.append(f'{self.trace.name(g)} is runnable since {self.since[g]} ns and never ran')
-        return self.wrong
+    def transition(self, e):
+        kind, g = e.kind, e.g
+        before = self.state[g]
+        self.verdict.judged['state'] += 1
+        if before != BEFORE[kind] and before != UNKNOWN:
+            self.verdict.refuse('state', e, f'it was {before}')
+        elif before == RUNNING and self.hart_of[g] != e.hart:
+            self.verdict.refuse('state', e, f'it ran on hart {self.hart_of[g]}')
+        after = self.state[g] = AFTER[kind]
+        if kind == t.START:
+            self.start(e)
+        elif kind in LEAVES_HART:
+            self.running[e.hart] = None
+            if kind == t.END and g in self.locked:
+                self.lock(g, None, e.sequence)
+        if after == RUNNABLE:
+            self.runnable[g] = e
+        else:
+            self.runnable.pop(g, None)
+
+    def start(self, e):
+        other = self.running[e.hart]
+        if other is not None:
+            self.verdict.refuse('state', e, f'{self.trace.name(other)} had not stopped there')
+        self.running[e.hart], self.hart_of[e.g], self.idle[e.hart] = e.g, e.hart, False
+        if e.b > RING + 1:  # with runnext
+            self.verdict.refuse('ring', e, f'a queue of {e.b}')
+        if self.locked.get(e.g, e.hart) != e.hart:
+            self.verdict.refuse('state', e, f'it is locked to hart {self.locked[e.g]}')
+        if self.lockers.get(e.hart, e.g) != e.g and self.last[e.hart] > self.all_locked_until:
+            self.verdict.refuse('state', e, f'the hart is locked to {self.trace.name(self.lockers[e.hart])}')
+
+    def lock(self, g, hart, sequence):
+        if len(self.lockers) == self.trace.harts:
+            self.all_locked_until = sequence
+        if g in self.locked:
+            del self.lockers[self.locked.pop(g)]
+        if hart is not None:
+            self.locked[g] = hart
+            self.lockers[hart] = g
+        if len(self.lockers) == self.trace.harts:
+            self.all_locked_until = 1 << 64
 
 
-def check(image, ram):
-    """What is wrong with the trace in that RAM, a line each; and how many events there were."""
-    trace = t.Trace(image, ram)
-    return Checker(trace).run(), len(trace.events)
+class Turns:
+    """
+    The rule `turn`. A runnable goroutine is in some queue. Of its P's own each turn takes one; of the global
+    queue every 61st does. If every hart that is awake has had more turns than that, it is in no queue.
+    """
+
+    def __init__(self, world):
+        self.world = world
+        self.turns = [0] * world.trace.harts
+        self.slice = [None] * world.trace.harts  # P and number of the last one
+        self.since = {}  # runnable goroutine: turns when it became so, and how many others were
+        self.most = 0  # runnable at once
+
+    def event(self, e):
+        """Before the world has changed."""
+        if e.kind == t.START:
+            self.judge(e)
+            self.since.pop(e.g, None)
+            if e.a != self.slice[e.hart]:  # in the slice of another: that is no turn
+                self.slice[e.hart] = e.a
+                self.turns[e.hart] += 1
+        elif e.kind in AFTER and AFTER[e.kind] == RUNNABLE:
+            waiting = len(self.world.runnable)
+            self.most = max(self.most, waiting)
+            self.since[e.g] = self.turns[:], waiting
+
+    def judge(self, e):
+        turns, waiting = self.since.get(e.g, (None, 0))
+        if turns is None:
+            return
+        self.world.verdict.judged['turn'] += 1
+        if self.most > RING:  # one may be moved back, from the head of a full ring to the global queue's tail
+            waiting = self.most
+        limit = (GLOBAL_TICK + 1) * (waiting + 2)
+        awake = [now - then for now, then, idle in zip(self.turns, turns, self.world.idle) if not idle]
+        if awake and min(awake) > limit:
+            self.world.verdict.refuse('turn', e, f'{min(awake)} turns passed over it, beside {waiting} others')
+
+    def end(self):
+        events = self.world.trace.events
+        for g in list(self.since):
+            self.judge(events[-1]._replace(g=g, kind=0))
+        if all(self.world.idle):
+            for g, e in self.world.runnable.items():
+                self.world.verdict.refuse('turn', e, 'all harts sleep, and it never ran')
+
+
+def check(trace, timed=()):
+    """The Verdict on a trace. timed: which rules of time it can be judged by, see tracetime.py."""
+    verdict = Verdict(trace)
+    world = World(trace, verdict)
+    rules = [Turns(world), tracequeues.Queues(world)]
+    for name, rule in ('slice', tracetime.Slices), ('idle', tracetime.Idle):
+        if name in timed:
+            rules.append(rule(world))
+        else:
+            verdict.unknown[name] += 1
+    steps = [rule.event for rule in rules] + [world.event]
+    for e in trace.events:
+        for step in steps:
+            step(e)
+    if trace.events:
+        for rule in rules:
+            rule.end()
+    return verdict
