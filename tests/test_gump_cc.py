@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""gump-cc with the options and mistakes that people bring along from other compilers."""
+import os
+
+from lib import machine
+from lib.machine import ARCH, TREE, Failure
+from lib.programs import HostTest
+from test_qemu_run import Folder, call, check, run
+
+# main's call is the last thing it does: as a jump it would not be in the backtrace.
+LAST_CALL = '''#include <gump.h>
+__attribute__((noinline, noipa)) int inner(int n) { if (n > 0) go_panic("inner was called"); return n; }
+__attribute__((noinline, noipa)) int outer(int n) { return inner(n); }
+int main(int argc, char **argv) { return outer(argc); }
+'''
+FINE = 'int main(void) { return 0; }\n'
+
+
+def gump_cc(test, *args):
+    command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + ARCH[test.machine_name]]
+    if machine.compiler:
+        command.append('--build=' + machine.build_dir(ARCH[test.machine_name]))
+    return call(test, *command, *args)
+
+
+def backtraces(test):
+    """A function whose last action is a call is in the backtrace, unless the user says otherwise."""
+    with Folder() as folder:
+        source, image = folder.write('last.c', LAST_CALL), folder.file('last')
+        for options, there in ([], True), (['-O3'], True), (['-foptimize-sibling-calls'], False):
+            check(test, gump_cc(test, *options, source, '-o', image), 0)
+            result = call(test, *run('--machine', test.machine_name, '--net', 'none', image))
+            check(test, result, 2, 'inner was called', 'inner+')
+            if ('outer+' in result[1]) != there:
+                raise Failure(f'outer in the backtrace with {options}: {not there}')
+
+
+def stripped(test):
+    """-s takes the symbols, not the names in backtraces."""
+    with Folder() as folder:
+        source, image = folder.write('last.c', LAST_CALL), folder.file('last')
+        check(test, gump_cc(test, '-s', source, '-o', image), 0)
+        with open(image, 'rb') as file:
+            if b'.symtab' in file.read():
+                raise Failure('the image has a symbol table')
+        result = call(test, *run('--machine', test.machine_name, '--net', 'none', image))
+        check(test, result, 2, 'inner+', 'main+')
+
+
+def refused(test):
+    """What cannot work is named in one line."""
+    with Folder() as folder:
+        fine, out = folder.write('fine.c', FINE), folder.file('out')
+        local = folder.write('local.c', 'static _Thread_local int n;\n'
+                                        'int main(int c, char **v) { return n += c; }\n')
+        plus = folder.write('plus.cpp', FINE)
+        for args, message in (
+                ([local, '-o', out], 'thread-local variables do not exist here'),
+                ([plus, '-o', out], 'no C++'),
+                (['-c', plus, '-o', out], 'no C++'),
+                (['-x', 'c++', fine, '-o', out], 'no C++'),
+                (['-shared', fine, '-o', out], '-shared'),
+                (['-fsanitize=address', fine, '-o', out], '-fsanitize=address'),
+                (['-fsanitize=undefined', fine, '-o', out], '-fsanitize-undefined-trap-on-error'),
+                ([fine, '-o', folder.file('nothere/out')], 'nothere/out'),
+                ([folder.file('nothere.c')], 'nothere.c'),
+                ([folder.file('nothere.o')], 'nothere.o')):
+            result = gump_cc(test, *args)
+            check(test, result, 1, message)
+            if 'Traceback' in result[1]:
+                raise Failure('a mistake of the user is not one of gump-cc')
+
+
+def system_libraries(test):
+    """What build systems add for threads, clocks and plug-ins asks for nothing here."""
+    with Folder() as folder:
+        check(test, gump_cc(test, folder.write('fine.c', FINE), '-o', folder.file('out'), '-pthread', '-lm',
+                            '-lpthread', '-lrt', '-ldl'), 0)
+
+
+def tests():
+    return [HostTest(f'gump-cc.{f.__name__}', f, name, 1)
+            for f in (backtraces, stripped, refused, system_libraries) for name in ('virt', 'q35')]
