@@ -30,8 +30,11 @@ void go_block_enter(void)
 	g_change(g, G_RUNNING, G_BLOCKING);
 	m->now = now_ticks();
 	g->wait_since = m->now;
+	g->tidy_up = true;
+	m->long_way++;
 	m->old_p = p;
 	m->p = NULL;
+	m->old_slice_end = p->slice_end;
 	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
 	trace(TRACE_BLOCKING, g, p->id, 0);
 	p_leave_blocked(p, blocked_by(m));
@@ -77,8 +80,7 @@ static void leave_on_g0(void *arg)
 	struct m *m = m_self();
 
 	m->now = now_ticks();
-	g->run_ticks += m->now - m->run_since;
-	g->m = NULL;
+	g->run_ticks += m->now;
 	m->hart.g = NULL;
 	g_change(g, G_BLOCKING, G_RUNNABLE);
 	m_without_p(m, g);
@@ -99,11 +101,12 @@ void go_block_leave(void)
 	uint32_t mine = blocked_by(m);
 
 	m->old_p = NULL;
+	m->long_way--;
 	fuzz_wait(FUZZ_BLOCK);
 	if (p_take_blocked(p, mine, P_RUNNING)) {
 		m->p = p;
 		check_m(m, M_WORKING);
-		p->slice_end = m->run_since + sched.quantum;
+		p->slice_end = m->old_slice_end;
 		sysmon_arm_slice(m, p);
 		g_change(g, G_BLOCKING, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);
@@ -112,6 +115,15 @@ void go_block_leave(void)
 		hart_mcall(&g->sp, leave_on_g0, g);
 	}
 	hart_unlock();
+}
+
+void block_misused(struct g *g)
+{
+	hart_stop_others();
+	hart_print("fatal: a call that may wait, in a blocking section\n");
+	g_describe(g);
+	hart_backtrace_saved(g->sp);
+	hart_poweroff(2);
 }
 
 void block_leave_to(struct g *g, uint32_t depth)

@@ -32,6 +32,7 @@ void check_p_won(struct p *p, uint32_t from, uint32_t to); /* after a change by 
 void check_m(struct m *m, enum m_state to);            /* after the change */
 void check_m_taken(struct m *m);                       /* out of a set of parked Ms: started, if by another */
 void check_about_to_run(struct m *m, struct g *g);     /* everything is in order for g to go on */
+void check_parks(void);                                /* a G is about to, with one lock */
 void check_spinner(void);                              /* sched.spinning goes up: before it does */
 void check_no_wakeup_lost(struct m *m);                /* m is about to run a G */
 void check_asleep(struct m *m);                        /* the hart is about to sleep */
@@ -46,6 +47,7 @@ static inline void check_p_won(struct p *p, uint32_t from, uint32_t to) { (void)
 static inline void check_m(struct m *m, enum m_state to) { (void)m; (void)to; }
 static inline void check_m_taken(struct m *m) { (void)m; }
 static inline void check_about_to_run(struct m *m, struct g *g) { (void)m; (void)g; }
+static inline void check_parks(void) {}
 static inline void check_spinner(void) {}
 static inline void check_asleep(struct m *m) { (void)m; }
 static inline void check_awake(struct m *m) { (void)m; }

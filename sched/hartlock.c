@@ -17,6 +17,7 @@
 void locked_add(struct m *m, struct g *g)
 {
 	g->locked_m = m;
+	m->long_way++;
 	if (m->locked_gs++ == 0)
 		atomic_fetch_add_explicit(&sched.locked_ms, 1, relaxed);
 }
@@ -24,6 +25,7 @@ void locked_add(struct m *m, struct g *g)
 void locked_remove(struct m *m, struct g *g)
 {
 	g->locked_m = NULL;
+	m->long_way--;
 	if (--m->locked_gs == 0)
 		atomic_fetch_sub_explicit(&sched.locked_ms, 1, relaxed);
 }

@@ -43,6 +43,7 @@ void go_defer(void (*fn)(void *), void *arg)
 	struct deferred *d = malloc(sizeof(*d));
 	if (d == NULL)
 		go_panic("go_defer: out of memory");
+	g->tidy_up = true;
 	*d = (struct deferred){ fn, arg, g->deferred };
 	g->deferred = d;
 }
@@ -69,6 +70,7 @@ const char *go_call(void (*fn)(void *), void *arg)
 			     .block_depth = g->block_depth,
 			     .exiting = g->exiting };
 
+	g->tidy_up = true;
 	g->call = &call;
 	if (setjmp(call.env) != 0)
 		return caught();

@@ -92,6 +92,7 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 {
 	struct g *batch[RUNQ_SIZE / 2];
 
+	fuzz_publish();
 	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
 		batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], relaxed);
 	fuzz_wait(FUZZ_STEAL);
@@ -129,6 +130,17 @@ static struct g *steal_runnext(struct p *victim)
 	return NULL;
 }
 
+/*
+ * A G that yields is in the ring before its M has left its stack (switch.h). That M takes no more than a few
+ * instructions, and waits for nobody but for sched.lock, which no thief holds.
+ */
+static void wait_until_left(struct g *g)
+{
+	/* Acquire: pairs with the release in hart_switch() and yield_on_g0(): the context is there. */
+	while (atomic_load_explicit(&g->status, acquire) != G_RUNNABLE)
+		hart_relax();
+}
+
 struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 {
 	for (;;) {
@@ -154,6 +166,8 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 		if (!atomic_compare_exchange_strong_explicit(&victim->runq_head, &head, head + n,
 							     memory_order_acq_rel, relaxed))
 			continue;
+		for (uint32_t i = 0; i < n; i++)
+			wait_until_left(atomic_load_explicit(&p->runq[(to + i) % RUNQ_SIZE], relaxed));
 		struct g *last = atomic_load_explicit(&p->runq[(to + n - 1) % RUNQ_SIZE], relaxed);
 		if (n > 1)
 			store_release(&p->runq_tail, to + n - 1);

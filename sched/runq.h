@@ -17,18 +17,24 @@ static inline bool runq_none(struct p *p)
 	       atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL;
 }
 
-/* By the P's holder: to the tail of the ring. */
-static inline void runq_put(struct p *p, struct g *g)
+/* By the P's holder: to the tail of the ring, which has room. */
+static inline void runq_put_last(struct p *p, struct g *g, uint32_t tail)
 {
 	fuzz_publish();
+	store_relaxed(&p->runq[tail % RUNQ_SIZE], g);
+	/* Release: pairs with the takers' acquire of the tail. */
+	store_release(&p->runq_tail, tail + 1);
+}
+
+/* By the P's holder: to the tail of the ring, or with half of it to the global queue. */
+static inline void runq_put(struct p *p, struct g *g)
+{
 	for (;;) {
 		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
 		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
 		if (tail - head < RUNQ_SIZE) {
-			store_relaxed(&p->runq[tail % RUNQ_SIZE], g);
-			/* Release: pairs with the takers' acquire of the tail. */
-			store_release(&p->runq_tail, tail + 1);
+			runq_put_last(p, g, tail);
 			return;
 		}
 		if (runq_overflow(p, g, head))
@@ -50,34 +56,42 @@ static inline void runq_put_next(struct p *p, struct g *g)
 		runq_put(p, g);
 }
 
-/* By the P's holder: the oldest of the ring. */
-static inline __attribute__((always_inline)) struct g *runq_get_ring(struct p *p)
+/* By the P's holder: out of runnext. */
+static inline struct g *runq_get_next(struct p *p)
+{
+	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL)
+		return NULL;
+	/* NULL again if a thief was faster: nobody but this M could put another there. */
+	return atomic_exchange_explicit(&p->runnext, NULL, memory_order_acquire);
+}
+
+/* By the P's holder: the oldest of the ring. False: it is empty. */
+static inline __attribute__((always_inline)) bool runq_get_first(struct p *p, struct g **g)
 {
 	for (;;) {
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
 		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
 		if (head == tail)
-			return NULL;
-		struct g *g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+			return false;
+		*g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
 		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1,
 							  memory_order_release, memory_order_relaxed))
-			return g;
+			return true;
 	}
+}
+
+static inline struct g *runq_get_ring(struct p *p)
+{
+	struct g *g;
+	return runq_get_first(p, &g) ? g : NULL;
 }
 
 /* By the P's holder. *inherit: it came from runnext and goes on with the current slice. */
 static inline struct g *runq_get(struct p *p, bool *inherit)
 {
-	struct g *next = atomic_load_explicit(&p->runnext, memory_order_relaxed);
-	/* If the swap fails a thief took it, and nobody but this M could put another there. */
-	if (next != NULL &&
-	    atomic_compare_exchange_strong_explicit(&p->runnext, &next, NULL, memory_order_acquire,
-						    memory_order_relaxed)) {
-		*inherit = true;
-		return next;
-	}
-	*inherit = false;
-	return fuzz_pick(p, runq_get_ring(p));
+	struct g *next = runq_get_next(p);
+	*inherit = next != NULL;
+	return next != NULL ? next : fuzz_pick(p, runq_get_ring(p));
 }
 
 #endif

@@ -61,7 +61,6 @@ struct g {
 	_Atomic(uint32_t) status;      /* enum g_status; written by the M it runs on or its waker */
 	uint32_t wait_reason;          /* enum wait_reason; set before it parks */
 	struct g *schedlink;           /* in whichever queue or pool it is */
-	struct m *m;                   /* M it runs on */
 	struct m *locked_m;            /* go_lock_hart(): the only M it may run on */
 	uint32_t lock_count;
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
@@ -70,11 +69,12 @@ struct g {
 	struct hart_stack stack;       /* size 0: none */
 	go_timer timer;                /* sleep, deadlines */
 	int64_t wait_since;            /* ticks */
-	int64_t run_ticks;             /* CPU time up to its last stop */
+	int64_t run_ticks;             /* CPU time up to its last stop; less the time of its start while it runs */
 	struct deferred *deferred;     /* last first */
 	struct call *call;             /* innermost go_call under way */
 	struct panicking *panicking;   /* panics whose deferred calls run, last first */
 	bool exiting;                  /* go_exit() was called: nothing stops it any more */
+	bool tidy_up;                  /* it has used what go_exit() has to see to: defer, call, blocking sections */
 	char *panic_message;           /* of the last caught panic; malloc'd */
 	void (*fn)(void *);
 	void *arg;
@@ -98,10 +98,11 @@ struct p {
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
-	uint32_t global_in;                /* slices until the global queue comes first */
+	int32_t global_in;                 /* slices until the global queue comes first */
 	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
 	struct g *gfree;                   /* dead Gs */
 	uint32_t gfree_count;
+	_Atomic(int32_t) g_count;          /* goroutines begun less those ended with this P; the sum counts */
 	uint64_t random;
 	_Atomic(uint64_t) steals, preemptions;
 
@@ -122,6 +123,7 @@ struct p {
 struct m {
 	struct hart hart;                  /* first: hart_self() points to it */
 	struct p *p;                       /* held P, NULL while parked or in a blocking section */
+	uint32_t long_way;                 /* reasons to go over g0 (switch.h): locked Gs, a blocking section */
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
@@ -130,7 +132,7 @@ struct m {
 	struct glist locked_runq;          /* those that others found runnable; under sched.lock */
 	int64_t timer_deadline;            /* ticks: the hart's timer is set to this */
 	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
-	int64_t run_since;                 /* ticks when the current G went on */
+	int64_t old_slice_end;             /* of old_p, when it was left */
 	int64_t now;                       /* ticks at the last stop of a G or look for work */
 };
 
@@ -165,7 +167,6 @@ struct sched {
 	uint32_t gfree_count;
 	_Atomic(struct g *) all_gs;
 	_Atomic(uint32_t) g_numbers;
-	_Atomic(int32_t) g_count;          /* goroutines that exist */
 };
 
 extern struct sched sched;
@@ -279,7 +280,23 @@ struct g *gfree_get_with_stack(struct p *p);
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
 
-/* ---- proc.c: life of a G ---- */
+/* ---- proc.c, park.c: life of a G ---- */
+
+/* The running G stops: on g0, first thing. */
+static inline struct m *g_stop(struct g *g)
+{
+	struct m *m = m_self();
+
+	m->now = now_ticks();
+	g->run_ticks += m->now;
+	m->hart.g = NULL;
+	return m;
+}
+
+static inline void g_count_add(struct p *p, int32_t n) /* by the P's holder */
+{
+	store_relaxed(&p->g_count, atomic_load_explicit(&p->g_count, memory_order_relaxed) + n);
+}
 
 /*
  * Parks the calling G. The caller holds locks == 1 (its spin lock, usually). Once the context is
@@ -296,8 +313,8 @@ void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch, const int64_t *now); /* go_try_send(), on g0; nothing if closed */
 void yield_local(void);                 /* to the tail of the own queue: lets a handed-over G run now */
 const char *wait_reason_name(uint32_t reason);
-/* A dead G with a stack of that size (0: the default), ready to start at fn. NULL: out of memory. */
-struct g *g_new(void (*fn)(void *), void *arg, size_t stack_max, uintptr_t created_by);
+/* The first goroutine: go() for a caller that is none. False: out of memory. */
+bool go_first(void (*fn)(void *), const char *name, uintptr_t created_by);
 void g_describe(const struct g *g);     /* prints one line */
 
 /* ---- sysmon.c: the timer interrupt ---- */
@@ -336,6 +353,7 @@ void stop_here(struct m *m);            /* world.c: gives the P up to a stop of 
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
+noreturn void block_misused(struct g *g); /* g waits in one; its context is saved */
 bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
 /* Who waits, on its own stack, in a queue of whatever it waits for. */
 struct waiter {

@@ -10,10 +10,7 @@
  * round are the victim's timers run, and its runnext taken. At most half as many Ms as there are busy Ps look
  * around like that: more would only get in each other's way. What they do when they find nothing is in idle.c.
  */
-#include <assert.h>
-
-#include "sched/sched.h"
-#include "sched/trace.h"
+#include "sched/switch.h"
 
 #define relaxed memory_order_relaxed
 
@@ -131,7 +128,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			return g;
 		if (timers_due(p, m->now))
 			timers_run(p);
-		if (p->global_in == 0) {
+		if (p->global_in <= 0) {
 			p->global_in = GLOBAL_TICK;
 			/* Gs that yield to one another for ever use up no slice, at whose end others poll. */
 			struct glist list = { 0 };
@@ -170,7 +167,7 @@ static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g
 	struct p *p = m->p;
 
 	if (trace_on())
-		trace_write(TRACE_START, g, p->id | (uint64_t)p->sched_tick << 32, runq_length(p));
+		trace_start(p, g);
 	if (m->hart.preempt == 0)
 		sysmon_arm_slice(m, p);
 	hart_gogo(g->sp);
@@ -180,17 +177,14 @@ static inline __attribute__((always_inline)) noreturn void run(struct m *m, stru
 {
 	struct p *p = m->p;
 
-	assert(atomic_load_explicit(&g->status, relaxed) == G_RUNNABLE && "run: G not runnable");
 	m->hart.g = g;
-	m->run_since = m->now;
-	g->m = m;
+	g->run_ticks -= m->now;
 	g_change(g, G_RUNNABLE, G_RUNNING);
 	check_about_to_run(m, g);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {
-		p->sched_tick++;
-		p->global_in -= p->global_in != 0;
-		p->slice_end = m->now + fuzz_slice(sched.quantum);
+		p->global_in--;
+		slice_begin(p, m->now);
 	}
 	/* What asked for a preemption before this line is looked at again, what asks after it finds
 	   the flag cleared already. An inherited slice may be over. */
@@ -240,7 +234,7 @@ void schedule(void)
 	struct g *g = NULL;
 
 	/* The usual case: nothing is asked for, and the next G is in the own queue. */
-	if (p != NULL && p->global_in != 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
+	if (p != NULL && p->global_in > 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
 	    !atomic_load_explicit(&sched.stopping, relaxed)) {
 		bool inherit;
 		g = runq_get(p, &inherit);

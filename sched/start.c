@@ -9,11 +9,6 @@
 
 struct sched sched = { .lock = SPINLOCK(LOCK_SCHED), .gfree_lock = SPINLOCK(LOCK_GFREE) };
 
-int go_count(void)
-{
-	return atomic_load_explicit(&sched.g_count, relaxed);
-}
-
 int go_harts(void)
 {
 	return (int)hart_count();
@@ -86,17 +81,11 @@ void sched_init(void)
 
 void sched_start(void (*fn)(void))
 {
-	struct m *m = m_self();
-
 	main_fn = fn;
 	debug_init();
-	m->now = now_ticks();
-	struct g *g = g_new(main_entry, NULL, 0, (uintptr_t)fn);
-	if (g == NULL)
+	m_self()->now = now_ticks();
+	if (!go_first(main_entry, "main", (uintptr_t)fn))
 		hart_fatal("no memory for the first goroutine");
-	g->name = "main";
-	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)g->name);
-	runq_put_next(m->p, g);
 	hart_irq_restore(true);
 	schedule();
 }

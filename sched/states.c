@@ -23,11 +23,14 @@ struct change {
 static const struct change g_changes[] = {
 	{ G_IDLE, G_DEAD, WITH_P },                   /* g_alloc(): new memory */
 	{ G_DEAD, G_RUNNABLE, WITH_P },               /* go(): in no queue yet */
-	{ G_RUNNABLE, G_RUNNING, WITH_P | ITSELF },   /* run(): out of all queues */
+	{ G_RUNNABLE, G_RUNNING, WITH_P },            /* run(), or the G that ran before: out of all queues */
 	{ G_RUNNING, G_RUNNABLE, WITH_P | ON_G0 },    /* yield, preemption: its context is saved */
+	{ G_RUNNING, G_RUNNABLE, WITH_P | ITSELF },   /* yield: hart_switch() does it when that is so */
 	{ G_RUNNING, G_WAITING, WITH_P | ON_G0 },     /* park(): not published yet */
+	{ G_RUNNING, G_WAITING, WITH_P | ITSELF },    /* park_unlock(): not published yet */
 	{ G_WAITING, G_RUNNABLE, WITH_P },            /* ready(): by its one waker */
 	{ G_RUNNING, G_DEAD, WITH_P | ON_G0 },        /* go_exit() */
+	{ G_RUNNING, G_DEAD, WITH_P | ITSELF },       /* about to leave its stack */
 	{ G_RUNNING, G_BLOCKING, WITH_P | ITSELF },   /* go_block_enter() */
 	{ G_BLOCKING, G_RUNNING, WITH_P | ITSELF },   /* go_block_leave(): the P was still there */
 	{ G_BLOCKING, G_RUNNABLE, WITHOUT_P | ON_G0 }, /* it was not */
@@ -126,13 +129,13 @@ void check_g(struct g *g, uint32_t from, uint32_t to)
 	if (is != from)
 		hart_fatal("state: goroutine %u is %s, to go from %s to %s", (unsigned)g->number,
 			   g_names[is], g_names[from], g_names[to]);
-	const char *what = WRONG(g_changes, from, to, g->m == m && m->hart.g == g);
+	const char *what = WRONG(g_changes, from, to, m->hart.g == g);
 	if (what != NULL)
 		hart_fatal("state: goroutine %u from %s to %s: %s", (unsigned)g->number, g_names[from],
 			   g_names[to], what);
-	if (to == G_RUNNABLE && g->m != NULL)
-		hart_fatal("state: goroutine %u is made runnable and has M %u", (unsigned)g->number,
-			   (unsigned)g->m->hart.id);
+	for (unsigned id = 0; id < hart_count() && from == G_WAITING; id++)
+		if (m_get(id)->hart.g == g)
+			hart_fatal("state: goroutine %u is made runnable while M %u runs it", (unsigned)g->number, id);
 }
 
 void check_p_won(struct p *p, uint32_t from, uint32_t to)
@@ -192,6 +195,12 @@ void check_m_taken(struct m *m)
 {
 	if (m != m_self())
 		check_m(m, M_STARTED);
+}
+
+void check_parks(void)
+{
+	if (hart_self()->locks != 1)
+		hart_fatal("park: locks is %u", (unsigned)hart_self()->locks);
 }
 
 void check_about_to_run(struct m *m, struct g *g)

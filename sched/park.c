@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A G stops and goes on: parked, made ready, yielding, preempted.
+ *
+ * It leaves its stack by hart_switch() for the next G if that is at hand (switch.h), and else by hart_mcall(), which
+ * runs the rest of the transition on g0, where nothing depends on the G any more. Either way it is published when
+ * its context is saved, and not before; from then on another M may resume it at once.
+ */
+#include "sched/switch.h"
+
+#define relaxed memory_order_relaxed
+
+/* ---- Parking ---- */
+
+/* g, whose context is saved, is about to wait. */
+static void g_park(struct g *g, struct m *m)
+{
+	if (__builtin_expect(g->block_depth != 0, 0))
+		block_misused(g);
+	g->wait_since = m->now;
+	g_change(g, G_RUNNING, G_WAITING);
+}
+
+struct parking {
+	struct g *g;
+	bool (*commit)(struct g *g, void *arg);
+	void *arg;
+};
+
+static void park_on_g0(void *arg)
+{
+	/* Lies on the G's stack: read before commit() publishes the G. */
+	struct parking parking = *(struct parking *)arg;
+	struct g *g = parking.g;
+	struct m *m = g_stop(g);
+
+	trace(TRACE_BLOCK, g, g->wait_reason, 0);
+	g_park(g, m);
+	fuzz_wait(FUZZ_PARK);
+	if (!parking.commit(g, parking.arg)) {
+		trace_unblock(g, 0);
+		g_change(g, G_WAITING, G_RUNNABLE);
+		runq_put_next(m->p, g);
+	}
+	fuzz_wait(FUZZ_PARKED);
+	schedule();
+}
+
+void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason)
+{
+	struct parking parking = { g_self(), commit, arg };
+
+	check_parks();
+	parking.g->wait_reason = reason;
+	hart_mcall(&parking.g->sp, park_on_g0, &parking);
+	hart_unlock();
+}
+
+static void park_unlock_on_g0(void *lock)
+{
+	struct g *g = hart_g();
+	struct m *m = g_stop(g);
+
+	trace(TRACE_BLOCK, g, g->wait_reason, (uintptr_t)lock);
+	g_park(g, m);
+	fuzz_wait(FUZZ_PARK);
+	spin_release(lock);
+	fuzz_wait(FUZZ_PARKED);
+	schedule();
+}
+
+static NOINLINE void park_unlock_long(struct spinlock *lock)
+{
+	hart_mcall(&g_self()->sp, park_unlock_on_g0, lock);
+	hart_unlock();
+}
+
+static ALWAYS_INLINE void park_unlock_short(struct spinlock *lock, enum wait_reason reason, bool traced)
+{
+	struct g *g = g_self();
+	struct m *m = m_self();
+	int64_t now = now_ticks();
+	bool inherit;
+
+	check_parks();
+	g->wait_reason = reason;
+	struct g *next = next_at_hand(m, m->p, now, &inherit);
+	if (next == NULL) {
+		park_unlock_long(lock);
+		return;
+	}
+	g->wait_since = now;
+	if (traced) {
+		trace_write(TRACE_BLOCK, g, reason, (uintptr_t)lock);
+		trace_start(m->p, next);
+	}
+	g_change(g, G_RUNNING, G_WAITING);
+	fuzz_wait(FUZZ_PARK);
+	lockrank_released(lock);
+	account(m, g, next, now);
+	hart_switch(&g->sp, next->sp, next, &lock->owner, lockrank_bits(lock));
+	hart_unlock();
+}
+
+static NOINLINE void park_unlock_traced(struct spinlock *lock, enum wait_reason reason)
+{
+	park_unlock_short(lock, reason, true);
+}
+
+void park_unlock(struct spinlock *lock, enum wait_reason reason)
+{
+	if (trace_on())
+		park_unlock_traced(lock, reason);
+	else
+		park_unlock_short(lock, reason, false);
+}
+
+/* ---- Waking ---- */
+
+/*
+ * An M that is about to sleep looks at the queues one after the other: it may miss this G, and the next
+ * one, which this M takes from its own queue meanwhile. So this is a submission like any other.
+ */
+static void to_global_queue(struct g *g)
+{
+	spin_acquire(&sched.lock);
+	globrunq_put_one(g);
+	spin_release(&sched.lock);
+	wake_p();
+}
+
+void ready_taken(struct g *g)
+{
+	fuzz_wait(FUZZ_READY);
+	g_change(g, G_WAITING, G_RUNNABLE);
+	if (fuzz_migrate()) {
+		to_global_queue(g);
+		return;
+	}
+	runq_put_next(m_self()->p, g);
+	wake_p();
+}
+
+void ready(struct g *g)
+{
+	trace_unblock(g, 0);
+	ready_taken(g);
+}
+
+/* A batch from the network or timers, oldest first: into the ring, and one M is woken, which wakes the next. */
+void ready_list(struct glist *list)
+{
+	struct p *p = m_self()->p;
+
+	if (list->head == NULL)
+		return;
+	for (struct g *g; (g = glist_pop(list)) != NULL;) {
+		trace_unblock(g, 0);
+		g_change(g, G_WAITING, G_RUNNABLE);
+		if (fuzz_migrate())
+			to_global_queue(g);
+		else
+			runq_put(p, g);
+	}
+	wake_p();
+}
+
+/* ---- Yielding ---- */
+
+static void yield_global_on_g0(void *arg)
+{
+	struct m *m = g_stop(arg);
+	struct g *next = NULL;
+
+	trace(TRACE_YIELD, arg, 0, 0);
+	g_change(arg, G_RUNNING, G_RUNNABLE);
+	spin_acquire(&sched.lock);
+	/* The one lock serves both ways: this P is going to look there next. */
+	if (runq_none(m->p))
+		next = globrunq_get(m->p, 0);
+	globrunq_put_one(arg);
+	spin_release(&sched.lock);
+	wake_p();
+	if (next != NULL)
+		runq_put_next(m->p, next);
+	m->p->slice_end = 0;
+	schedule();
+}
+
+/* Is there nothing for this P to do but the G that runs? */
+static bool alone(struct p *p)
+{
+	return runq_none(p) && atomic_load_explicit(&sched.runq_size, relaxed) == 0 &&
+	       !atomic_load_explicit(&sched.netpoll_ready, relaxed) &&
+	       !atomic_load_explicit(&sched.stopping, relaxed) && !timers_due(p, now_ticks());
+}
+
+static NOINLINE void yield_global(void)
+{
+	struct g *g = g_self();
+
+	if (!alone(m_self()->p))
+		hart_mcall(&g->sp, yield_global_on_g0, g);
+	hart_unlock();
+}
+
+/* g is in the ring already, in the state RUNNING, and a thief waits until that changes: see switch.h. */
+static void yield_on_g0(void *arg)
+{
+	struct g *g = arg;
+
+	g_stop(g);
+	check_g(g, G_RUNNING, G_RUNNABLE);
+	/* Release: pairs with the acquire in wait_until_left(). */
+	store_release(&g->status, G_RUNNABLE);
+	schedule();
+}
+
+static NOINLINE void yield_long(void)
+{
+	struct g *g = g_self();
+
+	hart_mcall(&g->sp, yield_on_g0, g);
+	hart_unlock();
+}
+
+/*
+ * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so that no M
+ * that looks for work for the last time finds the ring empty in between: so this is no submission.
+ */
+static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t tail, bool end_slice, bool traced)
+{
+	struct g *g = g_self();
+	bool inherit;
+
+	if (traced)
+		trace_write(TRACE_YIELD, g, 0, 0);
+	runq_put_last(p, g, tail);
+	int64_t now = now_ticks();
+	struct g *next = next_at_hand(m, p, now, &inherit);
+	if (next == NULL) {
+		yield_long();
+		return;
+	}
+	if (inherit && end_slice)
+		slice_begin(p, now);
+	if (traced)
+		trace_start(p, next);
+	if (next != g) { /* if it is, a thief took the others */
+		check_g(g, G_RUNNING, G_RUNNABLE);
+		account(m, g, next, now);
+		hart_switch(&g->sp, next->sp, next, &g->status, G_RUNNABLE);
+	}
+	hart_unlock();
+}
+
+static NOINLINE void yield_behind_traced(struct m *m, struct p *p, uint32_t tail, bool end_slice)
+{
+	yield_behind(m, p, tail, end_slice, true);
+}
+
+/*
+ * As Go's Gosched: to the end of the global queue, behind all. While nothing is in that, the end of the ring is the
+ * same place.
+ */
+void go_yield(void)
+{
+	hart_lock();
+	struct m *m = m_self();
+	struct p *p = m->p;
+	/* Acquire: as in runq_put(). */
+	uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+	bool nobody = head == tail && atomic_load_explicit(&p->runnext, relaxed) == NULL;
+
+	if (nobody || tail - head >= RUNQ_SIZE || atomic_load_explicit(&sched.runq_size, relaxed) != 0)
+		yield_global();
+	else if (trace_on())
+		yield_behind_traced(m, p, tail, true);
+	else
+		yield_behind(m, p, tail, true, false);
+}
+
+static void yield_local_on_g0(void *arg)
+{
+	struct m *m = g_stop(arg);
+
+	trace(TRACE_YIELD, arg, 0, 0);
+	g_change(arg, G_RUNNING, G_RUNNABLE);
+	runq_put(m->p, arg);
+	schedule();
+}
+
+void yield_local(void)
+{
+	struct g *g = g_self();
+
+	hart_lock();
+	hart_mcall(&g->sp, yield_local_on_g0, g);
+	hart_unlock();
+}
+
+/* ---- Preemption ---- */
+
+static void preempt_on_g0(void *arg)
+{
+	struct m *m = g_stop(arg);
+
+	trace(TRACE_PREEMPT, arg, sched.stopping, 0);
+	g_change(arg, G_RUNNING, G_RUNNABLE);
+	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
+	if (sched.stopping) {
+		runq_put_next(m->p, arg);
+	} else {
+		to_global_queue(arg);
+		m->p->slice_end = 0;
+	}
+	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
+	/* Others have not polled, or the G's slice would not have come to its end. */
+	struct glist list = { 0 };
+	if (netpoll(&list))
+		ready_list(&list);
+	schedule();
+}
+
+/* Was it meant for the G that runs? One that switched here after the interrupt may have begun a new slice. */
+static bool preemption_is_due(struct m *m)
+{
+	if (GUMP_CHECKS) /* at random, too */
+		return true;
+	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed);
+}
+
+/* On a G's stack, locks == 0: its slice is over, or a stop of the world asks. */
+void sched_preempt(void)
+{
+	struct g *g = g_self();
+
+	hart_lock();
+	struct m *m = m_self();
+	/* What asks for a preemption after this line sets the flag again. */
+	m->hart.preempt = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (m->p != NULL) { /* not in a blocking section: there is a P to give away */
+		if (preemption_is_due(m))
+			hart_mcall(&g->sp, preempt_on_g0, g);
+		else
+			sysmon_arm_slice(m, m->p); /* the interrupt left that to the G that runs */
+	}
+	hart_unlock();
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The short way from one G to the next.
+ *
+ * A G that stops mostly knows who comes next: the G in runnext, or the first one of the ring. Then it does what the
+ * scheduler would do, and switches there itself, without going over g0. Everything else is left to the long
+ * way, hart_mcall() and schedule(): a preemption or a stop of the world that is due, timers that are, the look at
+ * the global queue, an M with locked Gs or without a P, nothing to run.
+ *
+ * Until the switch the G that stops is still on its stack, and nobody may run it. So what lets others at it is one store,
+ * which hart_switch() makes when the context is saved: the release of the lock of the queue it waits in; or, since a G that
+ * yields is in its P's ring by then, its own status, for which a thief waits (runq_steal()).
+ *
+ * What is seldom needed is in functions that nothing comes after, so that the short way saves no registers for it.
+ *
+ * The hart's timer needs no look here, as it does in run(): a slice that is inherited was armed, one that is new
+ * ends later than that of the G that stops, and if the timer has come since, `preempt` is set.
+ */
+#ifndef SCHED_SWITCH_H
+#define SCHED_SWITCH_H
+
+#include "sched/sched.h"
+#include "sched/trace.h"
+
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static inline void slice_begin(struct p *p, int64_t now)
+{
+	p->sched_tick++;
+	p->slice_end = now + fuzz_slice(sched.quantum);
+}
+
+/*
+ * The G to run next, off its queue, or NULL: the scheduler is to look. *inherit: in the slice that runs.
+ * On a G's stack, locks > 0.
+ */
+static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t now,
+								    bool *inherit)
+{
+	if (m->long_way != 0 || m->hart.preempt != 0 || timers_due(p, now))
+		return NULL;
+	struct g *next = runq_get_next(p);
+	*inherit = next != NULL;
+	if (next == NULL) {
+		if (--p->global_in < 0 || !runq_get_first(p, &next))
+			return NULL;
+		next = fuzz_pick(p, next);
+		slice_begin(p, now);
+	}
+	if (__builtin_expect(next->locked_m == NULL, 1))
+		return next;
+	runq_put_next(p, next); /* the scheduler finds it there */
+	return NULL;
+}
+
+static inline void trace_start(struct p *p, const struct g *g)
+{
+	trace_write(TRACE_START, g, p->id | (uint64_t)p->sched_tick << 32, runq_length(p));
+}
+
+/* next, which is at hand, is about to run on, and it is g that stops. */
+static inline void account(struct m *m, struct g *g, struct g *next, int64_t now)
+{
+	g->run_ticks += now;
+	next->run_ticks -= now;
+	g_change(next, G_RUNNABLE, G_RUNNING);
+	check_about_to_run(m, next);
+}
+
+#endif
