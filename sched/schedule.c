@@ -33,13 +33,20 @@ static bool coprime(uint32_t a, uint32_t b)
 	return a == 1;
 }
 
-/* One look at every P, from a random start by a step that visits each once. */
+/* A step by which one comes to each of n Ps once, from wherever one starts. */
+static uint32_t random_step(uint64_t *random, uint32_t n)
+{
+	uint32_t step = 1 + random_next(random) % n;
+	while (!coprime(step, n))
+		step = step % n + 1;
+	return step;
+}
+
+/* One look at every P, in a random order. */
 static struct g *steal_round(struct m *m, bool last, bool *inherit)
 {
 	uint32_t n = sched.procs, at = random_next(&m->p->random) % n;
-	uint32_t step = 1 + random_next(&m->p->random) % n;
-	while (!coprime(step, n))
-		step = step % n + 1;
+	uint32_t step = random_step(&m->p->random, n);
 
 	for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
 		struct p *victim = p_get(at);

@@ -3,6 +3,7 @@
  * The scheduler's side of the network, with a poll function that only counts: whatever says that there is something
  * to poll, somebody polls soon, whoever is busy.
  *
+ * @test harts=2,4 polled_at_an_interrupt
  * @test harts=2,4 polled_at_the_deadline
  * @test harts=2,4 polled_during_blocking_sections
  * @test harts=1,2 polled_at_the_end_of_a_slice
@@ -23,6 +24,20 @@ static bool polled_since(int before)
 	while (polls == before && go_now() < end)
 		;
 	return polls != before;
+}
+
+/* The hart that takes the interrupt does not look, so the handler wakes one that sleeps. */
+static void polled_at_an_interrupt(void)
+{
+	for (int i = 0; i < 20; i++) {
+		test_spin(2 * MS); /* the others go to sleep */
+		int before = polls;
+		hart_lock();
+		sched_netpoll_ready();
+		bool polled = polled_since(before);
+		hart_unlock();
+		CHECK(polled);
+	}
 }
 
 /*
@@ -107,8 +122,8 @@ static void polled_at_the_end_of_a_slice(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(polled_at_the_deadline), TEST(polled_during_blocking_sections),
-	      TEST(polled_at_the_end_of_a_slice));
+	TESTS(TEST(polled_at_an_interrupt), TEST(polled_at_the_deadline),
+	      TEST(polled_during_blocking_sections), TEST(polled_at_the_end_of_a_slice));
 	netpoll_register(poll);
 	return test_main(argc, argv, tests);
 }

@@ -5,7 +5,10 @@
  * @test alone
  * @test alone harts=4 env=GOMAXPROCS=2 args=starts_with_two
  * @test harts=2 env=GOMAXPROCS=1 args=timer_in_a_borrowed_p
+ * @test harts=4 env=GOMAXPROCS=1000 args=never_more_than_harts
+ * @test harts=4 env=GOMAXPROCS=2 args=spare_harts_park
  */
+#include "sched/sched.h"
 #include "test.h"
 
 static _Atomic(int) count;
@@ -345,11 +348,81 @@ static void timer_in_a_borrowed_p(void)
 	WAIT_FOR(count == 2);
 }
 
+static _Atomic(int) here;
+
+static void sleep_on_another_p(void *unused)
+{
+	here++;
+	while (here < go_harts())
+		;
+	for (int i = 1; i <= 20; i++)
+		go(sleep_ms, (void *)(intptr_t)(i % 5 * 10 + 20));
+	go_sleep(50 * MS);
+	count++;
+}
+
+/* The timers of a P that goes move to another one. */
+static void timers_of_removed_ps(void)
+{
+	int all = go_maxprocs(0);
+	count = here = 0;
+	for (int i = 0; i < all; i++)
+		go(sleep_on_another_p, NULL);
+	WAIT_FOR(here == all);
+	go_sleep(5 * MS);
+	go_maxprocs(1);
+	WAIT_FOR(count == all * 21);
+	go_maxprocs(all);
+}
+
+static void never_more_than_harts(void)
+{
+	CHECK_EQ(go_maxprocs(0), go_harts());
+	CHECK_EQ(go_maxprocs(1000), go_harts());
+	CHECK_EQ(go_maxprocs(0), go_harts());
+}
+
+static _Atomic(int) at_once, most_at_once;
+
+static void be_counted(void *unused)
+{
+	while (!stop) {
+		hart_lock(); /* not preempted inside, where another would run in its place */
+		int now = ++at_once;
+		if (now > most_at_once)
+			most_at_once = now;
+		test_spin(100 * US);
+		at_once--;
+		hart_unlock();
+		go_yield();
+	}
+	count++;
+}
+
+/* Two Ps, four harts: two goroutines run at once, whatever waits, and the other Ms sleep. */
+static void spare_harts_park(void)
+{
+	stop = false;
+	count = at_once = most_at_once = 0;
+	for (int i = 0; i < 8; i++)
+		go(be_counted, NULL);
+	for (int i = 0; i < 20; i++) {
+		go_sleep(5 * MS);
+		hart_lock();
+		CHECK_EQ(__builtin_popcount(sched.idle_ms), 2);
+		hart_unlock();
+	}
+	stop = true;
+	WAIT_FOR(count == 8);
+	CHECK_EQ(most_at_once, 2);
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart), TEST(more_locked_than_harts),
-	      TEST(exit_while_locked), TEST(blocking_section), TEST(sections_nest),
-	      TEST(many_short_sections), TEST_WHEN_NAMED(starts_with_two),
-	      TEST_WHEN_NAMED(timer_in_a_borrowed_p));
+	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
+	      TEST(more_locked_than_harts), TEST(exit_while_locked), TEST(blocking_section),
+	      TEST(sections_nest), TEST(many_short_sections), TEST(timers_of_removed_ps),
+	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
+	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park));
 	return test_main(argc, argv, tests);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A machine with nothing to do sleeps: its QEMU takes next to none of the host's time."""
 import os
+import tempfile
 import time
 
 from lib import machine
@@ -53,10 +54,31 @@ def deadlines(test, *args):
             raise Failure('no PASS')
 
 
+def uninterrupted(test):
+    """A machine with nothing to do takes no interrupt, the timer's included."""
+    image = machine.image_path('idle', ARCH[test.machine_name])
+    with tempfile.NamedTemporaryFile(dir=os.path.join(TREE, 'build')) as log:
+        options = ['--qemu-arg', '-d', '--qemu-arg', 'int', '--qemu-arg', '-D', '--qemu-arg', log.name]
+        with test.boot(image, options=options) as boot:
+            boot.wait_for('idle now')
+            time.sleep(1)
+            before = os.path.getsize(log.name)
+            time.sleep(SECONDS)
+            after = os.path.getsize(log.name)
+            if boot.wait() != 0:
+                raise Failure('the machine did not wake up well')
+        if before == 0 or os.path.getsize(log.name) == after:
+            raise Failure('QEMU logs no interrupts')
+        if after != before:
+            log.seek(before)
+            raise Failure('an idle machine is interrupted: ' + log.read(200).decode(errors='replace'))
+
+
 def tests():
     found = [HostTest('idle.sleeping', sleeping, name, n) for name in ARCH for n in (1, 4)]
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
         found += [HostTest('idle.serving', serving, name, 4) for name in ARCH]
+    found += [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in ARCH for n in (1, 4)]
     found += [HostTest('idle.deadlines', deadlines, name, 1) for name in ARCH]
     # OpenSBI does not start a second hart in a time that counts instructions.
     found += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)

@@ -177,7 +177,8 @@ def build(source, arch):
         return
     os.makedirs(os.path.dirname(image), exist_ok=True)
     command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + arch,
-               '--build=' + machine.build_dir(arch), *FLAGS, '-Ikernel/arch/' + arch, source, '-o', image]
+               '--build=' + machine.build_dir(arch), *FLAGS, '-Ikernel/arch/' + arch,
+               f'-DGUMP_CHECKS={int("-checks" in machine.compiler)}', source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         broken[image] = done.stdout.decode(errors='replace')

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * No hart sleeps while a goroutine waits: each way in which one becomes ready wakes a hart that sleeps.
+ *
+ * The goroutine that makes the other ready then holds its hart without coming to a scheduling point, until the other
+ * has run: so only a hart that sleeps can run it, and nothing but the wake-up under test makes it do so.
+ *
+ * @test harts=2,4
+ */
+#include "sched/sched.h"
+#include "test.h"
+
+static _Atomic(int) ran;
+
+/* Not preempted meanwhile. */
+static void hold_until_ran(int n)
+{
+	int64_t end = go_now() + 5 * SECOND;
+
+	hart_lock();
+	while (ran < n && go_now() < end)
+		hart_relax();
+	hart_unlock();
+	CHECK_EQ(ran, n);
+}
+
+/* Lets the other harts fall asleep. */
+static void alone(void)
+{
+	test_spin(2 * MS);
+	ran = 0;
+}
+
+static void run(void *unused)
+{
+	ran++;
+}
+
+/* A new goroutine goes into runnext: a thief takes it from there. */
+static void by_go(void)
+{
+	for (int i = 0; i < 20; i++) {
+		alone();
+		hart_lock();
+		go(run, NULL);
+		hold_until_ran(1);
+		hart_unlock();
+	}
+}
+
+static go_chan *ch;
+
+static void receive(void *unused)
+{
+	while (go_recv(ch, NULL))
+		ran++;
+	ran++;
+}
+
+static void by_ready(void)
+{
+	ch = go_chan_make(0, 0);
+	go(receive, NULL);
+	for (int i = 0; i < 20; i++) {
+		go_sleep(MS);
+		alone();
+		hart_lock();
+		go_send(ch, NULL);
+		hold_until_ran(1);
+		hart_unlock();
+	}
+	alone();
+	hart_lock();
+	go_close(ch);
+	hold_until_ran(1);
+	hart_unlock();
+	go_chan_free(ch);
+}
+
+/* A goroutine that waits in this P's ring, unknown to the others. */
+static void put_quietly(void (*fn)(void *))
+{
+	hart_lock();
+	runq_put(m_self()->p, g_new(fn, NULL, 0, 0));
+	hart_unlock();
+}
+
+static volatile bool started;
+
+static void hold(void *unused)
+{
+	started = true;
+	hold_until_ran(1);
+}
+
+/* One that yields goes into the global queue, and what was in its P's ring runs here. */
+static void by_yield(void)
+{
+	for (int i = 0; i < 20; i++) {
+		alone();
+		put_quietly(hold);
+		go_yield();
+		ran = 1;
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
+static void by_preemption(void)
+{
+	for (int i = 0; i < 5; i++) {
+		alone();
+		started = false;
+		put_quietly(hold);
+		while (!started)
+			;
+		ran = 1;
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
+/* A timer that becomes due on a hart which does not look. */
+static void by_timer(void)
+{
+	go_timer timer = { 0 };
+	for (int i = 0; i < 20; i++) {
+		alone();
+		hart_lock();
+		go_timer_call(&timer, go_now() + 100 * US, 0, run, NULL);
+		hold_until_ran(1);
+		hart_unlock();
+	}
+}
+
+/* Two become ready together, and each waits for the other: who is woken wakes the next. */
+static void run_together(void *unused)
+{
+	go_recv(ch, NULL);
+	ran++;
+	hold_until_ran(2);
+}
+
+static void by_the_woken(void)
+{
+	for (int i = 0; i < 20 && go_harts() >= 3; i++) {
+		ch = go_chan_make(0, 0);
+		go(run_together, NULL);
+		go(run_together, NULL);
+		go_sleep(MS);
+		alone();
+		hart_lock();
+		go_close(ch);
+		hold_until_ran(2);
+		hart_unlock();
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_timer),
+	      TEST(by_the_woken));
+	return test_main(argc, argv, tests);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time slices: who shares one, who comes next when it is over, how long it is, and what is counted. On one hart,
+ * where all of it can be seen.
+ *
+ * @test alone harts=1 env=GUMPDEBUG=seed=0
+ * @test harts=1 quantum_is_10_ms
+ * @test harts=1 env=QUANTUM_US=100 quantum_is_100_us
+ * @test harts=1 env=QUANTUM_US=99 args=quantum_is_10_ms "QUANTUM_US=99 is not a number from 100 on"
+ * @test harts=1 env=QUANTUM_US=5000000 args=quantum_is_1_s
+ */
+#include "sched/sched.h"
+#include "test.h"
+
+static volatile bool stop;
+static _Atomic(int) count;
+static _Atomic(long) turns, others;
+static go_chan *ch;
+
+static void bounce(void *unused)
+{
+	while (go_recv(ch, NULL) && !stop)
+		go_send(ch, NULL);
+	count++;
+}
+
+static void take_turns_locally(void *unused)
+{
+	while (!stop) {
+		turns++;
+		yield_local();
+	}
+	count++;
+}
+
+/*
+ * A pair that wakes each other through runnext shares one slice: at its end the one that waits in the ring comes.
+ * If each wake-up brought a new slice, the ring would never be looked at.
+ */
+static void pair_shares_a_slice(void)
+{
+	stop = false;
+	count = 0;
+	turns = 0;
+	ch = go_chan_make(0, 0);
+	go(bounce, NULL);
+	go(bounce, NULL);
+	go(take_turns_locally, NULL);
+	go_send(ch, NULL);
+	WAIT_FOR(turns >= 10);
+	stop = true;
+	WAIT_FOR(count == 2);
+	go_close(ch); /* wakes the one of the pair that waits */
+	WAIT_FOR(count == 3);
+	go_chan_free(ch);
+}
+
+static void count_locally(void *unused)
+{
+	while (!stop) {
+		others++;
+		yield_local();
+	}
+	count++;
+}
+
+static long most_between;
+
+static void come_back_by_global_queue(void *unused)
+{
+	long last = others;
+	for (int i = 0; i < 200; i++) {
+		go_yield();
+		long between = others - last;
+		last = others;
+		most_between = between > most_between ? between : most_between;
+	}
+	stop = true;
+	count++;
+}
+
+/* Two that always leave something in the ring: every 61st slice is the global queue's. */
+static void global_queue_each_61st(void)
+{
+	stop = false;
+	count = 0;
+	others = most_between = 0;
+	go(count_locally, NULL);
+	go(count_locally, NULL);
+	go(come_back_by_global_queue, NULL);
+	WAIT_FOR(count == 3);
+	CHECK_IN(most_between, GLOBAL_TICK - 2, GLOBAL_TICK + 2);
+}
+
+enum { LOOPS = 3, SLICES = 24 };
+static volatile int runs_now, slices[SLICES];
+static volatile int slice_count;
+
+static void note_slices(void *number)
+{
+	while (!stop) {
+		if (runs_now == (intptr_t)number)
+			continue;
+		runs_now = (int)(intptr_t)number;
+		if (slice_count < SLICES)
+			slices[slice_count++] = runs_now;
+	}
+	count++;
+}
+
+/* Preempted, one goes to the tail: they take turns. */
+static void preempted_to_the_tail(void)
+{
+	stop = false;
+	count = slice_count = 0;
+	runs_now = -1;
+	for (intptr_t i = 0; i < LOOPS; i++)
+		go(note_slices, (void *)i);
+	WAIT_FOR(slice_count == SLICES);
+	stop = true;
+	WAIT_FOR(count == LOOPS);
+	for (int i = LOOPS; i < SLICES; i++)
+		CHECK_EQ(slices[i], slices[i - LOOPS]);
+}
+
+static int64_t cpu_time(void)
+{
+	struct g *g = g_self();
+	return hart_ticks_to_ns((uint64_t)(g->run_ticks + now_ticks() - m_self()->run_since));
+}
+
+static void use_10_ms(void *unused)
+{
+	test_spin(10 * MS);
+	count++;
+}
+
+/* What it ran, not what it waited, slept, or others ran. */
+static void cpu_time_is_counted(void)
+{
+	count = 0;
+	int64_t before = cpu_time();
+	go_sleep(50 * MS);
+	CHECK_IN(cpu_time() - before, 0, 40 * MS);
+
+	before = cpu_time();
+	int64_t start = go_now();
+	go(use_10_ms, NULL);
+	go(use_10_ms, NULL);
+	while (count < 2)
+		go_yield();
+	int64_t waited = go_now() - start;
+	CHECK_IN(cpu_time() - before, 0, waited - 15 * MS);
+
+	before = cpu_time();
+	start = go_now();
+	while (go_now() - start < 25 * MS) /* over slices, preempted */
+		;
+	int64_t took = go_now() - start;
+	CHECK_IN(cpu_time() - before, took - MS, took + MS);
+}
+
+/* The shortest of some slices beside another loop; the host may be away for some. */
+static void check_quantum(int64_t ns, int times)
+{
+	int64_t least = INT64_MAX;
+
+	CHECK_EQ(hart_ticks_to_ns((uint64_t)sched.quantum), ns);
+	stop = false;
+	count = 0;
+	runs_now = -1;
+	slice_count = 0;
+	go(note_slices, (void *)0);
+	for (int i = 0; i < times; i++) {
+		while (runs_now != 0)
+			;
+		int64_t start = go_now();
+		runs_now = 1;
+		while (runs_now == 1)
+			;
+		int64_t took = go_now() - start; /* ours; then the other's until it sees runs_now, and all of its own */
+		least = took < least ? took : least;
+	}
+	stop = true;
+	WAIT_FOR(count == 1);
+	CHECK_IN(least, ns - ns / 10, 3 * ns);
+}
+
+static void quantum_is_10_ms(void)
+{
+	check_quantum(10 * MS, 11);
+}
+
+static void quantum_is_100_us(void)
+{
+	check_quantum(100 * US, 1001);
+}
+
+static void quantum_is_1_s(void)
+{
+	check_quantum(SECOND, 1);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(pair_shares_a_slice), TEST(global_queue_each_61st), TEST(preempted_to_the_tail),
+	      TEST(cpu_time_is_counted), TEST_WHEN_NAMED(quantum_is_10_ms),
+	      TEST_WHEN_NAMED(quantum_is_100_us), TEST_WHEN_NAMED(quantum_is_1_s));
+	return test_main(argc, argv, tests);
+}
