@@ -178,10 +178,40 @@ static void goroutines_start_goroutines(void)
 	WAIT_FOR(count == (1 << 12) - 1);
 }
 
+static void use_stack(void *unused)
+{
+	volatile unsigned char own[2000];
+	unsigned char mark = (unsigned char)(uintptr_t)own ^ (unsigned char)go_hart();
+	for (size_t i = 0; i < sizeof(own); i++)
+		own[i] = mark;
+	go_yield();
+	for (size_t i = 0; i < sizeof(own); i++)
+		CHECK_EQ(own[i], mark);
+	count++;
+}
+
+static void start_with_own_stacks(void *unused)
+{
+	struct go_attr attr = { .stack_max = (size_t)512 << 10 };
+	for (int i = 0; i < 500; i++)
+		while (go_try(use_stack, NULL, &attr) != 0)
+			go_yield();
+	count++;
+}
+
+/* A stack of an unusual size is given back when its goroutine ends, and is soon another's, on another hart. */
+static void stacks_change_hands(void)
+{
+	count = 0;
+	for (int i = 0; i < 4; i++)
+		go(start_with_own_stacks, NULL);
+	WAIT_FOR(count == 4 * 501);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(each_runs_once), TEST(count_of_goroutines), TEST(attributes),
 	      TEST(errno_is_the_goroutines), TEST(yield_is_fair), TEST(exit_from_inside),
-	      TEST(goroutines_start_goroutines));
+	      TEST(goroutines_start_goroutines), TEST(stacks_change_hands));
 	return test_main(argc, argv, tests);
 }

@@ -129,9 +129,78 @@ static void go_panics(void)
 	go_chan_free(gate);
 }
 
+static go_chan *words, *answers;
+static go_mutex mutex;
+static go_cond cond;
+static go_sem sem;
+static go_rwmutex rw;
+static go_waitgroup group;
+static long turn;
+
+static void answer(void *unused)
+{
+	long word;
+	while (go_recv(words, &word)) {
+		struct go_case cases[] = { { GO_SEND, answers, &word, false }, { GO_RECV, words, NULL, false } };
+		CHECK_EQ(go_select(cases, 1, GO_FOREVER), 0);
+		go_mutex_lock(&mutex);
+		while (turn != word)
+			go_cond_wait(&cond, &mutex);
+		go_mutex_unlock(&mutex);
+		go_rwmutex_rlock(&rw);
+		go_rwmutex_runlock(&rw);
+		go_sem_acquire(&sem);
+		go_waitgroup_done(&group);
+	}
+}
+
+/* Each call in which a goroutine waits, for another one that comes late. */
+static void wait_everywhere(long word)
+{
+	long back;
+	struct go_case one = { GO_RECV, answers, &back, false };
+
+	CHECK_EQ(go_select(&one, 1, go_now() + MS), -1);
+	go_waitgroup_add(&group, 1);
+	go_rwmutex_lock(&rw);
+	go_send(words, &word);
+	go_sleep(MS);
+	CHECK(go_recv(answers, &back));
+	CHECK_EQ(back, word);
+	go_sleep(MS);
+	go_mutex_lock(&mutex);
+	go_sleep(MS);
+	turn = word;
+	go_cond_signal(&cond);
+	go_mutex_unlock(&mutex);
+	go_sleep(MS);
+	go_rwmutex_unlock(&rw);
+	go_sleep(MS);
+	go_sem_release(&sem);
+	go_waitgroup_wait(&group);
+}
+
+/* Waiters lie on the stacks of those who wait. The first time brings the pages of the stacks. */
+static void waiting_allocates_nothing(void)
+{
+	size_t total;
+	words = go_chan_make(sizeof(long), 0);
+	answers = go_chan_make(sizeof(long), 0);
+	go(answer, NULL);
+	wait_everywhere(1);
+	struct block *all = take_all(&total);
+	for (long word = 2; word < 10; word++)
+		wait_everywhere(word);
+	give_back(all);
+	go_close(words);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(words);
+	go_chan_free(answers);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(malloc_fails_and_recovers), TEST(chan_make_fails),
-	      TEST(go_try_fails_and_recovers), TEST(go_panics));
+	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics));
 	return test_main(argc, argv, tests);
 }

@@ -375,6 +375,24 @@ static void timers_of_removed_ps(void)
 	go_maxprocs(all);
 }
 
+/* A section that is short keeps its P, without a lock: nobody could tell that the P was left. */
+static void short_section_keeps_its_p(void)
+{
+	int kept = 0;
+	for (int i = 0; i < 100; i++) {
+		hart_lock();
+		struct p *before = m_self()->p;
+		uint32_t tick = before->sched_tick;
+		go_block_enter();
+		CHECK(m_self()->p == NULL);
+		CHECK_EQ(before->status & 0xff, P_BLOCKED);
+		go_block_leave();
+		kept += m_self()->p == before && before->sched_tick == tick;
+		hart_unlock();
+	}
+	CHECK_IN(kept, 90, 100); /* the host may be away during some */
+}
+
 static void never_more_than_harts(void)
 {
 	CHECK_EQ(go_maxprocs(0), go_harts());
@@ -421,7 +439,8 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
 	      TEST(more_locked_than_harts), TEST(exit_while_locked), TEST(blocking_section),
-	      TEST(sections_nest), TEST(many_short_sections), TEST(timers_of_removed_ps),
+	      TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
+	      TEST(timers_of_removed_ps),
 	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
 	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park));
 	return test_main(argc, argv, tests);

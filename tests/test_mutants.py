@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The mutants of tests/mutants still apply, and docs/mechanisms.md names tests that exist. tests/mutants/run runs them."""
+import glob
+import os
+import re
+import shlex
+import subprocess
+
+from lib import main as runner
+from lib.machine import TREE, Failure
+from lib.programs import HostTest
+
+
+def words_of(path):
+    """What the first line of a patch says after the bar: the arguments for tests/run."""
+    with open(path, encoding='utf-8') as file:
+        return shlex.split(file.readline().partition(' | ')[2])
+
+
+def apply(_):
+    names = {test.name for test in runner.all_tests()}
+    bad = []
+    for path in sorted(glob.glob(os.path.join(TREE, 'tests/mutants/*.patch'))):
+        done = subprocess.run(['patch', '-p1', '-F1', '--dry-run', '-i', path], cwd=TREE, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            bad.append(os.path.basename(path) + ' does not apply')
+        words = words_of(path)
+        tests = [word for word in words[:1] + [w for w in words[1:] if re.match('[a-z_]+$', w)]
+                 if word not in ('q35', 'virt', 'microvm', 'riscv')]
+        bad += [f'{os.path.basename(path)}: no test {test}' for test in tests
+                if not any(test in name for name in names)]
+    if bad:
+        raise Failure('; '.join(bad))
+
+
+def named(_):
+    """The tests and mutants that the page of mechanisms names."""
+    with open(os.path.join(TREE, 'docs/mechanisms.md'), encoding='utf-8') as file:
+        text = file.read()
+    found = set()
+    for source in glob.glob(os.path.join(TREE, 'tests/**/*.[ch]'), recursive=True):
+        with open(source, encoding='utf-8') as file:
+            program = os.path.basename(source)[:-2]
+            found |= {program} | {f'{program}.{fn}' for fn in re.findall(r'TEST\w*\((\w+)\)', file.read())}
+    found |= {test.name for test in runner.all_tests()}
+    mutants = {os.path.basename(path)[:-6] for path in glob.glob(os.path.join(TREE, 'tests/mutants/*.patch'))}
+    cells = re.findall(r'^\|[^|]*\|([^|]*)\|([^|]*)\|$', text, re.MULTILINE)[2:]
+    bad = [name for tests, _ in cells for name in re.findall(r'`([^`]+)`', tests) if name not in found]
+    bad += [name for _, some in cells for name in re.findall(r'`([^`]+)`', some) if name not in mutants]
+    if bad or len(cells) < 20:
+        raise Failure(f'docs/mechanisms.md: there are no {", ".join(bad)}')
+
+
+def tests():
+    return [HostTest('mutants.apply', apply), HostTest('mutants.named', named)]
