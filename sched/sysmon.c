@@ -86,13 +86,13 @@ bool sched_interrupt(enum hart_event event)
 
 	if (event == HART_TIMER)
 		m->timer_deadline = INT64_MAX;
-	if (p != NULL && fuzz_interrupt())
-		return true;
 	if (next <= now) {
 		if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
 			kick_parked(m);
 		next = INT64_MAX;
 	}
+	bool over = p != NULL && (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed) ||
+				  fuzz_interrupt());
 	if (p == NULL) {
 		/* In a blocking section: a parked M may want the P, now or later (block.c). */
 		if (m->old_p != NULL && atomic_load_explicit(&sched.idle_ms, relaxed) != 0) {
@@ -100,15 +100,12 @@ bool sched_interrupt(enum hart_event event)
 			if (now + sched.quantum < next)
 				next = now + sched.quantum;
 		}
-	} else if (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed)) {
-		/* The G that runs next arms the timer. If this one goes on for now, under a lock or
-		   because it was g0 that was interrupted, run() or the unlock comes soon. */
-		return true;
-	} else if (p->slice_end < next) {
+	} else if (!over && p->slice_end < next) {
 		next = p->slice_end;
 	}
+	/* The G that runs next arms its slice. If this one goes on for now, under a lock, timers are watched still. */
 	sysmon_arm(m, next);
-	return false;
+	return over;
 }
 
 void sched_netpoll_ready(void)

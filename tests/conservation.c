@@ -62,10 +62,14 @@ static void by_ready(void)
 	ch = go_chan_make(0, 0);
 	go(receive, NULL);
 	for (int i = 0; i < 20; i++) {
-		go_sleep(MS);
 		alone();
 		hart_lock();
-		go_send(ch, NULL);
+		while (go_try_send(ch, NULL) == 0) { /* it does not wait yet */
+			hart_unlock();
+			go_sleep(MS);
+			alone();
+			hart_lock();
+		}
 		hold_until_ran(1);
 		hart_unlock();
 	}
@@ -131,6 +135,19 @@ static void by_timer(void)
 	}
 }
 
+/* The hart's own slice is over before that, and it goes on under a lock. */
+static void by_timer_after_the_slice(void)
+{
+	go_timer timer = { 0 };
+	for (int i = 0; i < 5; i++) {
+		alone();
+		hart_lock();
+		go_timer_call(&timer, go_now() + 20 * MS, 0, run, NULL);
+		hold_until_ran(1);
+		hart_unlock();
+	}
+}
+
 /* Two become ready together, and each waits for the other: who is woken wakes the next. */
 static void run_together(void *unused)
 {
@@ -159,6 +176,6 @@ static void by_the_woken(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_timer),
-	      TEST(by_the_woken));
+	      TEST(by_timer_after_the_slice), TEST(by_the_woken));
 	return test_main(argc, argv, tests);
 }
