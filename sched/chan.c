@@ -159,14 +159,16 @@ int go_try_recv(go_chan *c, void *elem)
 	return result == CHAN_DONE ? 1 : result == CHAN_WAIT ? 0 : -1;
 }
 
-void chan_send_from_timer(go_chan *c, const int64_t *now)
+/* Reads the clock under the lock: two harts may be firing one periodic timer, and the times come in their order. */
+void chan_send_from_timer(go_chan *c)
 {
 	struct g *wake;
 
 	if (c == NULL)
 		return;
 	spin_lock(&c->lock);
-	chan_send_step(c, now, &wake); /* full or closed: dropped */
+	int64_t now = hart_now();
+	chan_send_step(c, &now, &wake); /* full or closed: dropped */
 	finish(c, wake);
 }
 

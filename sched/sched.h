@@ -310,7 +310,7 @@ void ready(struct g *g);                /* a parked G becomes runnable, in runne
 void ready_taken(struct g *g);          /* the same; trace_unblock() was called as it was taken out of a queue */
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
-void chan_send_from_timer(go_chan *ch, const int64_t *now); /* go_try_send(), on g0; nothing if closed */
+void chan_send_from_timer(go_chan *ch); /* go_try_send() of the time, on g0; nothing if closed */
 void yield_local(void);                 /* to the tail of the own queue: lets a handed-over G run now */
 const char *wait_reason_name(uint32_t reason);
 /* The first goroutine: go() for a caller that is none. False: out of memory. */

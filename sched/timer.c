@@ -304,7 +304,8 @@ static void fire_call(go_timer *t, int64_t now)
 
 static void fire_send(go_timer *t, int64_t now)
 {
-	chan_send_from_timer(t->arg_, &now);
+	(void)now;
+	chan_send_from_timer(t->arg_);
 }
 
 void go_timer_call(go_timer *t, int64_t when, int64_t period, void (*fn)(void *), void *arg)
