@@ -202,11 +202,11 @@ enum hart_event { HART_TIMER, HART_KICK };
 bool sched_interrupt(enum hart_event event);
 void sched_preempt(void);
 
-/* With GUMP_CHECKS: is the goroutine, whose critical section ends, to be preempted here? locks > 0. */
+/* With GUMP_CHECKS: a critical section is about to end. Is the goroutine to be preempted here? locks > 0. */
 #if GUMP_CHECKS
-bool sched_preempt_at_random(void);
+bool sched_check_unlock(void);
 #else
-static inline bool sched_preempt_at_random(void) { return false; }
+static inline bool sched_check_unlock(void) { return false; }
 #endif
 
 /* A network device has work. From its interrupt handler, on the trap stack. */
@@ -226,7 +226,7 @@ static inline void hart_lock(void)
 static inline void hart_unlock(void)
 {
 	__asm__ volatile("" ::: "memory");
-	if (sched_preempt_at_random())
+	if (sched_check_unlock())
 		hart_self()->preempt = 1;
 	if (__builtin_expect(hart_lock_lower(), 0))
 		sched_preempt();

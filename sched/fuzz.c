@@ -7,8 +7,8 @@
  * exactly; with more it repeats what is drawn, and the host decides when.
  *
  * A bug mostly wants much of one disturbance and little of the others: one that needs a long queue never comes up
- * where every wake-up goes elsewhere. So the seed also draws how often each kind is done in this run, from never
- * to nearly always.
+ * where every wake-up goes elsewhere. So the seed also draws how often each kind is done in this run, and how
+ * often each window is held open, from never to nearly always.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,24 +16,25 @@
 #include "sched/sched.h"
 
 #define relaxed memory_order_relaxed
-#define WAIT_NS 20000      /* a window is held open for up to so long, */
-#define LONG_WAIT_NS 300000 /* and one in 64 for up to so long */
+#define WAIT_NS 30000       /* a window is held open for up to so long, */
+#define LONG_WAIT_NS 300000 /* and one in 16 for up to so long */
 #define SLICE_MIN_NS 50000
 
-enum kind { WAIT, PICK, RUNNEXT, MIGRATE, PREEMPT, INTERRUPT, SLICE, KINDS };
+enum kind { PICK, RUNNEXT, MIGRATE, PREEMPT, INTERRUPT, SLICE, KINDS };
 
 static const uint16_t rates[KINDS][4] = { /* of 256: the four are equally likely */
-	[WAIT] = { 0, 1, 8, 64 },
-	[PICK] = { 0, 16, 64, 192 },
-	[RUNNEXT] = { 0, 16, 128, 256 },
-	[MIGRATE] = { 0, 16, 128, 256 },
-	[PREEMPT] = { 0, 1, 4, 32 },
+	[PICK] = { 0, 0, 64, 192 },
+	[RUNNEXT] = { 0, 0, 32, 256 },
+	[MIGRATE] = { 0, 0, 32, 256 },
+	[PREEMPT] = { 0, 0, 1, 32 },
 	[INTERRUPT] = { 0, 0, 16, 128 },
-	[SLICE] = { 0, 16, 128, 256 },
+	[SLICE] = { 0, 0, 128, 256 },
 };
 
+static const uint16_t wait_rates[4] = { 0, 2, 32, 128 };
+
 static bool on;
-static uint16_t rate[KINDS];
+static uint16_t rate[KINDS], wait_rate[FUZZ_POINTS];
 static int64_t wait_ticks, long_wait_ticks, slice_min;
 
 static struct stream {
@@ -46,9 +47,14 @@ static struct stream *mine(void)
 	return &streams[hart_self()->id];
 }
 
+static bool draw(uint32_t of_256)
+{
+	return of_256 != 0 && random_next(&mine()->random) >> 24 < of_256;
+}
+
 static bool chance(enum kind kind)
 {
-	return rate[kind] != 0 && random_next(&mine()->random) >> 24 < rate[kind];
+	return on && draw(rate[kind]);
 }
 
 static uint64_t seed_of_run(void)
@@ -64,6 +70,8 @@ void fuzz_init(void)
 	uint64_t seed = seed_of_run(), state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 
 	hart_print("gump: checks on, seed=%llu\n", (unsigned long long)seed);
+	if (seed == 0)
+		return;
 	wait_ticks = (int64_t)hart_ns_to_ticks(WAIT_NS);
 	long_wait_ticks = (int64_t)hart_ns_to_ticks(LONG_WAIT_NS);
 	slice_min = (int64_t)hart_ns_to_ticks(SLICE_MIN_NS);
@@ -71,24 +79,31 @@ void fuzz_init(void)
 		streams[id].random = state + id * UINT64_C(0xd1342543de82ef95);
 		random_next(&streams[id].random);
 	}
-	for (int kind = 0; kind < KINDS && seed != 0; kind++)
+	for (int kind = 0; kind < KINDS; kind++)
 		rate[kind] = rates[kind][random_next(&state) % 4];
+	for (int point = 0; point < FUZZ_POINTS; point++)
+		wait_rate[point] = wait_rates[random_next(&state) % 4];
 	/* A program that chooses with the P's random numbers (select, the thief's start) is to repeat, too. */
-	for (unsigned id = 0; id < hart_count() && seed != 0; id++)
+	for (unsigned id = 0; id < hart_count(); id++)
 		p_get(id)->random = streams[id].random ^ UINT64_C(0x5851f42d4c957f2d);
-	on = seed != 0;
+	on = true;
+}
+
+/* Until `enough`, if there is such a thing. */
+static void wait_until(enum fuzz_point point, bool (*enough)(void))
+{
+	if (!on || !draw(wait_rate[point]))
+		return;
+	uint32_t random = random_next(&mine()->random);
+	int64_t most = random % 16 == 0 ? long_wait_ticks : wait_ticks;
+	int64_t until = now_ticks() + (int64_t)((uint64_t)most * (random >> 8) >> 24);
+	while (now_ticks() < until && !(enough != NULL && enough()))
+		hart_relax();
 }
 
 void fuzz_wait(enum fuzz_point point)
 {
-	(void)point;
-	if (!on || !chance(WAIT))
-		return;
-	uint32_t draw = random_next(&mine()->random);
-	int64_t most = draw % 64 == 0 ? long_wait_ticks : wait_ticks;
-	int64_t until = now_ticks() + (int64_t)((uint64_t)most * (draw >> 8) >> 24);
-	while (now_ticks() < until)
-		hart_relax();
+	wait_until(point, NULL);
 }
 
 /*
@@ -97,9 +112,9 @@ void fuzz_wait(enum fuzz_point point)
  */
 struct g *fuzz_pick(struct p *p, struct g *g)
 {
-	bool inherit, moved = false;
+	bool moved = false;
 
-	if (!on || g == NULL || !chance(PICK) || spin_held_here(&sched.lock))
+	if (g == NULL || !chance(PICK) || spin_held_here(&sched.lock))
 		return g;
 	for (uint32_t n = random_next(&mine()->random) % 8; n > 0; n--) {
 		struct g *other = runq_get_ring(p);
@@ -109,7 +124,6 @@ struct g *fuzz_pick(struct p *p, struct g *g)
 		g = other;
 		moved = true;
 	}
-	(void)inherit;
 	if (moved)
 		wake_p();
 	return g;
@@ -117,48 +131,58 @@ struct g *fuzz_pick(struct p *p, struct g *g)
 
 bool fuzz_refuse_runnext(void)
 {
-	return on && chance(RUNNEXT);
+	return chance(RUNNEXT);
 }
 
 bool fuzz_migrate(void)
 {
-	return on && chance(MIGRATE);
+	return chance(MIGRATE);
 }
 
 int64_t fuzz_slice(int64_t quantum)
 {
-	if (!on || !chance(SLICE) || quantum <= slice_min)
+	if (!chance(SLICE) || quantum <= slice_min)
 		return quantum;
 	return slice_min + (int64_t)(random_next(&mine()->random) % (uint64_t)(quantum - slice_min));
 }
 
 bool fuzz_interrupt(void)
 {
-	return on && chance(INTERRUPT);
+	return chance(INTERRUPT);
 }
 
-/* At the end of a critical section: is the goroutine preempted here? Declared in kernel/hart.h. */
-bool sched_preempt_at_random(void)
+bool fuzz_preempt(void)
 {
-	struct hart *hart = hart_self();
-
-	return on && hart->locks == 1 && hart->in_trap == 0 && hart->g != NULL && chance(PREEMPT);
+	return chance(PREEMPT);
 }
 
 /* ---- Loads ahead of stores ---- */
 
+/* Each waits for the other side to come: then what it has seen is wrong, and only its fence makes it look again. */
+
+static bool some_p_is_idle(void)
+{
+	return atomic_load_explicit(&sched.idle_ps, relaxed) != 0;
+}
+
+static bool there_is_work(void)
+{
+	return work_somewhere(now_ticks());
+}
+
 void fuzz_publish(void)
 {
 	if (on)
-		mine()->saw_no_idle_p = atomic_load_explicit(&sched.idle_ps, relaxed) == 0;
-	fuzz_wait(FUZZ_PUBLISH);
+		mine()->saw_no_idle_p = !some_p_is_idle();
+	wait_until(FUZZ_PUBLISH, some_p_is_idle);
 }
 
 void fuzz_announce(void)
 {
-	if (on)
-		mine()->saw_no_work = !work_somewhere(now_ticks());
-	fuzz_wait(FUZZ_PUBLISH);
+	bool none = on && !there_is_work();
+
+	wait_until(FUZZ_ANNOUNCE, there_is_work);
+	mine()->saw_no_work = none;
 }
 
 void fuzz_fence(void)
@@ -166,12 +190,20 @@ void fuzz_fence(void)
 	mine()->saw_no_idle_p = mine()->saw_no_work = false;
 }
 
+/* One early load is used once. */
+static bool take(bool *seen)
+{
+	bool was = *seen;
+	*seen = false;
+	return was;
+}
+
 bool fuzz_saw_no_idle_p(void)
 {
-	return mine()->saw_no_idle_p;
+	return take(&mine()->saw_no_idle_p);
 }
 
 bool fuzz_saw_no_work(void)
 {
-	return mine()->saw_no_work;
+	return take(&mine()->saw_no_work);
 }

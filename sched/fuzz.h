@@ -18,6 +18,7 @@ struct p;
 enum fuzz_point { /* where a race's window is held open */
 	FUZZ_PUBLISH,     /* before a G goes into a queue */
 	FUZZ_PUBLISHED,   /* after that, before the fence and the look at the idle sets */
+	FUZZ_ANNOUNCE,    /* before an M is put into idle_ms and its P into idle_ps */
 	FUZZ_ANNOUNCED,   /* an M is in idle_ms, and has not looked for work yet */
 	FUZZ_LOOK,        /* between the queues that it looks at */
 	FUZZ_SLEEP,       /* has looked, and is about to sleep */
@@ -44,6 +45,7 @@ struct g *fuzz_pick(struct p *p, struct g *g); /* g came from the head of p's ri
 bool fuzz_refuse_runnext(void);                /* the ring will do */
 bool fuzz_migrate(void);                       /* a woken G goes to the global queue */
 int64_t fuzz_slice(int64_t quantum);           /* the length of a slice */
+bool fuzz_preempt(void);                       /* a critical section ends, and the goroutine's slice */
 bool fuzz_interrupt(void);                     /* the interrupted slice is over */
 
 /*

@@ -79,7 +79,6 @@ void idle_p_add(struct p *p)
 void idle_m_add(struct m *m)
 {
 	requeue_locked(m); /* or they would wait for an M that nobody wakes for them */
-	fuzz_announce();
 	set_add(&sched.idle_ms, m->hart.id);
 	check_m(m, M_IDLE);
 	fuzz_wait(FUZZ_ANNOUNCED);
@@ -194,6 +193,7 @@ void m_idle(struct m *m)
 		return;
 	}
 	trace(TRACE_IDLE, NULL, m->p->id, 0);
+	fuzz_announce();
 	p_release(m);
 	if (m->spinning)
 		m_spin_end(m);

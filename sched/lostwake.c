@@ -2,7 +2,7 @@
 /*
  * No hart sleeps while a G waits: watched as the machine runs, in the build with checks.
  *
- * An M that is about to run a G looks: does another wait, in its own ring or in the global queue, while a P is
+ * An M that is about to run a G, or whose G leaves a critical section, looks: does another wait, in its own queue or in the global one, while a P is
  * idle and an M sleeps that could take it? That is allowed for a moment, as long as somebody is on the way to see to it:
  * a spinning M, one that has just stopped spinning or submitted the G and has not called wake_p() yet, one that has
  * announced itself idle and is about to look. All of these are in critical sections. So:
@@ -47,11 +47,9 @@ static bool sleeps(struct m *m)
 
 static bool sleeper_could_take(struct p *p)
 {
-	uint32_t head = atomic_load(&p->runq_head);
-
 	if (sched.stopping || atomic_load(&sched.spinning) != 0 || atomic_load(&sched.idle_ps) == 0)
 		return false;
-	if (atomic_load(&sched.runq_size) == 0 && atomic_load(&p->runq_tail) == head)
+	if (atomic_load(&sched.runq_size) == 0 && runq_none(p))
 		return false;
 	for (unsigned id = 0; id < hart_count(); id++)
 		if (atomic_load(&sched.idle_ms) & bit(id) && sleeps(m_get(id)))
@@ -75,7 +73,18 @@ void check_no_wakeup_lost(struct m *m)
 		if (id != m->hart.id && in_critical_section(m_get(id)) && !sleeps(m_get(id)))
 			return;
 	if (sleeper_could_take(m->p) && atomic_load(&events) == before)
-		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in the ring of P %u, and M %d "
+		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in that of P %u, and M %d "
 			   "sleeps", (unsigned)sched.runq_size, (unsigned)runq_length(m->p), (unsigned)m->p->id,
 			   __builtin_ctz(sched.idle_ms));
+}
+
+/* Declared in kernel/hart.h. What this hart has submitted it has seen to: wake_p() comes in the same section. */
+bool sched_check_unlock(void)
+{
+	struct m *m = m_self();
+
+	if (m->hart.locks != 1 || m->hart.in_trap != 0 || m->hart.g == NULL || m->p == NULL)
+		return false;
+	check_no_wakeup_lost(m);
+	return fuzz_preempt();
 }
