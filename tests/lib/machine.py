@@ -16,6 +16,8 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 ARCH = {'virt': 'riscv64', 'q35': 'x86_64', 'microvm': 'x86_64'}
 # What the libraries were built with: '' is gcc, '-clang' is the other (tests/run --clang).
 compiler = ''
+# The build with checks is meant (tests/run --checks), unless a test says which it wants.
+checks = False
 
 
 running = set()  # machines that are on now, so that whoever ends early can stop them
@@ -30,12 +32,31 @@ class Failure(Exception):
     """A test has failed; the text says why."""
 
 
-def build_dir(arch):
-    return os.path.join(TREE, 'build', arch + compiler)
+def with_checks(asked=None):
+    return checks if asked is None else asked
 
 
-def image_path(program, arch):
-    return os.path.join(TREE, 'build', 'tests', arch + compiler, program + '.elf')
+def target(arch, asked=None):
+    """What qemu/build calls it."""
+    return arch + compiler + ('-checks' if with_checks(asked) else '')
+
+
+def build_dir(arch, asked=None):
+    return os.path.join(TREE, 'build', target(arch, asked))
+
+
+def image_path(program, arch, asked=None):
+    return os.path.join(TREE, 'build', 'tests', target(arch, asked), program + '.elf')
+
+
+def with_seed(env, seed):
+    """The environment with GUMPDEBUG=seed=N in it, beside what else GUMPDEBUG holds."""
+    env = list(env)
+    for i, pair in enumerate(env):
+        if pair.startswith('GUMPDEBUG='):
+            env[i] += f',seed={seed}'
+            return env
+    return env + [f'GUMPDEBUG=seed={seed}']
 
 
 def free_port():

@@ -33,6 +33,11 @@ def options():
     parser.add_argument('--harts', type=int, help='only boots with this many')
     parser.add_argument('--clang', action='store_true', help='build with clang, not gcc')
     parser.add_argument('--checks', action='store_true', help='the build with checks')
+    parser.add_argument('--seeds', type=int, default=1, metavar='N',
+                        help='with --checks: each test N times, with another seed each time')
+    parser.add_argument('--seed', type=int, metavar='S', help='with --checks: the first seed')
+    parser.add_argument('--stress', action='store_true',
+                        help='the stress suite instead, with 1, 2, 4 and 8 harts')
     parser.add_argument('--repeat', type=int, default=1, metavar='N', help='run each N times')
     parser.add_argument('-j', type=int, default=2, metavar='N', help='tests at once (default 2)')
     parser.add_argument('-v', action='store_true', help='show the console of all tests')
@@ -66,11 +71,14 @@ def prepare(archs, tests, jobs):
             sys.exit('tests/run: ' + ' '.join(command) + ' failed')
 
     quiet('qemu/deps', '--tests', *archs)
-    for arch in archs:
-        quiet('qemu/build', arch + machine.compiler)
-    wanted_sources = {test.source for test in tests}
-    todo = [(source, arch) for source, only in programs.sources() for arch in archs
-            if only in (None, arch) and (source in wanted_sources or None in wanted_sources)]
+    todo = []
+    for with_checks in sorted({test.checks for test in tests}):
+        for arch in archs:
+            quiet('qemu/build', machine.target(arch, with_checks))
+        wanted_sources = {test.source for test in tests if test.checks == with_checks}
+        todo += [(source, arch, with_checks) for source, only in programs.sources()
+                 for arch in archs if only in (None, arch)
+                 and (source in wanted_sources or None in wanted_sources)]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: programs.build(*one), todo))
 
@@ -116,12 +124,24 @@ def ended(*_):
     os._exit(130)
 
 
+def runs(tests, chosen):
+    """The tests as often as asked for, those of the build with checks each time with another seed."""
+    first = chosen.seed if chosen.seed is not None else time.time_ns() // 1000000 % 10**9
+    for number in range(chosen.repeat * chosen.seeds):
+        for test in map(copy.copy, tests):
+            if test.checks and test.seed is None:
+                test.seed = first + number
+            yield test
+
+
 def main():
     chosen = options()
     signal.signal(signal.SIGINT, ended)
     signal.signal(signal.SIGTERM, ended)
-    machine.compiler = ('-clang' if chosen.clang else '') + ('-checks' if chosen.checks else '')
-    tests = [test for test in all_tests() if wanted(test, chosen)]
+    machine.compiler = '-clang' if chosen.clang else ''
+    machine.checks = chosen.checks
+    tests = [test for test in (programs.stress() if chosen.stress else all_tests())
+             if wanted(test, chosen)]
     if chosen.list:
         for test in tests:
             print(f'{test.name}  {test.machine_name} {test.harts or ""}'.strip())
@@ -131,7 +151,7 @@ def main():
     report = Report(chosen.v)
     for alone in False, True:
         with ThreadPoolExecutor(1 if alone else chosen.j) as pool:
-            for test in map(copy.copy, tests * chosen.repeat):
+            for test in runs(tests, chosen):
                 if test.alone == alone:
                     pool.submit(run_one, test, report)
     print(f'{report.passed} passed, {report.failed} failed')

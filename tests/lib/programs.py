@@ -29,6 +29,9 @@ TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<key>\w+)=(?P<value>"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|\S*)
                      | (?P<word>\S+)''', re.VERBOSE)
 FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
+# The stress suite: what works the scheduler hard, on any number of harts.
+STRESS = ['chains', 'chan', 'goroutines', 'mutex', 'preempt', 'procs', 'select', 'select_stress', 'sleep',
+          'sync', 'timers', 'wakeups']
 FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
          '-fno-optimize-sibling-calls',  # backtraces that name every caller
          '-Itests', '-I.']  # some look at the kernel and the scheduler from inside
@@ -41,6 +44,7 @@ class Test:
     """One boot, or one check on the host: run() raises Failure, output is for the report."""
     alone = False
     source = None  # the program that is booted; None: it may be any
+    seed = None    # of random scheduling, in the build with checks
     machine_name = ''
     harts = 0
 
@@ -48,6 +52,18 @@ class Test:
         self.name = name
         self.output = ''
         self.command = ''
+
+    @property
+    def checks(self):
+        """Is this about the build with checks?"""
+        return machine.checks
+
+    def environment(self, env):
+        return machine.with_seed(env, self.seed) if self.seed is not None else env
+
+    def patience(self, seconds):
+        """A time limit: random scheduling takes its time."""
+        return 4 * seconds if self.checks else seconds
 
     def run(self):
         raise NotImplementedError
@@ -69,18 +85,25 @@ class HostTest(Test):
         options.setdefault('machine', self.machine_name)
         options.setdefault('harts', self.harts)
         options.setdefault('urgent', self.alone)
+        options['env'] = self.environment(options.get('env', ()))
+        options['timeout'] = self.patience(options.get('timeout', 30))
         self.machine = Machine(program, **options)
         self.command = self.machine.shown()
         return self.machine
 
 
 class Boot(Test):
-    def __init__(self, source, line, machine_name, harts):
+    def __init__(self, source, line, machine_name, harts, with_checks=None):
         program = os.path.basename(source)[:-2]
         super().__init__(program + ('.' + line.name if line.name else ''))
         self.source, self.machine_name, self.harts, self.line = source, machine_name, harts, line
         self.alone = line.alone
-        self.image = machine.image_path(program, ARCH[machine_name])
+        self.with_checks = with_checks
+        self.image = machine.image_path(program, ARCH[machine_name], with_checks)
+
+    @property
+    def checks(self):
+        return machine.with_checks(self.with_checks)
 
     def run(self):
         line = self.line
@@ -88,8 +111,9 @@ class Boot(Test):
             self.output = broken[self.image]
             raise Failure('the program does not compile')
         boot = Machine(self.image, self.machine_name, self.harts, mem=line.keys.get('mem'),
-                       env=line.list('env'), args=line.list('args'),
-                       timeout=float(line.keys.get('timeout', 30)), urgent=self.alone)
+                       env=self.environment(line.list('env')), args=line.list('args'),
+                       timeout=self.patience(float(line.keys.get('timeout', 30))),
+                       urgent=self.alone)
         self.command = boot.shown()
         with boot:
             try:
@@ -152,33 +176,46 @@ def sources():
                 yield os.path.join(folder, name), arch
 
 
+def lines(source):
+    """The Lines of a program's @test lines."""
+    with open(os.path.join(TREE, source), encoding='utf-8') as file:
+        comment = file.read().split('*/\n', 2)[1]  # after the licence's
+    return [Line(match[1]) for match in re.finditer(r'@test\b(.*)', comment)]
+
+
+def stress():
+    """The programs of the stress suite with 1, 2, 4 and 8 harts on each machine, by their first @test line."""
+    for name in STRESS:
+        source = os.path.join('tests', name + '.c')
+        for machine_name in ARCH:
+            for harts in 1, 2, 4, 8:
+                yield Boot(source, lines(source)[0], machine_name, harts)
+
+
 def boots():
     """All Boots that the programs ask for."""
     for source, arch in sources():
-        with open(os.path.join(TREE, source), encoding='utf-8') as file:
-            comment = file.read().split('*/\n', 2)[1]  # after the licence's
-        for match in re.finditer(r'@test\b(.*)', comment):
-            line = Line(match[1])
+        for line in lines(source):
             for name in line.keys.get('machines', 'virt,q35,microvm').split(','):
                 for harts in line.keys.get('harts', '1,2,4').split(','):
                     if arch in (None, ARCH[name]):
                         yield Boot(source, line, name, int(harts))
 
 
-def build(source, arch):
+def build(source, arch, with_checks=None):
     """Compiles and links a program unless its image is newer than all that it is made of."""
-    image = machine.image_path(os.path.basename(source)[:-2], arch)
+    image = machine.image_path(os.path.basename(source)[:-2], arch, with_checks)
     source = os.path.join(TREE, source)
     parts = [source, os.path.join(TREE, 'tests/test.h'), os.path.join(TREE, 'include/gump.h'),
              os.path.join(TREE, 'qemu/gump-cc'), os.path.join(TREE, 'linker', arch + '.ld'),
-             os.path.join(machine.build_dir(arch), 'libgump.a')]
+             os.path.join(machine.build_dir(arch, with_checks), 'libgump.a')]
     newest = max(os.path.getmtime(part) for part in parts if os.path.exists(part))
     if os.path.exists(image) and os.path.getmtime(image) > newest:
         return
     os.makedirs(os.path.dirname(image), exist_ok=True)
     command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + arch,
-               '--build=' + machine.build_dir(arch), *FLAGS, '-Ikernel/arch/' + arch,
-               f'-DGUMP_CHECKS={int("-checks" in machine.compiler)}', source, '-o', image]
+               '--build=' + machine.build_dir(arch, with_checks), *FLAGS, '-Ikernel/arch/' + arch,
+               f'-DGUMP_CHECKS={int(machine.with_checks(with_checks))}', source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         broken[image] = done.stdout.decode(errors='replace')
