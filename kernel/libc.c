@@ -120,6 +120,23 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 	return 0;
 }
 
+int clock_getres(clockid_t clock, struct timespec *resolution)
+{
+	(void)clock;
+	long tick = (long)hart_ticks_to_ns(1);
+	if (resolution != NULL)
+		*resolution = (struct timespec){ .tv_nsec = tick != 0 ? tick : 1 };
+	return 0;
+}
+
+int timespec_get(struct timespec *now, int base)
+{
+	if (base != TIME_UTC)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, now);
+	return base;
+}
+
 clock_t times(struct tms *buffer)
 {
 	/* picolibc's clock() divides by what sysconf would say: microseconds. */

@@ -11,6 +11,7 @@
  * @test harts=1,4 args=status|256 status=0
  * @test harts=1,4 args=goroutine|33 status=33 "at exit"
  * @test harts=1 args=quick|44 status=44 !"at exit" !"destructor"
+ * @test harts=1 args=short|45 status=45 "second, first" !"at exit" !"destructor"
  * @test harts=4 args=busy|5 status=5
  */
 #include <unistd.h>
@@ -37,6 +38,16 @@ static void say_goodbye(void)
 static void exit_with(void *status)
 {
 	exit(atoi(status));
+}
+
+static void say_first(void)
+{
+	printf("first\nPASS\n");
+}
+
+static void say_second(void)
+{
+	printf("second, ");
 }
 
 static void spin(void *unused)
@@ -77,6 +88,11 @@ int main(int argc, char **argv)
 		return atoi(argv[2]);
 	if (strcmp(argv[1], "quick") == 0)
 		_exit(atoi(argv[2]));
+	if (strcmp(argv[1], "short") == 0) {
+		CHECK_EQ(at_quick_exit(say_first), 0);
+		CHECK_EQ(at_quick_exit(say_second), 0);
+		quick_exit(atoi(argv[2]));
+	}
 	if (strcmp(argv[1], "goroutine") == 0) {
 		go(exit_with, argv[2]);
 		go_sleep(10 * SECOND);

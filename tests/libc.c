@@ -2,19 +2,22 @@
 /*
  * The C library as it is linked here: formats, strings, numbers, sorting, time, setjmp.
  *
- * @test harts=1,4
+ * @test harts=1,4 "written"
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fenv.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "test.h"
 
 static char text[300];
+static go_chan *done;
 
 #define FORMAT(want, ...) \
 	do { \
@@ -141,6 +144,46 @@ static void mathematics(void)
 	CHECK(sqrtf((float)two) == 1.41421354f);
 }
 
+static void round_and_switch(void *mode)
+{
+	volatile double one = 1, three = 3;
+	CHECK_EQ(fesetround((int)(intptr_t)mode), 0);
+	double before = one / three;
+	for (int i = 0; i < 20; i++) {
+		go_yield();
+		CHECK(one / three == before);
+		CHECK_EQ(fegetround(), (intptr_t)mode);
+	}
+	CHECK((before > 1.0 / 3) == ((intptr_t)mode == FE_UPWARD));
+	go_send(done, NULL);
+}
+
+/* Rounding belongs to the goroutine; the flags tell what happened lately on this hart. */
+static void rounding_and_flags(void)
+{
+	static const int modes[] = { FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO };
+	volatile double one = 1, three = 3, huge = 1e300;
+	CHECK_EQ(fegetround(), FE_TONEAREST);
+	feclearexcept(FE_ALL_EXCEPT);
+	CHECK_EQ(fetestexcept(FE_ALL_EXCEPT), 0);
+	huge = huge * huge + one / three;
+	CHECK_EQ(fetestexcept(FE_OVERFLOW | FE_INEXACT | FE_DIVBYZERO), FE_OVERFLOW | FE_INEXACT);
+	fenv_t kept[3]; /* the one in the middle is as large as the library thinks */
+	memset(kept, 0x5a, sizeof(kept));
+	CHECK_EQ(fegetenv(&kept[1]), 0);
+	CHECK_EQ(fesetround(FE_UPWARD), 0);
+	CHECK_EQ(fesetenv(&kept[1]), 0);
+	CHECK_EQ(fegetround(), FE_TONEAREST);
+	for (size_t i = 0; i < sizeof(kept[0]); i++)
+		CHECK(((unsigned char *)&kept[0])[i] == 0x5a && ((unsigned char *)&kept[2])[i] == 0x5a);
+	done = go_chan_make(0, 0);
+	for (int i = 0; i < 16; i++)
+		go(round_and_switch, (void *)(intptr_t)modes[i % 4]);
+	for (int i = 0; i < 16; i++)
+		go_recv(done, NULL);
+	go_chan_free(done);
+}
+
 static int compare(const void *a, const void *b)
 {
 	return (*(const int *)a > *(const int *)b) - (*(const int *)a < *(const int *)b);
@@ -186,6 +229,18 @@ static void clocks(void)
 	go_sleep(3 * MS);
 	CHECK_EQ(clock_gettime(CLOCK_REALTIME, &b), 0);
 	CHECK((b.tv_sec - a.tv_sec) * SECOND + b.tv_nsec - a.tv_nsec >= 3 * MS);
+	CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &a), 0);
+	int64_t start = go_now();
+	CHECK(a.tv_sec * SECOND + a.tv_nsec <= start);
+	CHECK_EQ(nanosleep(&(struct timespec){ 0, 2 * MS }, &b), 0);
+	CHECK_EQ(usleep(1000), 0);
+	CHECK(go_now() >= start + 3 * MS);
+	CHECK_EQ(nanosleep(&(struct timespec){ 0, SECOND }, NULL), -1);
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(timespec_get(&b, TIME_UTC), TIME_UTC);
+	CHECK(b.tv_sec * SECOND + b.tv_nsec > start);
+	CHECK_EQ(clock_getres(CLOCK_MONOTONIC, &b), 0);
+	CHECK_IN(b.tv_nsec, 1, 1000);
 	struct tm tm;
 	time_t when = 951782400; /* a leap day */
 	CHECK(gmtime_r(&when, &tm));
@@ -201,10 +256,27 @@ static void input_is_empty(void)
 	CHECK_EQ(puts("\tputs") < 0, 0);
 }
 
+static void no_files(void)
+{
+	errno = 0;
+	CHECK(fopen("/etc/passwd", "r") == NULL);
+	CHECK_EQ(errno, ENOENT);
+	CHECK(fopen("new", "w") == NULL);
+	CHECK_EQ(errno, EROFS);
+	CHECK(tmpfile() == NULL);
+	CHECK_EQ(remove("something"), -1);
+	CHECK_EQ(write(1, "written", 8), 8);
+	CHECK_EQ(write(2, "\n", 1), 1);
+	CHECK_EQ(write(7, "x", 1), -1);
+	CHECK_EQ(errno, EBADF);
+	CHECK_EQ(read(0, text, sizeof(text)), 0);
+	CHECK_EQ(isatty(1), 0);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(formats), TEST(floats_exactly), TEST(truncation), TEST(scanning),
-	      TEST(memory_functions), TEST(strings), TEST(mathematics), TEST(sort_and_search),
-	      TEST(jumps), TEST(clocks), TEST(input_is_empty));
+	      TEST(memory_functions), TEST(strings), TEST(mathematics), TEST(rounding_and_flags), TEST(sort_and_search),
+	      TEST(jumps), TEST(clocks), TEST(input_is_empty), TEST(no_files));
 	return test_main(argc, argv, tests);
 }
