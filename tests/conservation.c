@@ -81,28 +81,45 @@ static void by_ready(void)
 	go_chan_free(ch);
 }
 
-/* A goroutine that waits in this P's ring, unknown to the others. */
-static void put_quietly(void (*fn)(void *))
-{
-	hart_lock();
-	runq_put(m_self()->p, g_new(fn, NULL, 0, 0));
-	hart_unlock();
-}
-
+static _Atomic(struct g *) parked;
 static volatile bool started;
+
+static bool note_parked(struct g *g, void *unused)
+{
+	parked = g;
+	return true;
+}
 
 static void hold(void *unused)
 {
+	hart_lock();
+	park(note_parked, NULL, WAIT_NONE);
 	started = true;
 	hold_until_ran(1);
 }
 
-/* One that yields goes into the global queue, and what was in its P's ring runs here. */
+/* hold() becomes runnable, in this P's ring or in the global queue, and nobody is told. */
+static void put_hold_quietly(bool global)
+{
+	parked = NULL;
+	started = false;
+	go(hold, NULL);
+	WAIT_FOR(parked != NULL);
+	alone();
+	spin_lock(&sched.lock);
+	g_change(parked, G_WAITING, G_RUNNABLE);
+	if (global)
+		globrunq_put_one(parked);
+	else
+		runq_put(m_self()->p, parked);
+	spin_unlock(&sched.lock);
+}
+
+/* One that yields goes behind what is in the global queue, and that runs here. */
 static void by_yield(void)
 {
 	for (int i = 0; i < 20; i++) {
-		alone();
-		put_quietly(hold);
+		put_hold_quietly(true);
 		go_yield();
 		ran = 1;
 		WAIT_FOR(go_count() == 1);
@@ -112,9 +129,7 @@ static void by_yield(void)
 static void by_preemption(void)
 {
 	for (int i = 0; i < 5; i++) {
-		alone();
-		started = false;
-		put_quietly(hold);
+		put_hold_quietly(false);
 		while (!started)
 			;
 		ran = 1;

@@ -286,6 +286,8 @@ static void each_is_taken_once(void)
 
 int main(int argc, char **argv)
 {
+	for (int i = 0; i < GS; i++)
+		gs[i].status = G_RUNNABLE; /* a thief waits for that */
 	TESTS(TEST(ring_in_order), TEST(next_inherits), TEST(overflow_of_half), TEST(steal_of_half),
 	      TEST(back_off), TEST(global_batches), TEST(pools_of_64), TEST(layout), TEST(each_is_taken_once));
 	return test_main(argc, argv, tests);
