@@ -21,7 +21,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
+
+/* Seen from C++ the members that are the implementation's are plain: same size, same place. */
+#ifdef __cplusplus
+#define GO_ATOMIC_(type) type
+extern "C" {
+#else
+#define GO_ATOMIC_(type) __extension__ _Atomic(type)
+#endif
 
 #define GO_NOW ((int64_t)0)
 #define GO_FOREVER INT64_MAX
@@ -46,7 +53,7 @@ void go_yield(void);
  * Runs the deferred calls and ends this goroutine. In main's goroutine the others go on, and
  * the machine ends when all are asleep ("no goroutines (main called go_exit) - deadlock!").
  */
-noreturn void go_exit(void);
+__attribute__((__noreturn__)) void go_exit(void);
 
 /*
  * How many harts run goroutines at a time. n < 1 only asks; more than go_harts() means
@@ -74,9 +81,9 @@ void go_block_leave(void);
 
 /* ---- Time ---- */
 
-int64_t go_now(void);
+int64_t go_now(void);      /* ns of the monotonic clock since boot */
 void go_sleep(int64_t ns); /* blocks; zero or less: as go_yield */
-void go_sleep_until(int64_t deadline);
+void go_sleep_until(int64_t deadline); /* blocks; as go_yield if it has passed */
 
 struct go_chan;
 typedef struct go_chan go_chan;
@@ -86,7 +93,7 @@ typedef struct go_timer {
 	void (*fire_)(struct go_timer *, int64_t now); /* on a g0 stack, may not block */
 	void (*fn_)(void *);
 	void *arg_;
-	_Atomic(void *) heap_;
+	GO_ATOMIC_(void *) heap_;
 	uint32_t index_, flags_;
 } go_timer;
 
@@ -112,8 +119,8 @@ int go_try_send(go_chan *, const void *elem); /* 1 sent, 0 would wait */
 int go_try_recv(go_chan *, void *elem);       /* 1 got one, 0 would wait, -1 closed and drained */
 /* Panics "close of closed channel", "close of nil channel". */
 void go_close(go_chan *);
-size_t go_chan_len(const go_chan *);
-size_t go_chan_cap(const go_chan *);
+size_t go_chan_len(const go_chan *); /* elements in the buffer; stale as soon as it is read. NULL: 0 */
+size_t go_chan_cap(const go_chan *); /* NULL: 0 */
 
 enum { GO_SEND = 1, GO_RECV = 2 };
 
@@ -134,56 +141,56 @@ int go_select(struct go_case *cases, int n, int64_t deadline);
 /* ---- Sync ---- */
 
 typedef struct go_mutex {
-	_Atomic(uint32_t) state_, sema_;
+	GO_ATOMIC_(uint32_t) state_, sema_;
 } go_mutex;
 /* Blocks. Someone who has waited for over 1 ms gets it next, in order (Go's starvation mode). */
 void go_mutex_lock(go_mutex *);
 void go_mutex_unlock(go_mutex *); /* by any goroutine; panics "unlock of unlocked mutex" */
-bool go_mutex_try_lock(go_mutex *);
+bool go_mutex_try_lock(go_mutex *); /* false: another has it. Does not block */
 
 typedef struct go_rwmutex {
 	go_mutex writer_;
-	_Atomic(uint32_t) writer_sema_, reader_sema_;
-	_Atomic(int32_t) readers_, departing_;
+	GO_ATOMIC_(uint32_t) writer_sema_, reader_sema_;
+	GO_ATOMIC_(int32_t) readers_, departing_;
 } go_rwmutex;
 void go_rwmutex_rlock(go_rwmutex *); /* blocks while a writer holds it or waits */
-void go_rwmutex_runlock(go_rwmutex *);
-void go_rwmutex_lock(go_rwmutex *);
-void go_rwmutex_unlock(go_rwmutex *);
+void go_rwmutex_runlock(go_rwmutex *); /* panics "runlock of unlocked rwmutex" */
+void go_rwmutex_lock(go_rwmutex *); /* blocks while readers or a writer hold it */
+void go_rwmutex_unlock(go_rwmutex *); /* panics "unlock of unlocked rwmutex" */
 
 typedef struct go_cond {
-	_Atomic(uint32_t) lock_;
+	GO_ATOMIC_(uint32_t) lock_;
 	void *head_, *tail_;
 } go_cond;
 /* Unlocks, blocks until signalled, locks again. In order of arrival. */
 void go_cond_wait(go_cond *, go_mutex *);
-void go_cond_signal(go_cond *);
-void go_cond_broadcast(go_cond *);
+void go_cond_signal(go_cond *);    /* lets the first that waits go on, if one does */
+void go_cond_broadcast(go_cond *); /* lets all that wait now go on. The mutex need not be held for either */
 
 typedef struct go_waitgroup {
-	_Atomic(uint64_t) state_;
-	_Atomic(uint32_t) sema_;
+	GO_ATOMIC_(uint64_t) state_;
+	GO_ATOMIC_(uint32_t) sema_;
 } go_waitgroup;
 void go_waitgroup_add(go_waitgroup *, int delta); /* panics "negative WaitGroup counter" */
-void go_waitgroup_done(go_waitgroup *);
+void go_waitgroup_done(go_waitgroup *); /* add -1 */
 void go_waitgroup_wait(go_waitgroup *); /* blocks until the counter is 0 */
 
 typedef struct go_once {
-	_Atomic(uint32_t) done_;
+	GO_ATOMIC_(uint32_t) done_;
 	go_mutex mutex_;
 } go_once;
 /* Calls fn(arg) the first time; every call returns after that one has finished. */
 void go_once_do(go_once *, void (*fn)(void *), void *arg);
 
 typedef struct go_sem {
-	_Atomic(uint32_t) lock_;
+	GO_ATOMIC_(uint32_t) lock_;
 	uint32_t count_;
 	void *head_, *tail_;
 } go_sem;
 void go_sem_init(go_sem *, unsigned count); /* zeroed: 0 permits */
 void go_sem_acquire(go_sem *);              /* blocks; first come, first served */
-bool go_sem_try_acquire(go_sem *);
-void go_sem_release(go_sem *);
+bool go_sem_try_acquire(go_sem *);          /* false: no permit is there. Does not block */
+void go_sem_release(go_sem *);              /* one permit more, or the first that waits gets it */
 
 /* ---- Panic, defer ---- */
 
@@ -191,10 +198,14 @@ void go_sem_release(go_sem *);
  * Ends the enclosing go_call, or, if there is none, prints the message and the goroutine's
  * backtrace and ends the machine with status 2. Deferred calls run first.
  */
-noreturn void go_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+__attribute__((__noreturn__, __format__(__printf__, 1, 2))) void go_panic(const char *fmt, ...);
 /* Last in, first out, at the end of the enclosing go_call or of the goroutine. */
 void go_defer(void (*fn)(void *), void *arg);
 /* NULL, or the message of the panic that ended fn (valid until the next go_call here). */
 const char *go_call(void (*fn)(void *), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """gump-cc with the options and mistakes that people bring along from other compilers."""
 import os
+import shutil
 
 from lib import machine
 from lib.machine import ARCH, TREE, Failure
@@ -78,6 +79,22 @@ def system_libraries(test):
                             '-lpthread', '-lrt', '-ldl'), 0)
 
 
+def headers(test):
+    """Each public header by itself, before anything else, whatever the edition of C; and from C++."""
+    with Folder() as folder:
+        # A copy, because the tree's are system headers, whose warnings are not shown.
+        copy = shutil.copytree(os.path.join(TREE, 'include'), folder.file('include'))
+        strict = ['-I' + copy, '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only']
+        for name in 'gump.h', 'gump/net.h':
+            source = folder.write('use.c', f'#include <{name}>\n#include <{name}>\n'
+                                           '__attribute__((noreturn)) void end(void);\n')
+            for std in 'c99', 'gnu99', 'c11', 'gnu11', 'c17', 'gnu17', 'gnu2x':
+                check(test, gump_cc(test, '-std=' + std, *strict, source), 0)
+            if shutil.which('g++'):
+                check(test, call(test, 'g++', '-x', 'c++', *strict, source), 0)
+
+
 def tests():
     return [HostTest(f'gump-cc.{f.__name__}', f, name, 1)
-            for f in (backtraces, stripped, refused, system_libraries) for name in ('virt', 'q35')]
+            for f in (backtraces, stripped, refused, system_libraries, headers)
+            for name in ('virt', 'q35')]
