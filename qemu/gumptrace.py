@@ -114,7 +114,7 @@ class Trace:
             self.lost += first
             self.events = list(map(Event._make, events[first:]))
             self.procs = self.procs_before()
-            self.idle = {hart for hart in range(self.harts) if idle >> hart & 1} if not self.lost else set()
+            self.idle = self.idle_before(events[:first], idle)
             self.names = {}  # by number: of the goroutine that had it last; dead ones' numbers are used again
             self.programs = {}  # what CREATE holds -> name
             for event in self.events:
@@ -127,6 +127,12 @@ class Trace:
             if event.kind in (STOP_WORLD, START_WORLD):
                 return event.a if event.kind == STOP_WORLD else None
         return self.procs
+
+    def idle_before(self, older, idle):
+        """The harts that sleep when the events begin, by those that are not whole any more but one's own."""
+        last = {record[4]: record[3] for record in older}
+        return {hart for hart in range(self.harts)
+                if (last[hart] == IDLE if hart in last else idle >> hart & 1)}
 
     def created(self, ram, event):
         """The name of a goroutine by its CREATE."""

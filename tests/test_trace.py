@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The event trace: what the stress tests leave is checked by tests/lib/tracecheck.py, which tells the rules.
 
-Each program is run thrice:
+Each program is run in several ways:
 
     trace.host    4 harts, each a thread of the host: real races; the rules that need no clock
     trace.slices  1 hart, time is a count of instructions: all rules, and a machine is never too slow for them
     trace.idle    4 harts that share one such time in turns of 100 us, the length of a slice: a hart that sleeps
                   for 1 ms beside work has had its turns. Only on a PC: OpenSBI's harts spin for each other too long
+    trace.wake    2 harts with turns of 10 ms, in which a preemption hides no wake-up that was left out
 
 A run in which a rule had nothing to judge fails, too, if it is one of those that the program is here for.
 trace.checker tries the checker on traces made by hand; trace.exported looks at the file for Perfetto.
@@ -33,15 +34,15 @@ PROCS = ['maxprocs_under_load', 'lock_hart', 'exit_while_locked', 'many_short_se
 PROGRAMS = [
     ('chan', 'host slices idle', 'order', {}),
     ('select', 'host slices', 'order', {}),
-    ('select_stress', 'host slices idle', 'order', {}),
-    ('sync', 'host slices idle', 'order', {}),
+    ('select_stress', 'host slices idle wake', 'order', {}),
+    ('sync', 'host slices idle wake', 'order', {}),
     ('mutex', 'host slices idle', 'order', {}),
-    ('chains', 'host slices idle', 'order', {}),
+    ('chains', 'host slices idle wake', 'order', {}),
     ('goroutines', 'host slices', '', {'mem': '512M'}),
-    ('timers', 'host slices idle', '', {}),
-    ('net', 'host slices idle', '', {}),
+    ('timers', 'host slices idle wake', '', {}),
+    ('net', 'host slices idle wake', '', {}),
     # These have opinions about time: not beside other tests of a busy host.
-    ('sleep', 'slices idle', '', {}),
+    ('sleep', 'slices idle wake', '', {}),
     ('parallel', 'slices idle', '', {}),
     ('preempt', 'slices idle', '', {'args': PREEMPT}),
     ('procs', 'slices idle', '', {'args': PROCS}),
@@ -64,16 +65,28 @@ class Traced:
     def __exit__(self, *_):
         self.file.close()
 
-    def check(self, boot, image, rules, timed=()):
+    def check(self, boot, image, rules, timed=(), failure=''):
+        """Fails for what the trace shows, too, when the program itself has failed."""
         verdict = tracecheck.check(tracecheck.t.Trace(image, self.file.name), timed)
         boot.text += f'trace: {verdict}\n'
         if verdict.wrong:
             found = collections.Counter(rule for rule, _ in verdict.wrong)
             some = '; '.join(f'({rule}) {text}' for rule, text in verdict.wrong[:5])
-            raise Failure(f'the trace breaks {dict(found)}: {some}')
+            raise Failure(f'{failure}the trace breaks {dict(found)}: {some}')
+        if failure:
+            raise Failure(f'{failure}the trace is right')
         for rule in rules:
             if not verdict.judged[rule]:
                 raise Failure(f'the trace has nothing for the rule `{rule}` to judge: {verdict}')
+
+
+def ended(boot):
+    """Why the program has failed, or ''."""
+    try:
+        status = boot.wait()
+        return f'exit status {status}; ' if status != 0 else ''
+    except Failure as failure:
+        return f'{failure}; '
 
 
 def traced(test, name, rules, special, timed=(), options=(), env=(), events=32768):
@@ -82,9 +95,8 @@ def traced(test, name, rules, special, timed=(), options=(), env=(), events=3276
     with Traced(events, mem) as trace:
         with test.boot(image, env=trace.env + list(env), mem=mem, args=special.get('args', ()),
                        options=trace.options + list(options), timeout=90) as boot:
-            if (status := boot.wait()) != 0:
-                raise Failure(f'exit status {status}')
-        trace.check(boot, image, ['state', 'turn', *rules.split()], timed)
+            failure = ended(boot)
+        trace.check(boot, image, ['state', 'turn', *rules.split()], timed, failure)
 
 
 def host(test, name, rules, special):
@@ -97,6 +109,10 @@ def slices(test, name, rules, special):
 
 def idle(test, name, rules, special):
     traced(test, name, rules + ' idle', special, ['idle'], ICOUNT, ['QUANTUM_US=100'], 131072)
+
+
+def wake(test, name, rules, special):
+    traced(test, name, rules + ' wake', special, ['wake'], ICOUNT, events=262144)
 
 
 def served(test):
@@ -113,10 +129,11 @@ def served(test):
 
 def self_check(test):
     for what, trace in tracemade.RIGHT.items():
-        if wrong := tracecheck.check(trace, ['slice', 'idle']).wrong:
+        if wrong := tracecheck.check(trace, ['slice', 'idle', 'wake']).wrong:
             raise Failure(f'a right trace is refused ({what}): {wrong}')
     for what, (rule, trace) in tracemade.WRONG.items():
-        if {rule} != (found := {rule for rule, _ in tracecheck.check(trace, ['slice', 'idle']).wrong}):
+        timed = ['slice', 'wake' if rule == 'wake' else 'idle']  # the one is part of the other
+        if {rule} != (found := {rule for rule, _ in tracecheck.check(trace, timed).wrong}):
             raise Failure(f'{what}: the rule `{rule}` should notice, but it was {found or "none"}')
     verdict = str(tracecheck.check(tracemade.RIGHT['waiters from before']))
     for said in '9 older ones are lost', 'order not judged: 2', 'slice not judged: 1':
@@ -170,9 +187,9 @@ def tests():
     found = [HostTest('trace.checker', self_check)]
     found += [HostTest('trace.exported', exported, name, 2) for name in ARCH]
     for i, (name, runs, rules, special) in enumerate(PROGRAMS):
-        for run, one in ('host', host), ('slices', slices), ('idle', idle):
+        for run, one, harts in ('host', host, 4), ('slices', slices, 1), ('idle', idle, 4), ('wake', wake, 2):
             if run in runs.split():
-                where = 'q35' if run == 'idle' or (i + (run == 'host')) % 2 else 'virt'
+                where = 'q35' if run in ('idle', 'wake') or (i + (run == 'host')) % 2 else 'virt'
                 function = functools.partial(one, name=name, rules=rules, special=special)
-                found.append(HostTest(f'trace.{run}.{name}', function, where, 1 if run == 'slices' else 4))
+                found.append(HostTest(f'trace.{run}.{name}', function, where, harts))
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

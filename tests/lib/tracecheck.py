@@ -11,6 +11,7 @@ a state machine that is fed with them, and what it finds is no matter of how exa
     turn   a goroutine that is runnable, and passed over for longer than the queues explain: an unblock was lost
     slice  one that ran for two slices while others waited       } of time, so only where times mean
     idle   a hart that slept for 1 ms while a goroutine waited   } something (tracetime.py)
+    wake   one that nobody woke for 0.2 ms while one waited      }
 
 What a full ring has lost cannot be judged. A trace is read from where every hart's is whole, what a rule knows
 nothing about then is taken as right, and `Verdict` counts what each rule has judged, and says what it could not.
@@ -53,9 +54,7 @@ class Verdict:
         text += ', '.join(f'{n} {rule}' for rule, n in sorted(self.judged.items()))
         if trace.lost:
             text += f'; {trace.lost} older ones are lost'
-        for rule, n in sorted(self.unknown.items()):
-            text += f'; {rule} not judged: {n}'
-        return text
+        return text + ''.join(f'; {rule} not judged: {n}' for rule, n in sorted(self.unknown.items()) if n)
 
 
 class World:
@@ -183,7 +182,7 @@ def check(trace, timed=()):
     verdict = Verdict(trace)
     world = World(trace, verdict)
     rules = [Turns(world), tracequeues.Queues(world)]
-    for name, rule in ('slice', tracetime.Slices), ('idle', tracetime.Idle):
+    for name, rule in ('slice', tracetime.Slices), ('idle', tracetime.Idle), ('wake', tracetime.Wake):
         if name in timed:
             rules.append(rule(world))
         else:

@@ -5,11 +5,14 @@ They hold for a machine whose harts run whenever they can; one that the host doe
 slept, or went on and on. One hart whose time is a count of instructions (-icount) is such a machine: so `slice`
 is for that. Several harts share such a time in turns, each until the next timer of any of them is due, at the
 latest at the end of a slice. With slices that are short against 1 ms, every hart has its turn long before that:
-so `idle` is for that, too.
+so `idle` is for that, too. But so does the preemption at their end, which finds what nobody was woken for. With two
+harts and long slices `wake` is exact: whoever does not sleep there has all the time, so no hart is slow
+on its way from making a goroutine runnable to waking another hart; when that one wakes is no matter.
 """
 import gumptrace as t
 
 IDLE_NS = 1000000
+WAKE_NS = 200000
 STOPS = {t.BLOCK, t.YIELD, t.PREEMPT, t.END}
 
 
@@ -69,9 +72,11 @@ class Slices:
 class Idle:
     """A hart slept for over 1 ms though there was a P for it, and all the time a goroutine waited."""
 
+    name, limit_ns = 'idle', IDLE_NS
+
     def __init__(self, world):
         trace = world.trace
-        self.world, self.limit = world, IDLE_NS * trace.frequency // 1000000000
+        self.world, self.limit = world, self.limit_ns * trace.frequency // 1000000000
         self.procs = trace.procs  # None: unknown until a START_WORLD
         self.since = [trace.events[0].ticks if trace.events and idle else None for idle in world.idle]
         self.blocking = set()  # harts in a blocking section
@@ -84,15 +89,15 @@ class Idle:
         kind, hart = e.kind, e.hart
         if kind in (t.START, t.WAKE):
             self.judge(e)
-            if self.since[hart] is not None:
-                self.world.verdict.judged['idle'] += self.procs is not None
-                self.world.verdict.unknown['idle'] += self.procs is None
-                self.since[hart] = None
+            self.awake(hart)
             self.use(e, True)
         elif kind == t.IDLE:
             self.judge(e)
             self.since[hart] = e.ticks
             self.use(e, False)
+        elif kind == t.HANDOFF:
+            self.judge(e)
+            self.wake(e)
         elif kind == t.BLOCKING:
             self.use(e, False)
         elif kind == t.UNBLOCKING:
@@ -105,6 +110,15 @@ class Idle:
                 self.procs = e.a
             self.free_since = None
             self.use(e, True)
+
+    def wake(self, e):
+        """Hart e.b gets a P, and is kicked; it sleeps until it says WAKE."""
+
+    def awake(self, hart):
+        if self.since[hart] is not None:
+            known = self.world.verdict.unknown if self.procs is None else self.world.verdict.judged
+            known[self.name] += 1
+            self.since[hart] = None
 
     def use(self, e, used):
         self.used[e.hart] = used
@@ -121,8 +135,17 @@ class Idle:
         lasted = e.ticks - max(self.free_since, slept, waiting.ticks)
         if lasted > self.limit and waiting.sequence not in self.told:
             self.told.add(waiting.sequence)
-            self.world.verdict.refuse('idle', e, f'{self.world.trace.name(waiting.g)} waited for '
+            self.world.verdict.refuse(self.name, e, f'{self.world.trace.name(waiting.g)} waited for '
                                       f'{self.world.trace.ns(lasted)} ns while a hart slept')
 
     def end(self):
         self.judge(self.world.trace.events[-1])
+
+
+class Wake(Idle):
+    """Nobody woke a hart for 0.2 ms though there was a P for it, and all the time a goroutine waited."""
+
+    name, limit_ns = 'wake', WAKE_NS
+
+    def wake(self, e):
+        self.awake(e.b)
