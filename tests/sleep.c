@@ -3,8 +3,6 @@
  * Sleeping: not too short, not much too long, in order, and many at once.
  *
  * @test alone
- * @test harts=2 env=GUMPDEBUG=schedtrace=5,detail args=many_sleepers /SCHED \d+ms: gomaxprocs=2 .* threads=2/
- * @test harts=2 env=GUMPDEBUG=schedtrace=5,detail args=in_order /P1: status=/ /M1: p=/ /goroutine \d+ \[sleep/
  */
 #include "test.h"
 

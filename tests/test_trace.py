@@ -10,12 +10,14 @@ Each program is run in several ways:
     trace.wake    2 harts with turns of 10 ms, in which a preemption hides no wake-up that was left out
 
 A run in which a rule had nothing to judge fails, too, if it is one of those that the program is here for.
-trace.checker tries the checker on traces made by hand; trace.exported looks at the file for Perfetto.
+trace.checker tries the checker on traces made by hand; trace.exported looks at the file for Perfetto, and
+trace.schedtrace at what GUMPDEBUG=schedtrace prints.
 """
 import collections
 import functools
 import json
 import os
+import re
 import tempfile
 
 from lib import machine, tracecheck, tracemade
@@ -183,6 +185,33 @@ def exported(test):
 
 
 
+# Go's lines, of GODEBUG=schedtrace=N and with scheddetail=1.
+SCHED = (r'SCHED \d+ms: gomaxprocs=2 idleprocs=\d threads=2 spinningthreads=\d needspinning=0 idlethreads=\d '
+         r'runqueue=\d+')
+PLAIN = {'SCHED': SCHED + r' \[( \d+){2} \] schedticks=\[( \d+){2} \]'}
+NUMBER = r'(\d+|nil)'
+DETAIL = {
+    'SCHED': SCHED + r' gcwaiting=(false|true) nmidlelocked=\d stopwait=\d sysmonwait=false',
+    '  P': rf'  P[01]: status=[0-4] schedtick=\d+ syscalltick=0 m={NUMBER} runqsize=\d+ gfreecnt=\d+ timerslen=\d+',
+    '  M': rf'  M[01]: p={NUMBER} curg={NUMBER} mallocing=0 throwing=0 preemptoff= locks=\d+ dying=0 '
+           rf'spinning=(false|true) blocked=(false|true) lockedg={NUMBER}',
+    '  G': rf'  G\d+: status=(1\(\)|2\(\)|4\([a-z ]+\)) m={NUMBER} lockedm={NUMBER}  goroutine \d+ .*',
+}
+
+
+def schedtrace(test, words, lines):
+    image = machine.image_path('select_stress', ARCH[test.machine_name])
+    with test.boot(image, env=[f'GUMPDEBUG=schedtrace=20{words}'], timeout=60) as boot:
+        if (status := boot.wait()) != 0:
+            raise Failure(f'exit status {status}')
+    whole = boot.text.split('\n')[:-1]  # the machine may end amid the last one
+    for start, line in lines.items():
+        found = [text for text in whole if text.startswith(start)]
+        wrong = [text for text in found if not re.fullmatch(line, text)]
+        if len(found) < 3 or wrong:
+            raise Failure(f'of {len(found)} lines `{start}` these are not as Go has them: {wrong[:3]}')
+
+
 def tests():
     found = [HostTest('trace.checker', self_check)]
     found += [HostTest('trace.exported', exported, name, 2) for name in ARCH]
@@ -192,4 +221,7 @@ def tests():
                 where = 'q35' if run in ('idle', 'wake') or (i + (run == 'host')) % 2 else 'virt'
                 function = functools.partial(one, name=name, rules=rules, special=special)
                 found.append(HostTest(f'trace.{run}.{name}', function, where, harts))
+    for words, lines in ('', PLAIN), (',detail', DETAIL):
+        function = functools.partial(schedtrace, words=words, lines=lines)
+        found += [HostTest(f'trace.schedtrace{words.replace(",", ".")}', function, name, 2) for name in ('virt', 'q35')]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

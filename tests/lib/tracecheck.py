@@ -68,7 +68,7 @@ class World:
         self.hart_of = {}  # goroutine: where it runs
         self.runnable = {}  # goroutine: its event, in the order of those
         self.locked = {}  # goroutine: the only hart that it may run on
-        self.lockers = {}  # and back
+        self.lockers = {}  # hart: the goroutines that are locked to it
         self.all_locked_until = -1  # sequence: then every hart had one, and so ran others', too
         self.last = [-1] * trace.harts  # sequence of each hart's last event
 
@@ -115,17 +115,20 @@ class World:
             self.verdict.refuse('ring', e, f'a queue of {e.b}')
         if self.locked.get(e.g, e.hart) != e.hart:
             self.verdict.refuse('state', e, f'it is locked to hart {self.locked[e.g]}')
-        if self.lockers.get(e.hart, e.g) != e.g and self.last[e.hart] > self.all_locked_until:
-            self.verdict.refuse('state', e, f'the hart is locked to {self.trace.name(self.lockers[e.hart])}')
+        if e.g not in self.lockers.get(e.hart, {e.g}) and self.last[e.hart] > self.all_locked_until:
+            self.verdict.refuse('state', e, f'the hart is locked to others: {self.lockers[e.hart]}')
 
     def lock(self, g, hart, sequence):
         if len(self.lockers) == self.trace.harts:
             self.all_locked_until = sequence
         if g in self.locked:
-            del self.lockers[self.locked.pop(g)]
+            before = self.locked.pop(g)
+            self.lockers[before].discard(g)
+            if not self.lockers[before]:
+                del self.lockers[before]
         if hart is not None:
             self.locked[g] = hart
-            self.lockers[hart] = g
+            self.lockers.setdefault(hart, set()).add(g)
         if len(self.lockers) == self.trace.harts:
             self.all_locked_until = 1 << 64
 
