@@ -53,7 +53,7 @@ bool p_retake_blocked(struct m *m)
 	bool got = false;
 
 	spin_acquire(&sched.lock);
-	for (uint32_t i = 0; i < sched.procs && !got && !sched.stopping; i++) {
+	for (uint32_t i = 0; i < procs_now() && !got && !sched.stopping; i++) {
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
 		if ((status & 0xff) != P_BLOCKED || p->slice_end > now ||

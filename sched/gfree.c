@@ -18,7 +18,7 @@ void gfree_put(struct p *p, struct g *g)
 		struct g *moved = p->gfree;
 		p->gfree = moved->schedlink;
 		moved->schedlink = sched.gfree;
-		sched.gfree = moved;
+		store_relaxed(&sched.gfree, moved);
 	}
 	sched.gfree_count += GFREE_BATCH;
 	spin_release(&sched.gfree_lock);
@@ -27,11 +27,12 @@ void gfree_put(struct p *p, struct g *g)
 
 struct g *gfree_get(struct p *p)
 {
-	if (p->gfree == NULL && sched.gfree != NULL) {
+	/* A look without the lock, to leave it alone while there is nothing. */
+	if (p->gfree == NULL && __atomic_load_n(&sched.gfree, __ATOMIC_RELAXED) != NULL) {
 		spin_acquire(&sched.gfree_lock);
 		while (p->gfree_count < GFREE_BATCH && sched.gfree != NULL) {
 			struct g *g = sched.gfree;
-			sched.gfree = g->schedlink;
+			store_relaxed(&sched.gfree, g->schedlink);
 			sched.gfree_count--;
 			g->schedlink = p->gfree;
 			p->gfree = g;
@@ -69,7 +70,7 @@ void gfree_flush(struct p *p)
 	for (struct g *g; (g = p->gfree) != NULL; sched.gfree_count++) {
 		p->gfree = g->schedlink;
 		g->schedlink = sched.gfree;
-		sched.gfree = g;
+		store_relaxed(&sched.gfree, g);
 	}
 	p->gfree_count = 0;
 	spin_release(&sched.gfree_lock);

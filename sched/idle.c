@@ -135,7 +135,7 @@ bool work_somewhere(int64_t now)
 	    atomic_load_explicit(&sched.netpoll_ready, relaxed))
 		return true;
 	fuzz_wait(FUZZ_LOOK);
-	for (uint32_t i = 0; i < sched.procs; i++)
+	for (uint32_t i = 0; i < procs_now(); i++)
 		if (!runq_empty(p_get(i)) || timers_due(p_get(i), now))
 			return true;
 	return false;

@@ -192,6 +192,12 @@ static inline int64_t now_ticks(void)
 	return (int64_t)hart_ticks();
 }
 
+/* sched.procs, for an M without a P: the world may be stopped, and the number change meanwhile. */
+static inline uint32_t procs_now(void)
+{
+	return __atomic_load_n(&sched.procs, __ATOMIC_RELAXED);
+}
+
 static inline struct p *p_get(unsigned id)
 {
 	return &((struct hart_block *)hart_get(id))->p;

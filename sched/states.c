@@ -211,7 +211,7 @@ void check_about_to_run(struct m *m, struct g *g)
 		hart_fatal("state: goroutine %u is to run on M %u only", (unsigned)g->number,
 			   (unsigned)g->locked_m->hart.id);
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (m_get(id) != m && m_get(id)->hart.g == g)
+		if (m_get(id) != m && peek(&m_get(id)->hart.g) == g)
 			hart_fatal("state: goroutine %u runs on M %u, too", (unsigned)g->number, id);
 	check_no_wakeup_lost(m);
 }

@@ -144,7 +144,7 @@ int go_maxprocs(int n)
 		stop_the_world();
 		for (int i = n; i < old; i++)
 			retire(p_get((unsigned)i));
-		sched.procs = (uint32_t)n;
+		__atomic_store_n(&sched.procs, (uint32_t)n, __ATOMIC_RELAXED); /* parked Ms look: procs_now() */
 		start_the_world();
 	}
 	go_mutex_unlock(&world);

@@ -2,7 +2,7 @@
 /*
  * The C library as it is linked here: formats, strings, numbers, sorting, time, setjmp.
  *
- * @test harts=1,4 "written"
+ * @test machines=virt,q35,microvm harts=1,4 "written"
  */
 #include <ctype.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  *
  * @test read_null harts=1,4 status=2 /fault.*address (0x)?0*10\b/ "read_null+" "main+" /\br?sp +[0-9a-f]{16}/ !"survived"
  * @test read_null_in_a_leaf harts=1 status=2 /fault.*address (0x)?0*10\b/ "touch+" "read_null_in_a_leaf+" !"survived"
- * @test read_null_in_the_library harts=1 status=2 /fault/ "strlen+" "read_null_in_the_library+" !"survived"
+ * @test read_null_in_the_library machines=virt,q35,microvm harts=1 status=2 /fault/ "strlen+" "read_null_in_the_library+" !"survived"
  * @test write_null harts=1 status=2 /fault.*address (0x)?0*ff8\b/ "write_null+" !"survived"
  * @test call_null harts=1 status=2 /fault/ "call_null+" !"survived"
  * @test write_text harts=1 status=2 /fault/ "write_text+" !"survived"
@@ -19,8 +19,8 @@
  * @test bad_instruction harts=1 status=2 "bad_instruction+" /instruction|opcode|breakpoint/ !"survived"
  * @test in_a_goroutine harts=1,4 status=2 /fault.*address (0x)?0*10\b/ "sinner" "read_null+" !"survived"
  * @test several_at_once harts=4 status=2 /fault/ !"survived"
- * @test fine harts=1,2,4 mem=32M
- * @test fine harts=1,16 mem=4G
+ * @test fine machines=virt,q35,microvm harts=1,2,4 mem=32M
+ * @test fine machines=virt,q35,microvm harts=1,16 mem=4G
  */
 #include "test.h"
 

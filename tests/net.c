@@ -2,7 +2,7 @@
 /*
  * The network calls, from one machine to itself: no device is needed for that.
  *
- * @test timeout=120
+ * @test machines=virt,q35,microvm timeout=120
  */
 #include <errno.h>
 #include <gump/net.h>

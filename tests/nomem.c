@@ -3,7 +3,7 @@
  * A machine whose memory is used up: the calls say so, nothing breaks, and what is given back can
  * be used again.
  *
- * @test harts=1,4 mem=48M timeout=60
+ * @test machines=virt,q35,microvm harts=1,4 mem=48M timeout=60
  */
 #include <errno.h>
 

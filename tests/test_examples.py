@@ -3,7 +3,7 @@
 import re
 
 from lib import machine
-from lib.machine import ARCH, Failure
+from lib.machine import ARCH, MACHINES, Failure
 from lib.programs import HostTest
 
 
@@ -43,6 +43,6 @@ def hogs(test):
 
 
 def tests():
-    return ([HostTest('example.hello', hello, name, n) for name in ARCH for n in (1, 2, 4, 16)]
-            + [HostTest('example.zero-one', zero_one, name, 4) for name in ARCH]
-            + [HostTest('example.hogs', hogs, name, 4, alone=True) for name in ARCH])
+    return ([HostTest('example.hello', hello, name, n) for name in (*MACHINES, 'hosted') for n in (1, 2, 4, 16)]
+            + [HostTest('example.zero-one', zero_one, name, 4) for name in (*MACHINES, 'hosted')]
+            + [HostTest('example.hogs', hogs, name, 4, alone=True) for name in (*MACHINES, 'hosted')])

@@ -5,7 +5,7 @@ import tempfile
 import time
 
 from lib import machine
-from lib.machine import ARCH, TREE, Failure
+from lib.machine import ARCH, MACHINES, TREE, Failure
 from lib.network import UserNet
 from lib.programs import HostTest
 
@@ -75,11 +75,11 @@ def uninterrupted(test):
 
 
 def tests():
-    found = [HostTest('idle.sleeping', sleeping, name, n) for name in ARCH for n in (1, 4)]
+    found = [HostTest('idle.sleeping', sleeping, name, n) for name in MACHINES for n in (1, 4)]
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
-        found += [HostTest('idle.serving', serving, name, 4) for name in ARCH]
-    found += [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in ARCH for n in (1, 4)]
-    found += [HostTest('idle.deadlines', deadlines, name, 1) for name in ARCH]
+        found += [HostTest('idle.serving', serving, name, 4) for name in MACHINES]
+    found += [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in MACHINES for n in (1, 4)]
+    found += [HostTest('idle.deadlines', deadlines, name, 1) for name in MACHINES]
     # OpenSBI does not start a second hart in a time that counts instructions.
     found += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)
               for name in ('q35', 'microvm')]

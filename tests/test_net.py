@@ -4,7 +4,7 @@ import os
 import re
 
 from lib import machine
-from lib.machine import ARCH, TREE, Failure
+from lib.machine import ARCH, MACHINES, TREE, Failure
 from lib.network import Tap, UserNet, run_client, usable
 from lib.programs import HostTest
 
@@ -68,11 +68,11 @@ def tests():
         for function in echo, http:
             if function is http and not os.path.exists(os.path.join(TREE, 'examples/http.c')):
                 continue
-            for name in ARCH:
+            for name in MACHINES:
                 for n in harts:
                     found.append(HostTest(f'net.{function.__name__}.{network.__name__.lower()}',
                                           lambda test, f=function, w=network: f(test, w), name, n))
     for how in 'hogs', 'yielders':
         found += [HostTest(f'net.busy.{how}', lambda test, how=how: busy(test, how), name, n)
-                  for name in ARCH for n in (1, 2)]
+                  for name in MACHINES for n in (1, 2)]
     return found

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 from lib import machine
-from lib.machine import ARCH, TREE, Failure, free_port
+from lib.machine import ARCH, MACHINES, TREE, Failure, free_port
 from lib.programs import HostTest
 
 PROGRAM = '''
@@ -206,6 +206,6 @@ def published_port(test):
 def tests():
     each = [one_file, folder_of_files, makefile, odd_status]
     return ([HostTest(f'qemu-run.{f.__name__}', f, name, 4) for f in each
-             for name in (ARCH if f is odd_status else ('virt', 'q35'))]
+             for name in (MACHINES if f is odd_status else ('virt', 'q35'))]
             + [HostTest(f'qemu-run.{f.__name__}', f)
                for f in (wrong_use, help_text, interrupted, published_port)])

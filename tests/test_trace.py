@@ -21,7 +21,7 @@ import re
 import tempfile
 
 from lib import machine, tracecheck, tracemade
-from lib.machine import ARCH, TREE, Failure
+from lib.machine import ARCH, MACHINES, TREE, Failure
 from lib.network import UserNet, run_client
 from lib.programs import HostTest
 
@@ -214,7 +214,7 @@ def schedtrace(test, words, lines):
 
 def tests():
     found = [HostTest('trace.checker', self_check)]
-    found += [HostTest('trace.exported', exported, name, 2) for name in ARCH]
+    found += [HostTest('trace.exported', exported, name, 2) for name in MACHINES]
     for i, (name, runs, rules, special) in enumerate(PROGRAMS):
         for run, one, harts in ('host', host, 4), ('slices', slices, 1), ('idle', idle, 4), ('wake', wake, 2):
             if run in runs.split():

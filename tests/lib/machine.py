@@ -13,7 +13,11 @@ import threading
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-ARCH = {'virt': 'riscv64', 'q35': 'x86_64', 'microvm': 'x86_64'}
+MACHINES = ['virt', 'q35', 'microvm']
+# Each machine's target. The hosted ones are processes of this host, natively and with a sanitizer.
+SANITIZERS = ['thread', 'address', 'undefined']
+ARCH = {'virt': 'riscv64', 'q35': 'x86_64', 'microvm': 'x86_64', 'hosted': 'hosted',
+        **{f'hosted-{name}': f'hosted-{name}' for name in SANITIZERS}}
 # What the libraries were built with: '' is gcc, '-clang' is the other (tests/run --clang).
 compiler = ''
 # The build with checks is meant (tests/run --checks), unless a test says which it wants.
@@ -71,7 +75,7 @@ class Machine:
                  env=(), args=(), timeout=30, prefix=(), options=(), urgent=False):
         self.prefix = list(prefix)  # such as ip netns exec NAME
         self.timeout, self.urgent = timeout, urgent
-        self.command = ['qemu/run', '--machine', machine, '--harts', str(harts), '--net', net]
+        self.command = ['qemu/run', '--machine', machine.partition('-')[0], '--harts', str(harts), '--net', net]
         if mem:
             self.command += ['--mem', mem]
         for pair in publish:

@@ -22,14 +22,17 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 from lib import machine, programs  # noqa: E402
 
+ALWAYS = ()  # sanitizers that tests/run runs without being asked, on 4 harts
 SHOWN = 25  # lines of the console in the report of a failure
 
 
 def options():
     parser = argparse.ArgumentParser(prog='tests/run', description=__doc__.split('\n\n')[0])
     parser.add_argument('name', nargs='*', help='only tests whose name contains or matches this')
-    parser.add_argument('--arch', choices=['riscv64', 'x86_64'])
+    parser.add_argument('--arch', choices=['riscv64', 'x86_64', 'hosted'])
     parser.add_argument('--machine', choices=list(machine.ARCH))
+    parser.add_argument('--sanitize', choices=machine.SANITIZERS,
+                        help='hosted, with this sanitizer and random scheduling')
     parser.add_argument('--harts', type=int, help='only boots with this many')
     parser.add_argument('--clang', action='store_true', help='build with clang, not gcc')
     parser.add_argument('--checks', action='store_true', help='the build with checks')
@@ -57,22 +60,41 @@ def wanted(test, chosen):
     if chosen.name and not any(name in test.name or fnmatch.fnmatch(test.name, name)
                                for name in chosen.name):
         return False
-    if (chosen.arch or chosen.machine) and not test.machine_name:
+    if (chosen.arch or chosen.machine or chosen.sanitize) and not test.machine_name:
+        return False
+    if chosen.sanitize and test.sanitizer != chosen.sanitize:
+        return False
+    if test.machine_name.startswith('hosted') and not wanted_hosted(test, chosen):
         return False
     return (chosen.arch in (None, machine.ARCH.get(test.machine_name))
             and chosen.machine in (None, test.machine_name)
             and chosen.harts in (None, test.harts))
 
 
-def prepare(archs, tests, jobs):
+def wanted_hosted(test, chosen):
+    if machine.compiler or (machine.checks and test.sanitizer):
+        return False  # there is no such build; those with a sanitizer have checks on
+    if chosen.sanitize or not test.sanitizer or test.machine_name == chosen.machine:
+        return test.sanitizer == (chosen.sanitize or '') or test.machine_name == chosen.machine
+    return not chosen.arch and not chosen.machine and test.sanitizer in ALWAYS and test.harts == 4
+
+
+def archs_of(tests):
+    names = {test.machine_name for test in tests}
+    return sorted({machine.ARCH[name] for name in names if name}
+                  | ({'riscv64', 'x86_64'} if '' in names else set()))
+
+
+def prepare(tests, jobs):
     """Tools, libraries, and the images of the programs that the tests are about."""
     def quiet(*command):
         if subprocess.call(command, cwd=machine.TREE) != 0:
             sys.exit('tests/run: ' + ' '.join(command) + ' failed')
 
-    quiet('qemu/deps', '--tests', *archs)
+    quiet('qemu/deps', '--tests', *sorted({arch.partition('-')[0] for arch in archs_of(tests)}))
     todo = []
     for with_checks in sorted({test.checks for test in tests}):
+        archs = archs_of([test for test in tests if test.checks == with_checks])
         for arch in archs:
             quiet('qemu/build', machine.target(arch, with_checks))
         wanted_sources = {test.source for test in tests if test.checks == with_checks}
@@ -129,7 +151,7 @@ def runs(tests, chosen):
     first = chosen.seed if chosen.seed is not None else time.time_ns() // 1000000 % 10**9
     for number in range(chosen.repeat * chosen.seeds):
         for test in map(copy.copy, tests):
-            if test.checks and test.seed is None:
+            if (test.checks or test.sanitizer) and test.seed is None:
                 test.seed = first + number
             yield test
 
@@ -146,8 +168,7 @@ def main():
         for test in tests:
             print(f'{test.name}  {test.machine_name} {test.harts or ""}'.strip())
         return 0
-    archs = [chosen.arch or machine.ARCH.get(chosen.machine)]
-    prepare(archs if archs[0] else ['riscv64', 'x86_64'], tests, chosen.j)
+    prepare(tests, chosen.j)
     report = Report(chosen.v)
     for alone in False, True:
         with ThreadPoolExecutor(1 if alone else chosen.j) as pool:

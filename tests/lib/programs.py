@@ -9,7 +9,8 @@ NAME is the program's argument (and part of the test's name). EXPECTED is "text"
 the console must show, with ! before it one that it must not. Keys:
 
     harts=1,2,4      the numbers of harts (this is the default)
-    machines=virt,q35,microvm
+    machines=virt,q35,microvm,hosted   hosted is no machine but a process of this host
+    sanitize=thread,address,undefined  on hosted also with these; empty: with none
     status=0         the expected exit status; with 0 a line PASS is expected too
     mem=128M         memory
     env=A=1|B=2      environment
@@ -43,6 +44,7 @@ broken = {}  # image -> what the compiler said
 class Test:
     """One boot, or one check on the host: run() raises Failure, output is for the report."""
     alone = False
+    sanitizer = ''
     source = None  # the program that is booted; None: it may be any
     seed = None    # of random scheduling, in the build with checks
     machine_name = ''
@@ -98,6 +100,7 @@ class Boot(Test):
         super().__init__(program + ('.' + line.name if line.name else ''))
         self.source, self.machine_name, self.harts, self.line = source, machine_name, harts, line
         self.alone = line.alone
+        self.sanitizer = machine_name.partition('-')[2]
         self.with_checks = with_checks
         self.image = machine.image_path(program, ARCH[machine_name], with_checks)
 
@@ -196,8 +199,15 @@ def boots():
     """All Boots that the programs ask for."""
     for source, arch in sources():
         for line in lines(source):
-            for name in line.keys.get('machines', 'virt,q35,microvm').split(','):
-                for harts in line.keys.get('harts', '1,2,4').split(','):
+            names = line.keys.get('machines', 'virt,q35,microvm,hosted').split(',')
+            if 'hosted' in names:
+                names += ['hosted-' + name for name in
+                          line.keys.get('sanitize', ','.join(machine.SANITIZERS)).split(',') if name]
+            for name in names:
+                counts = line.keys.get('harts', '1,2,4').split(',')
+                if name.startswith('hosted') and '4' in counts:
+                    counts = [count for count in counts if count != '2']
+                for harts in counts:
                     if arch in (None, ARCH[name]):
                         yield Boot(source, line, name, int(harts))
 
@@ -213,9 +223,10 @@ def build(source, arch, with_checks=None):
     if os.path.exists(image) and os.path.getmtime(image) > newest:
         return
     os.makedirs(os.path.dirname(image), exist_ok=True)
-    command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + arch,
-               '--build=' + machine.build_dir(arch, with_checks), *FLAGS, '-Ikernel/arch/' + arch,
-               f'-DGUMP_CHECKS={int(machine.with_checks(with_checks))}', source, '-o', image]
+    target = arch.partition('-')[0]
+    command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + target,
+               '--build=' + machine.build_dir(arch, with_checks), *FLAGS, '-Ikernel/arch/' + target,
+               f'-DGUMP_CHECKS={int(machine.with_checks(with_checks) or arch != target)}', source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         broken[image] = done.stdout.decode(errors='replace')

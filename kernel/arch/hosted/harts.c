@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Harts as threads: sleeping, and being kicked.
+ *
+ * A hart sleeps in the kernel (a futex) on its `kicked` word. Whoever kicks sets the word and then either wakes
+ * the sleeper or sends a signal to the thread that runs:
+ *
+ *     hart_kick: kicked = 1          hart_idle: asleep = 1
+ *                look at asleep                 look at kicked, sleep only if it is 0
+ *
+ * both in one sequentially consistent order, so one side sees the other. A hart that was seen asleep has no signal
+ * to handle: whatever the kicker wrote, it sees when it has left hart_idle().
+ */
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hosted.h"
+#include "kernel/machine.h"
+
+#define RELAXES 200 /* some 10 us of a spin loop */
+
+void hart_relax_slow(void)
+{
+	/* Of any hart's count: if this G moves in between, nothing comes of it. */
+	hart_self()->arch.relaxes = RELAXES;
+	SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+static void sleep_on(_Atomic(uint32_t) *word)
+{
+	SYS(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void wake(_Atomic(uint32_t) *word)
+{
+	SYS(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void hart_signal(struct hart *hart)
+{
+	SYS(SYS_tgkill, getpid(), hart->arch.thread, SIGURG, 0, 0, 0);
+}
+
+/* A signal that comes while it sleeps ends the sleep, and has set `kicked` if there was a reason. */
+void hart_idle(void)
+{
+	struct hart *hart = hart_self();
+
+	atomic_store(&hart->arch.asleep, 1);
+	while (atomic_exchange(&hart->kicked, 0) == 0)
+		sleep_on(&hart->kicked);
+	atomic_store(&hart->arch.asleep, 0);
+	hart_stop_if_asked();
+}
+
+void hart_kick(unsigned id)
+{
+	struct hart *hart = hart_get(id);
+
+	atomic_exchange(&hart->kicked, 1);
+	if (atomic_load(&hart->arch.asleep))
+		wake(&hart->kicked);
+	else if (hart->arch.thread != 0 && atomic_exchange(&hart->arch.signalled, 1) == 0)
+		hart_signal(hart);
+}
+
+/* ---- The one device: the sockets, whose thread is none of a hart's ---- */
+
+static void (*device_handler)(void);
+
+void device_attach(void (*handler)(void))
+{
+	device_handler = handler;
+}
+
+void hart_device_interrupt(unsigned id)
+{
+	struct hart *hart = hart_get(id);
+
+	atomic_store(&hart->arch.device, 1);
+	hart_signal(hart);
+}
+
+void device_events(void)
+{
+	struct hart *hart = hart_self();
+
+	if (atomic_load_explicit(&hart->arch.device, memory_order_relaxed) == 0)
+		return;
+	atomic_exchange(&hart->arch.device, 0);
+	/* What the device brought may have come after hart_idle's caller looked. */
+	atomic_store(&hart->kicked, 1);
+	device_handler();
+}
+
+/* ---- The end ---- */
+
+void __gcov_dump(void) __attribute__((weak));
+
+void arch_poweroff(int status)
+{
+	if (__gcov_dump != NULL)
+		__gcov_dump();
+	for (;;)
+		SYS(SYS_exit_group, status, 0, 0, 0, 0, 0);
+}
+
+void arch_halt(void)
+{
+	for (;;)
+		SYS(SYS_pause, 0, 0, 0, 0, 0, 0);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the hosted port share. */
+#ifndef KERNEL_ARCH_HOSTED_HOSTED_H
+#define KERNEL_ARCH_HOSTED_HOSTED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/hart.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FIBERS 1 /* the sanitizer is told of each change of stack: fibers.c */
+/* Of code that runs between two fibers, or where a signal may have interrupted the sanitizer's runtime. */
+#define UNSANITIZED __attribute__((no_sanitize("address", "thread"), noinline))
+#else
+#define FIBERS 0
+#define UNSANITIZED
+#endif
+
+/*
+ * A system call past the C library: no errno, no sanitizer's interceptor, fit for a signal handler. Answers what
+ * the kernel does: -EINTR and so on.
+ */
+static inline __attribute__((always_inline)) long syscall6(long n, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#define SYS(n, a, b, c, d, e, f) \
+	syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* boot/hosted/boot.c, in this order */
+void clock_init(void);
+void signals_init(void);                          /* for the process */
+void thread_install(struct hart *hart);           /* the calling thread becomes that hart */
+noreturn void thread_run(struct hart *hart, void (*fn)(void)); /* calls fn on the hart's g0 stack, for good */
+void symbols_init(void);
+void stdio_init(void);
+void stdio_flush(void);
+
+/* timer.c: sets the kernel's timer to whatever comes first. On the hart itself, irq_off or in its handler. */
+void timer_update(struct hart *hart);
+void timer_install(struct hart *hart);
+
+/* harts.c: `hart`'s signal handler is to look at its device flag, or it wakes. From any thread. */
+void hart_device_interrupt(unsigned id);
+void device_attach(void (*handler)(void)); /* one there is: the sockets */
+void device_events(void);                  /* from the signal handler */
+void hart_signal(struct hart *hart);
+
+bool memory_read(void *to, uintptr_t from, size_t size); /* context.c: false where there is none */
+
+/* stacks.c: is `address` below the end of a goroutine's stack, in its guard? */
+bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size);
+/* The stack whose top that is. */
+size_t stack_size_of(uintptr_t top);
+
+/* fibers.c, with a sanitizer: at a stack's top; the running G ends */
+struct arch_fiber *fiber_new(uintptr_t top);
+void fiber_ended(void);
+
+/* switch.S */
+void preempt_entry(void);
+extern const char preempt_entry_end[];
+
+/*
+ * Code that the C library calls while it holds a lock of its own (writing out a stream) lies in this section and
+ * is not preempted.
+ */
+#define CALLED_BY_LIBC __attribute__((section("gump_called_by_libc")))
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where the host's C library and goroutines meet: errno, and how a program ends.
+ *
+ * The library writes the thread's errno. A goroutine's own is in its `struct hart_goroutine`, and what the library
+ * has left in the thread's is moved there whenever the goroutine asks for its errno or leaves the hart. The library never
+ * sets errno to 0, so anything else in the thread's is news. errno.h of the hosted build says (*go_errno()).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hosted.h"
+#include "kernel/machine.h"
+
+int *go_errno(void)
+{
+	hart_lock();
+	struct hart_goroutine *g = hart_g();
+	int *thread = hart_self()->arch.error, *mine = g != NULL ? &g->error : thread;
+	if (g != NULL && *thread != 0) {
+		*mine = *thread;
+		*thread = 0;
+	}
+	hart_unlock();
+	return mine;
+}
+
+/* The library's own would read the thread's. */
+void perror(const char *what)
+{
+	int error = errno;
+
+	if (what != NULL && *what != '\0')
+		fprintf(stderr, "%s: ", what);
+	fprintf(stderr, "%s\n", strerror(error));
+}
+
+void _exit(int status)
+{
+	fflush(stdout);
+	stdio_flush();
+	hart_poweroff(status);
+}
+
+void _Exit(int status)
+{
+	_exit(status);
+}
+
+/* As on the machines: a report, and status 2. */
+void abort(void)
+{
+	fflush(stdout);
+	hart_fatal("abort() was called");
+}
+
+void __assert_fail(const char *what, const char *file, unsigned line, const char *function)
+{
+	fflush(stdout);
+	hart_fatal("assertion \"%s\" failed: file \"%s\", line %u, function: %s", what, file, line, function);
+}
+
+/* ---- What the sanitizers are told ---- */
+
+/*
+ * A race ends the program at its report (status 66): it would end by hart_poweroff(), past the place where the runtime
+ * looks whether there was one. Harts are threads that nobody joins.
+ */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "halt_on_error=1:report_thread_leaks=0:report_signal_unsafe=0:handle_segv=0:handle_sigbus=0:"
+	       "handle_abort=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1";
+}
+
+/* Stacks of parked goroutines are not searched for pointers, so what only they point to would count as lost. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:"
+	       "detect_stack_use_after_return=0:use_sigaltstack=0:allocator_may_return_null=1";
+}
+
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void)
+{
+	return "print_stacktrace=1";
+}

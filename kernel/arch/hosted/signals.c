@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Signals are the traps: SIGURG is the timer's and a kick's interrupt, SIGSEGV and its like are faults. All are
+ * handled on a stack of their own for each hart.
+ *
+ * What runs on a hart may be in the C library or in a sanitizer's runtime, which hold locks and keep
+ * pointers to the thread's own data: a G is preempted only where its pc lies in the executable's own text (the
+ * program and gump), which those are not linked into, and not in what the library calls back with a lock held.
+ * Elsewhere the signal is asked for again: after some 20 us, because most calls of the library are shorter than
+ * that, then twice as long each time up to some 500 us: one that blocks is not to be woken all the time, but a loop
+ * that prints is nearly always in the library, and is caught outside by chance only. So the times vary.
+ *
+ * "Interrupts off" is a flag that the handler looks at: two system calls to mask signals would cost more than
+ * what they protect.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "hosted.h"
+#include "kernel/layout.h"
+#include "kernel/machine.h"
+#include "kernel/trap.h"
+
+#define SIGNAL_STACK 65536
+#define RED_ZONE 128
+#define RETRY_MIN_NS 20000
+#define RETRY_MAX_NS 500000
+
+extern const char __start_gump_called_by_libc[] __attribute__((weak));
+extern const char __stop_gump_called_by_libc[] __attribute__((weak));
+extern uint64_t fpu_mask, fpu_area_size;
+
+static bool within(uintptr_t pc, const char *start, const char *end)
+{
+	return pc >= (uintptr_t)start && pc < (uintptr_t)end;
+}
+
+static bool preemptible(uintptr_t pc)
+{
+	return within(pc, __text_start, __text_end) &&
+	       !within(pc, __start_gump_called_by_libc, __stop_gump_called_by_libc) &&
+	       !within(pc, (const char *)preempt_entry, preempt_entry_end);
+}
+
+/* ---- SIGURG ---- */
+
+struct iret_frame {
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* Makes the interrupted G find itself in preempt_entry, with the frame that leads back to where it was. */
+static void inject_preemption(struct hart *hart, greg_t *r)
+{
+	uintptr_t below = ((uintptr_t)r[REG_RSP] - RED_ZONE) & ~(uintptr_t)15;
+	struct iret_frame *resume = (struct iret_frame *)below - 1;
+
+	*resume = (struct iret_frame){ (uint64_t)r[REG_RIP], (uint64_t)r[REG_CSGSFS] & 0xffff,
+				       (uint64_t)r[REG_EFL], (uint64_t)r[REG_RSP],
+				       (uint64_t)r[REG_CSGSFS] >> 48 };
+	hart->locks = 1;
+	r[REG_RIP] = (greg_t)(uintptr_t)preempt_entry;
+	r[REG_RSP] = (greg_t)(uintptr_t)resume;
+}
+
+UNSANITIZED static void ask_again(struct hart *hart)
+{
+	struct arch_hart *a = &hart->arch;
+
+	a->retry_step = a->retry_step == 0 ? RETRY_MIN_NS : 2 * a->retry_step;
+	if (a->retry_step > RETRY_MAX_NS)
+		a->retry_step = RETRY_MAX_NS;
+	int64_t now = hart_now();
+	a->retry = now + a->retry_step / 2 + now % a->retry_step;
+}
+
+/* What the signal may be for. True: the G is to be preempted. */
+static bool events(struct hart *hart)
+{
+	struct arch_hart *a = &hart->arch;
+	int64_t now = hart_now();
+	bool preempt = false, again = a->retry <= now;
+
+	if (again)
+		a->retry = INT64_MAX;
+	device_events();
+	if (a->deadline <= now) {
+		a->deadline = INT64_MAX;
+		atomic_store(&hart->kicked, 1);
+		preempt = sched_interrupt(HART_TIMER);
+		again = false;
+	}
+	/* The exchange pairs with the one in hart_kick(): a kick from now on sends another signal. */
+	if (atomic_exchange(&a->signalled, 0) != 0 || again)
+		preempt |= sched_interrupt(HART_KICK);
+	return preempt;
+}
+
+/*
+ * ThreadSanitizer's runtime, if that was interrupted, cannot be called again from here; so with it nothing at all
+ * is done there.
+ */
+#ifdef __SANITIZE_THREAD__
+#define HANDLED_ANYWHERE 0
+#else
+#define HANDLED_ANYWHERE 1
+#endif
+
+UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
+{
+	struct hart *hart = hart_self();
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	bool here = preemptible((uintptr_t)r[REG_RIP]), preempt = false;
+
+	(void)signal;
+	(void)info;
+	if (hart->arch.irq_off) {
+		hart->arch.irq_pending = 1;
+		return;
+	}
+	hart->arch.irq_off = 1;
+	hart->in_trap++;
+	if (hart->arch.armed <= hart_now()) /* it has come, if it was this */
+		hart->arch.armed = INT64_MAX;
+	if (here || HANDLED_ANYWHERE)
+		preempt = events(hart);
+	else
+		ask_again(hart);
+	if (preempt && hart->locks == 0 && !here)
+		ask_again(hart);
+	else if (preempt || here)
+		hart->arch.retry_step = 0;
+	timer_update(hart);
+	hart->in_trap--;
+	hart->arch.irq_off = 0;
+	if (!preempt)
+		return;
+	if (hart->locks == 0 && here)
+		inject_preemption(hart, r);
+	else
+		hart->preempt = 1;
+}
+
+bool hart_irq_off(void)
+{
+	struct arch_hart *a = &hart_self()->arch;
+	bool on = !a->irq_off;
+
+	a->irq_off = 1;
+	return on;
+}
+
+void hart_irq_restore(bool on)
+{
+	struct hart *hart = hart_self();
+
+	if (!on)
+		return;
+	hart->arch.irq_off = 0;
+	if (hart->arch.irq_pending) {
+		hart->arch.irq_pending = 0;
+		hart_signal(hart);
+	}
+}
+
+/* ---- Faults ---- */
+
+static const char *cause(int signal, const siginfo_t *info)
+{
+	switch (signal) {
+	case SIGSEGV:
+		return info->si_code == SEGV_MAPERR ? "page fault: no memory there"
+		     : info->si_code == SEGV_ACCERR ? "page fault: protected memory"
+						    : "general protection fault";
+	case SIGBUS:
+		return "bus error: memory fault";
+	case SIGILL:
+		return "invalid opcode: SIGILL";
+	case SIGTRAP:
+		return "breakpoint";
+	default:
+		return "arithmetic fault";
+	}
+}
+
+/*
+ * The return address of a function that has no frame, or none yet: on top of the stack. A frame begins with
+ * push %rbp; mov %rsp, %rbp.
+ */
+static uintptr_t return_address(const greg_t *r)
+{
+	static const uint8_t frame[] = { 0x55, 0x48, 0x89, 0xe5 };
+	uintptr_t pc = (uintptr_t)r[REG_RIP], address = 0;
+	uint8_t code[16];
+	size_t offset;
+
+	hart_symbol(pc, &offset);
+	size_t length = offset < sizeof(code) ? offset : sizeof(code);
+	if (memory_read(code, pc - offset, length))
+		for (size_t i = 0; i + sizeof(frame) <= length; i++)
+			if (memcmp(code + i, frame, sizeof(frame)) == 0)
+				return 0;
+	return memory_read(&address, (uintptr_t)r[REG_RSP], sizeof(address)) ? address : 0;
+}
+
+static noreturn void overflow(const greg_t *r, uintptr_t depth, size_t limit)
+{
+	hart_stop_others();
+	hart_print("fatal: stack overflow\n");
+	sched_describe_current();
+	hart_print("stack: %zu KiB deep, limit %zu KiB\n", (size_t)depth >> 10, limit >> 10);
+	backtrace_print((uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RBP]);
+	hart_poweroff(2);
+}
+
+static noreturn void fault(int signal, siginfo_t *info, void *context)
+{
+	const greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	struct hart *hart = hart_self();
+	uintptr_t address = signal == SIGSEGV || signal == SIGBUS ? (uintptr_t)info->si_addr : 0, top;
+	size_t size;
+
+	hart->in_trap++;
+	if (hart->arch.reporting) { /* a report that does not get through would never end */
+		hart_print("fatal: %s at %p while reporting\n", cause(signal, info), (void *)r[REG_RIP]);
+		arch_poweroff(2);
+	}
+	hart->arch.reporting = true;
+	if (signal == SIGSEGV && stack_guard_hit(address, &top, &size))
+		overflow(r, top - address, size);
+
+	static const struct {
+		const char *name;
+		int number;
+	} names[] = {
+		{ "rax", REG_RAX }, { "rbx", REG_RBX }, { "rcx", REG_RCX }, { "rdx", REG_RDX },
+		{ "rsi", REG_RSI }, { "rdi", REG_RDI }, { "rbp", REG_RBP }, { "rsp", REG_RSP },
+		{ "r8", REG_R8 }, { "r9", REG_R9 }, { "r10", REG_R10 }, { "r11", REG_R11 },
+		{ "r12", REG_R12 }, { "r13", REG_R13 }, { "r14", REG_R14 }, { "r15", REG_R15 },
+		{ "rip", REG_RIP }, { "rflags", REG_EFL },
+	};
+	struct trap_register registers[sizeof(names) / sizeof(names[0])];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		registers[i] = (struct trap_register){ names[i].name, (uint64_t)r[names[i].number] };
+	const struct trap_report report = {
+		.cause = cause(signal, info),
+		.code = (uint64_t)signal << 32 | (uint32_t)info->si_code,
+		.pc = (uintptr_t)r[REG_RIP],
+		.sp = (uintptr_t)r[REG_RSP],
+		.fp = (uintptr_t)r[REG_RBP],
+		.link = return_address(r),
+		.address = address,
+		.registers = registers,
+		.register_count = sizeof(registers) / sizeof(registers[0]),
+	};
+	trap_fatal(&report);
+}
+
+/* ---- Setting up ---- */
+
+/* What the C library's sigaction() would pass; a sanitizer's would put its own handler between. */
+struct kernel_sigaction {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+void signal_restorer(void);
+__asm__(".text\n.globl signal_restorer\nsignal_restorer:\n\tmov $15, %eax\n\tsyscall\n"); /* rt_sigreturn */
+
+#define SA_RESTORER 0x04000000
+
+static void handle(int signal, void (*handler)(int, siginfo_t *, void *), int flags)
+{
+	struct kernel_sigaction action = { handler, SA_SIGINFO | SA_ONSTACK | SA_RESTORER | (unsigned)flags,
+					   signal_restorer, 0 };
+	SYS(SYS_rt_sigaction, signal, &action, NULL, 8, 0, 0);
+}
+
+static void fpu_init(void)
+{
+	unsigned a, b, c, d, low, high;
+
+	fpu_area_size = 512;
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+		return;
+	__asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	fpu_mask = ((uint64_t)high << 32 | low) & 0xe7; /* x87, SSE, AVX, AVX-512: what a compiler uses */
+	__get_cpuid_count(0xd, 0, &a, &b, &c, &d);
+	fpu_area_size = b;
+}
+
+void signals_init(void)
+{
+	fpu_init();
+	handle(SIGURG, interrupt, SA_RESTART);
+	handle(SIGSEGV, fault, SA_NODEFER);
+	handle(SIGBUS, fault, SA_NODEFER);
+	handle(SIGILL, fault, SA_NODEFER);
+	handle(SIGFPE, fault, SA_NODEFER);
+	handle(SIGTRAP, fault, SA_NODEFER);
+}
+
+#define ARCH_SET_GS 0x1001
+
+void thread_install(struct hart *hart)
+{
+	stack_t stack = { .ss_size = SIGNAL_STACK };
+
+	SYS(SYS_arch_prctl, ARCH_SET_GS, hart, 0, 0, 0, 0);
+	stack.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED)
+		hart_fatal("no memory for hart %u", (unsigned)hart->id);
+	SYS(SYS_sigaltstack, &stack, NULL, 0, 0, 0, 0);
+	hart->arch.thread = (int)SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	hart->arch.error = __errno_location();
+	hart->arch.irq_off = 1;
+	timer_install(hart);
+}

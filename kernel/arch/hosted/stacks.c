@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stacks of goroutines: mapped many at a time, with a guard below each.
+ *
+ * A mapping takes a whole row of slots, so that a million stacks are a few thousand mappings: the kernel allows
+ * 65,530 unless told otherwise. The guards would cut them up; Linux 6.13 has guards that do not
+ * (MADV_GUARD_INSTALL). On an older kernel each is a mapping of its own, and some 30,000 goroutines are the
+ * limit (vm.max_map_count), after which go() is out of memory.
+ *
+ * Pages come on the first touch. A freed stack keeps its own, and is linked into the list of its size through its
+ * topmost word.
+ */
+#include <assert.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "hosted.h"
+
+#define PAGE ((size_t)4096)
+#define CLASS_MIN_SHIFT 18 /* 256 KiB */
+#define CLASS_MAX_SHIFT 30 /* 1 GiB */
+#define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
+#define ROW_BYTES ((size_t)64 << 20)
+#define ROWS_MAX 32768
+#define GUARD_MAX ((size_t)1 << 20) /* as long as the stack, but no longer than this */
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+struct row {
+	uintptr_t start;
+	size_t bytes;
+	unsigned class;
+};
+
+static struct class {
+	struct spinlock lock;
+	uintptr_t free;        /* top of a freed stack */
+	uintptr_t next, end;   /* what is left of the newest row */
+} classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
+
+/* Only grows. One that is not filled in yet is empty. Read by the fault handler. */
+static struct row rows[ROWS_MAX];
+static _Atomic(unsigned) row_places;
+
+static size_t class_size(unsigned class)
+{
+	return (size_t)1 << (CLASS_MIN_SHIFT + class);
+}
+
+static size_t guard_size(unsigned class)
+{
+	return class_size(class) < GUARD_MAX ? class_size(class) : GUARD_MAX;
+}
+
+/* From the low end: the guard, the stack, and a page that spreads the tops over the sets of caches. */
+static size_t stride(unsigned class)
+{
+	return guard_size(class) + class_size(class) + PAGE;
+}
+
+/* The class's lock is held. */
+static bool row_new(unsigned index)
+{
+	struct class *class = &classes[index];
+	size_t slots = ROW_BYTES / stride(index), bytes = stride(index) * (slots == 0 ? 1 : slots);
+	unsigned place = atomic_fetch_add(&row_places, 1);
+	if (place >= ROWS_MAX)
+		return false;
+	void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return false;
+	madvise(start, bytes, MADV_NOHUGEPAGE); /* a stack's first touch would take 2 MiB */
+	class->next = (uintptr_t)start;
+	class->end = class->next + bytes;
+	rows[place] = (struct row){ class->next, bytes, index };
+	return true;
+}
+
+static bool guard(uintptr_t start, size_t size)
+{
+	return madvise((void *)start, size, MADV_GUARD_INSTALL) == 0 ||
+	       mprotect((void *)start, size, PROT_NONE) == 0;
+}
+
+static uintptr_t stack_new(unsigned index)
+{
+	struct class *class = &classes[index];
+	if (class->next == class->end && !row_new(index))
+		return 0;
+	uintptr_t start = class->next;
+	if (!guard(start, guard_size(index)))
+		return 0;
+	class->next += stride(index);
+	return start + guard_size(index) + class_size(index);
+}
+
+int hart_stack_alloc(struct hart_stack *stack, size_t size)
+{
+	unsigned index = 0;
+	while (index < CLASSES && class_size(index) < size)
+		index++;
+	if (index == CLASSES)
+		return -1;
+
+	struct class *class = &classes[index];
+	spin_lock(&class->lock);
+	uintptr_t top = class->free;
+	if (top != 0)
+		class->free = ((uintptr_t *)top)[-1];
+	else
+		top = stack_new(index);
+	spin_unlock(&class->lock);
+	if (top == 0)
+		return -1;
+	stack->top = top;
+	stack->size = class_size(index);
+	return 0;
+}
+
+void hart_stack_free(struct hart_stack *stack)
+{
+	unsigned index = (unsigned)__builtin_ctzll(stack->size) - CLASS_MIN_SHIFT;
+	assert(index < CLASSES && "hart_stack_free: not a stack");
+	struct class *class = &classes[index];
+
+	spin_lock(&class->lock);
+	((uintptr_t *)stack->top)[-1] = class->free;
+	class->free = stack->top;
+	spin_unlock(&class->lock);
+}
+
+/* The row that `address` lies in, or NULL. */
+static const struct row *row_of(uintptr_t address)
+{
+	for (unsigned i = 0; i < ROWS_MAX && i < atomic_load(&row_places); i++)
+		if (address - rows[i].start < rows[i].bytes)
+			return &rows[i];
+	return NULL;
+}
+
+bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size)
+{
+	const struct row *row = row_of(address);
+	if (row == NULL)
+		return false;
+	size_t offset = (address - row->start) % stride(row->class);
+	*size = class_size(row->class);
+	*top = address - offset + guard_size(row->class) + *size;
+	return offset < guard_size(row->class);
+}
+
+size_t stack_size_of(uintptr_t top)
+{
+	const struct row *row = row_of(top - 1);
+	assert(row != NULL && "not a stack");
+	return class_size(row->class);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Leaving and resuming a goroutine on an x86_64 host: as kernel/arch/x86_64/switch.S, without what only a
+ * kernel may do, and with errno.
+ *
+ * The C library's errno belongs to the thread. A G that leaves takes along what the library has left there
+ * since it last looked (libc.c), and whoever comes finds 0.
+ *
+ * With a sanitizer that has to know of each change of stack, fibers.c wraps these.
+ */
+#include "offsets.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define hart_mcall context_mcall
+#define hart_gogo context_gogo
+#endif
+
+	.text
+
+	.globl hart_mcall
+	.type hart_mcall, @function
+hart_mcall:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push $0                 /* fnstcw writes two bytes of four */
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	mov %rsp, (%rdi)
+	mov %gs:ASM_HART_ERROR, %rax
+	mov (%rax), %ecx
+	test %ecx, %ecx
+	jnz 2f
+1:	mov %gs:HART_G0_SP, %rsp
+	mov %rdx, %rdi
+	xor %ebp, %ebp          /* backtraces on g0 end here */
+	call *%rsi
+	ud2
+2:	mov %gs:HART_G, %r8
+	mov %ecx, (%r8)         /* its first word: struct hart_goroutine */
+	movl $0, (%rax)
+	jmp 1b
+	.size hart_mcall, . - hart_mcall
+
+	.globl hart_gogo
+	.type hart_gogo, @function
+hart_gogo:
+	mov %gs:ASM_HART_ERROR, %rax
+	movl $0, (%rax)         /* whatever the scheduler's own calls have left */
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	pop %rax
+	mov %rdi, %rsp
+	pop %rcx
+	cmp %rax, %rcx
+	jne 2f
+1:	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+2:	ldmxcsr CONTEXT_MXCSR - 8(%rsp)
+	fldcw CONTEXT_CW - 8(%rsp)
+	jmp 1b
+	.size hart_gogo, . - hart_gogo
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* The first code on a fresh stack: hart_context_new() put the arguments into these registers. */
+	.globl context_start
+	.type context_start, @function
+context_start:
+	mov %rbx, %rdi
+	mov %r12, %rsi
+	xor %ebp, %ebp
+	push %rbp               /* to where a call leaves the stack */
+	call fiber_start
+	ud2
+	.size context_start, . - context_start
+#else
+	.globl hart_switch
+	.type hart_switch, @function
+hart_switch:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	mov %gs:ASM_HART_ERROR, %rax
+	mov (%rax), %r9d
+	test %r9d, %r9d
+	jnz 4f
+3:	mov (%rsp), %rax
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	mov %rdx, %gs:HART_G
+	mov %r8d, (%rcx)        /* another hart may run the old G from here on; a store is a release */
+	pop %rcx
+	cmp %rax, %rcx
+	jne 2b
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+4:	mov %gs:HART_G, %r10
+	mov %r9d, (%r10)
+	movl $0, (%rax)
+	jmp 3b
+	.size hart_switch, . - hart_switch
+#endif
+
+/*
+ * The signal that preempts a G puts an iretq frame on the G's stack and returns here with rsp at that frame
+ * and locks == 1. So this looks as if the G had called it: the frame's first word is the return address, and the
+ * rbp chain goes through. iretq works in user mode, too: it is the one instruction that gives back the flags, pc and
+ * stack pointer at once, so that what lies below the stack pointer of a function without a frame stays.
+ *
+ * Signals do not preempt here (signals.c asks for the address), so that preemptions do not pile up on the stack.
+ */
+	.globl preempt_entry, preempt_entry_end
+	.type preempt_entry, @function
+preempt_entry:
+	push %rbp
+	mov %rsp, %rbp
+	push %rax
+	push %rcx
+	push %rdx
+	push %rbx
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	cld
+	sub fpu_area_size, %rsp
+	and $-64, %rsp
+	mov fpu_mask, %rax
+	test %rax, %rax
+	jz 1f
+	xor %ecx, %ecx          /* XRSTOR faults on a header with stray bits: XSAVE sets only some */
+	mov %rcx, 512(%rsp)
+	mov %rcx, 520(%rsp)
+	mov %rcx, 528(%rsp)
+	mov %rcx, 536(%rsp)
+	mov %rcx, 544(%rsp)
+	mov %rcx, 552(%rsp)
+	mov %rcx, 560(%rsp)
+	mov %rcx, 568(%rsp)
+	mov fpu_mask + 4, %edx
+	xsave64 (%rsp)
+	jmp 2f
+1:	fxsave64 (%rsp)
+2:	fninit                  /* whoever runs next finds the x87's stack empty */
+	decl %gs:HART_LOCKS
+	call sched_preempt
+	mov fpu_mask, %rax
+	test %rax, %rax
+	jz 1f
+	mov fpu_mask + 4, %edx
+	xrstor64 (%rsp)
+	jmp 2f
+1:	fxrstor64 (%rsp)
+2:	lea -14*8(%rbp), %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdi
+	pop %rsi
+	pop %rbx
+	pop %rdx
+	pop %rcx
+	pop %rax
+	pop %rbp
+	iretq
+preempt_entry_end:
+	.size preempt_entry, . - preempt_entry
+
+	.bss
+	.balign 8
+	.globl fpu_mask, fpu_area_size
+fpu_mask:	.quad 0
+fpu_area_size:	.quad 0
+
+	.section .note.GNU-stack, "", @progbits
