@@ -6,7 +6,7 @@ Each program is run in several ways:
     trace.host    4 harts, each a thread of the host: real races; the rules that need no clock
     trace.slices  1 hart, time is a count of instructions: all rules, and a machine is never too slow for them
     trace.idle    4 harts that share one such time in turns of 100 us, the length of a slice: a hart that sleeps
-                  for 1 ms beside work has had its turns. Only on a PC: OpenSBI's harts spin for each other too long
+                  for 1 ms beside work has had its turns. Not with OpenSBI: its harts spin for each other
     trace.wake    2 harts with turns of 10 ms, in which a preemption hides no wake-up that was left out
 
 A run in which a rule had nothing to judge fails, too, if it is one of those that the program is here for.
@@ -145,7 +145,7 @@ def self_check(test):
 
 
 def check_row(events, row):
-    """As Perfetto reads it: slices of a row follow one another; what belongs to one lies in it, and after it here."""
+    """As Perfetto reads it: slices of a row follow one another, and what belongs to one lies in it."""
     current = None
     for e in events:
         if e['ph'] == 'M' or e['tid'] != row:
@@ -192,7 +192,8 @@ PLAIN = {'SCHED': SCHED + r' \[( \d+){2} \] schedticks=\[( \d+){2} \]'}
 NUMBER = r'(\d+|nil)'
 DETAIL = {
     'SCHED': SCHED + r' gcwaiting=(false|true) nmidlelocked=\d stopwait=\d sysmonwait=false',
-    '  P': rf'  P[01]: status=[0-4] schedtick=\d+ syscalltick=0 m={NUMBER} runqsize=\d+ gfreecnt=\d+ timerslen=\d+',
+    '  P': rf'  P[01]: status=[0-4] schedtick=\d+ syscalltick=0 m={NUMBER} runqsize=\d+ gfreecnt=\d+ '
+           r'timerslen=\d+',
     '  M': rf'  M[01]: p={NUMBER} curg={NUMBER} mallocing=0 throwing=0 preemptoff= locks=\d+ dying=0 '
            rf'spinning=(false|true) blocked=(false|true) lockedg={NUMBER}',
     '  G': rf'  G\d+: status=(1\(\)|2\(\)|4\([a-z ]+\)) m={NUMBER} lockedm={NUMBER}  goroutine \d+ .*',
@@ -223,5 +224,6 @@ def tests():
                 found.append(HostTest(f'trace.{run}.{name}', function, where, harts))
     for words, lines in ('', PLAIN), (',detail', DETAIL):
         function = functools.partial(schedtrace, words=words, lines=lines)
-        found += [HostTest(f'trace.schedtrace{words.replace(",", ".")}', function, name, 2) for name in ('virt', 'q35')]
+        name = 'trace.schedtrace' + words.replace(',', '.')
+        found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35')]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

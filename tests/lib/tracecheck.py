@@ -13,8 +13,8 @@ a state machine that is fed with them, and what it finds is no matter of how exa
     idle   a hart that slept for 1 ms while a goroutine waited   } something (tracetime.py)
     wake   one that nobody woke for 0.2 ms while one waited      }
 
-What a full ring has lost cannot be judged. A trace is read from where every hart's is whole, what a rule knows
-nothing about then is taken as right, and `Verdict` counts what each rule has judged, and says what it could not.
+What a full ring has lost cannot be judged. A trace is read from where every hart's is whole; what a rule knows
+nothing about then is taken as right, and `Verdict` counts what each rule has judged, and what it could not.
 """
 import collections
 import os
@@ -139,6 +139,8 @@ class Turns:
     queue every 61st does. If every hart that is awake has had more turns than that, it is in no queue.
     """
 
+    kinds = {kind for kind, after in AFTER.items() if after in (RUNNABLE, RUNNING)}
+
     def __init__(self, world):
         self.world = world
         self.turns = [0] * world.trace.harts
@@ -154,7 +156,7 @@ class Turns:
             if e.a != self.slice[e.hart]:  # in the slice of another: that is no turn
                 self.slice[e.hart] = e.a
                 self.turns[e.hart] += 1
-        elif e.kind in AFTER and AFTER[e.kind] == RUNNABLE:
+        else:
             waiting = len(self.world.runnable)
             self.most = max(self.most, waiting)
             self.since[e.g] = self.turns[:], waiting
@@ -190,9 +192,10 @@ def check(trace, timed=()):
             rules.append(rule(world))
         else:
             verdict.unknown[name] += 1
-    steps = [rule.event for rule in rules] + [world.event]
+    steps = [[rule.event for rule in rules if kind in rule.kinds] + [world.event]
+             for kind in range(len(t.KINDS))]
     for e in trace.events:
-        for step in steps:
+        for step in steps[e.kind]:
             step(e)
     if trace.events:
         for rule in rules:

@@ -99,7 +99,8 @@ RIGHT = {
     'no P for the hart that sleeps': Made('0 90 CREATE 3\n0 9000 YIELD 1\n0 9000 START 3 slice:5\n', procs=1),
     'many turns, but it was there': Made(
         '0 90 CREATE 3\n' + turns(120) + '0 200 YIELD 1\n0 200 START 3 slice:500\n'),
-    'a hart that was kicked': Made('0 90 CREATE 3\n0 91 HANDOFF 0 1 1\n1 900 WAKE 0 1\n1 901 START 3 slice:5\n'),
+    'a hart that was kicked': Made(
+        '0 90 CREATE 3\n0 91 HANDOFF 0 1 1\n1 900 WAKE 0 1\n1 901 START 3 slice:5\n'),
     'locked': Made('0 90 LOCK_HART 1 1\n0 91 BLOCK 1 recv 0x100\n0 92 IDLE\n1 93 UNBLOCK 1 0 recv:0x100\n'
                    '0 94 START 1 slice:5\n'),
 }

@@ -20,6 +20,8 @@ OBJECT = (1 << 56) - 1
 
 
 class Queues:
+    kinds = {t.BLOCK, t.WAIT, t.UNBLOCK, t.TAKE}
+
     def __init__(self, world):
         self.world, self.trace, self.verdict = world, world.trace, world.verdict
         self.queues = collections.defaultdict(collections.OrderedDict)  # queue: {goroutine: plain?}

@@ -5,9 +5,9 @@ They hold for a machine whose harts run whenever they can; one that the host doe
 slept, or went on and on. One hart whose time is a count of instructions (-icount) is such a machine: so `slice`
 is for that. Several harts share such a time in turns, each until the next timer of any of them is due, at the
 latest at the end of a slice. With slices that are short against 1 ms, every hart has its turn long before that:
-so `idle` is for that, too. But so does the preemption at their end, which finds what nobody was woken for. With two
-harts and long slices `wake` is exact: whoever does not sleep there has all the time, so no hart is slow
-on its way from making a goroutine runnable to waking another hart; when that one wakes is no matter.
+so `idle` is for that, too. But so is a preemption, which wakes a hart for what nobody was woken for before.
+With two harts and long slices `wake` is exact: if one sleeps the other has all the time, so it is never slow on
+its way from making a goroutine runnable to waking the other hart; when that one wakes then is no matter.
 """
 import gumptrace as t
 
@@ -26,6 +26,8 @@ def longest_waiting(world):
 
 class Slices:
     """A goroutine, or several that hand one slice on, ran for two slices, and another waited all the time."""
+
+    kinds = STOPS | {t.START, t.BLOCKING, t.UNBLOCKING, t.IDLE}
 
     def __init__(self, world):
         self.world, self.limit = world, 2 * world.trace.quantum
@@ -73,6 +75,7 @@ class Idle:
     """A hart slept for over 1 ms though there was a P for it, and all the time a goroutine waited."""
 
     name, limit_ns = 'idle', IDLE_NS
+    kinds = {t.START, t.WAKE, t.IDLE, t.HANDOFF, t.BLOCKING, t.UNBLOCKING, t.STOP_WORLD, t.START_WORLD}
 
     def __init__(self, world):
         trace = world.trace
