@@ -114,6 +114,7 @@ class Trace:
             first = bisect.bisect_left(events, whole_from, key=operator.itemgetter(0))
             self.lost += first
             self.events = list(map(Event._make, events[first:]))
+            self.whole = not self.lost and self.begins_with_main()
             self.procs = self.procs_before()
             self.idle = self.idle_before(events[:first], idle)
             self.names = {}  # by number: of the goroutine that had it last; dead ones' numbers are used again
@@ -121,6 +122,10 @@ class Trace:
             for event in self.events:
                 if event.kind == CREATE:
                     self.names[event.g] = self.created(ram, event)
+
+    def begins_with_main(self):
+        """Was it started before the first goroutine? Then no other is unknown."""
+        return next((event.kind == CREATE for event in self.events if event.g == 1), False)
 
     def procs_before(self):
         """How many Ps there are when the events begin; None if that is lost."""

@@ -54,9 +54,9 @@ PROGRAMS = [
 class Traced:
     """A machine's RAM in a file, and the trace in it."""
 
-    def __init__(self, events, mem='256M'):
+    def __init__(self, events=None, mem='256M'):
         self.file = tempfile.NamedTemporaryFile(dir=os.path.join(TREE, 'build'), prefix='ram.')
-        self.mem, self.env = mem, [f'GUMPDEBUG=trace={events}']
+        self.mem, self.env = mem, [f'GUMPDEBUG=trace={events}'] if events else []
         self.options = ['--qemu-arg', '-object', '--qemu-arg',
                         f'memory-backend-file,id=ram,mem-path={self.file.name},share=on,size={mem}',
                         '--qemu-arg', '-machine', '--qemu-arg', 'memory-backend=ram']
@@ -127,6 +127,19 @@ def served(test):
             for scenario in 'first', 'many', 'resets', 'bulk':
                 run_client(net, 'client.py', scenario, str(net.most), *map(net.address, ECHO_PORTS))
         trace.check(boot, image, ['state', 'turn'])
+
+
+def called(test):
+    """tests/traces.c starts the trace itself: what it has is of the last time, and nothing is missing."""
+    image = machine.image_path('traces', ARCH[test.machine_name])
+    with Traced() as trace:
+        with test.boot(image, mem=trace.mem, options=trace.options) as boot:
+            failure = ended(boot)
+        trace.check(boot, image, ['state'], failure=failure)
+        seen = tracecheck.t.Trace(image, trace.file.name)
+    names = collections.Counter(seen.programs[e.a, e.b] for e in seen.events if e.kind == tracecheck.t.CREATE)
+    if names != {'in_the_second': 20} or seen.lost:
+        raise Failure(f'the trace has {dict(names)}, and has lost {seen.lost} events')
 
 
 def self_check(test):
@@ -226,4 +239,5 @@ def tests():
         function = functools.partial(schedtrace, words=words, lines=lines)
         name = 'trace.schedtrace' + words.replace(',', '.')
         found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35')]
+    found += [HostTest('trace.called', called, name, n) for name in ('virt', 'q35') for n in (1, 4)]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, trace, verdict):
         self.trace, self.verdict = trace, verdict
-        self.state = collections.defaultdict(lambda: UNKNOWN if trace.lost else DEAD)
+        self.state = collections.defaultdict(lambda: DEAD if trace.whole else UNKNOWN)
         self.running = [None] * trace.harts  # goroutine on each hart; None: none, or unknown
         self.idle = [hart in trace.idle for hart in range(trace.harts)]
         self.hart_of = {}  # goroutine: where it runs

@@ -28,7 +28,7 @@ BASE = '''
 
 class Made(t.Trace):
     def __init__(self, text, procs=2, lost=0):
-        self.harts, self.procs, self.lost = 2, procs, lost
+        self.harts, self.procs, self.lost, self.whole = 2, procs, lost, not lost
         self.frequency, self.quantum = 1000000000, 10000000
         self.idle, self.names, self.events = set() if lost else {1}, {}, []
         for line in (BASE + text).split('\n'):

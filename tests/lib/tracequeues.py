@@ -82,7 +82,7 @@ class Queues:
 
     def take_stranger(self, e, queue):
         """It joined before the trace's beginning: before all that the trace knows of."""
-        if not self.trace.lost or self.joined[e.g]:
+        if self.trace.whole or self.joined[e.g]:
             self.verdict.refuse('order', e, f'it did not wait in {self.text(queue)}')
         elif queue in self.younger:
             self.verdict.refuse('order', e, f'a younger one was taken from {self.text(queue)} before')
