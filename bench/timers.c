@@ -18,12 +18,14 @@ static void sleep_once(void *ms)
 
 void bench_sleepers(void)
 {
+	const char *ops = getenv("OPS"); /* bench/profile */
+	long sleepers = ops != NULL ? atol(ops) : SLEEPERS;
 	int64_t start = cpu_time();
 	if (start < 0)
 		return;
-	for (long i = 0; i < SLEEPERS; i++)
+	for (long i = 0; i < sleepers; i++)
 		go(sleep_once, (void *)(1 + i % 100));
-	while (atomic_load(&slept) < SLEEPERS)
+	while (atomic_load(&slept) < sleepers)
 		go_sleep(MS);
 	result("sleepers", (double)(cpu_time() - start));
 }
