@@ -346,6 +346,8 @@ void sched_preempt(void)
 			hart_mcall(&g->sp, preempt_on_g0, g);
 		else
 			sysmon_arm_slice(m, m->p); /* the interrupt left that to the G that runs */
+	} else if (m->old_p != NULL) {
+		sysmon_arm_blocked(m); /* it came on the way into the section, and armed neither */
 	}
 	hart_unlock();
 }

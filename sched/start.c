@@ -32,18 +32,18 @@ static void main_entry(void *arg)
 	main_fn();
 }
 
-static long env_number(const char *name, long low, long high, long otherwise)
+/* A number in the environment; one that is too large is refused, or, if `cut`, quietly taken for `high`. */
+static long env_number(const char *name, long low, long high, bool cut, long otherwise)
 {
 	const char *text = getenv(name);
 	if (text == NULL || *text == '\0')
 		return otherwise;
 	char *end;
 	long n = strtol(text, &end, 10);
-	if (*end != '\0' || n < low) {
-		hart_print("gump: %s=%s is not a number from %ld on; ignored\n", name, text, low);
-		return otherwise;
-	}
-	return n > high ? high : n;
+	if (*end == '\0' && n >= low && (n <= high || cut))
+		return n <= high ? n : high;
+	hart_print("gump: %s=%s is not a number from %ld to %ld; taking %ld\n", name, text, low, high, otherwise);
+	return otherwise;
 }
 
 const size_t sched_hart_size = sizeof(struct hart_block);
@@ -53,9 +53,9 @@ static void procs_init(void)
 	long harts = (long)hart_count();
 
 	sched.quantum = (int64_t)hart_ns_to_ticks(
-		env_number("QUANTUM_US", 100, 1000000, QUANTUM_NS / 1000) * 1000);
+		env_number("QUANTUM_US", 100, 1000000, false, QUANTUM_NS / 1000) * 1000);
 	sched.spin = (int64_t)hart_ns_to_ticks(SPIN_NS);
-	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, harts);
+	sched.procs = (uint32_t)env_number("GOMAXPROCS", 1, harts, true, harts); /* as go_maxprocs() */
 }
 
 void sched_init(void)

@@ -14,14 +14,20 @@
 
 #define relaxed memory_order_relaxed
 
-/* Interrupts off, so that the handler does not come between. */
+/*
+ * Only an interrupt handler of this hart changes timer_deadline meanwhile. If it comes after the first look, which
+ * found the timer set early enough, it arms for all that the caller has published before it called. If it comes before
+ * interrupts are off, for a kick by whoever set an earlier timer, it has armed for that one: so look again.
+ */
 void sysmon_arm(struct m *m, int64_t deadline)
 {
 	if (deadline >= m->timer_deadline)
 		return;
 	bool on = hart_irq_off();
-	m->timer_deadline = deadline;
-	hart_timer_set(deadline == INT64_MAX ? INT64_MAX : hart_ticks_to_ns((uint64_t)deadline));
+	if (deadline < m->timer_deadline) {
+		m->timer_deadline = deadline;
+		hart_timer_set(hart_ticks_to_ns((uint64_t)deadline));
+	}
 	hart_irq_restore(on);
 }
 
@@ -30,26 +36,42 @@ static int64_t watched_when(struct m *m)
 	return atomic_load_explicit(&p_beside(m)->timer_when, relaxed);
 }
 
+/* When to look next whether the P that m left in a blocking section is of use to others. */
+static int64_t blocked_look(struct m *m, int64_t now)
+{
+	int64_t first = m->old_p->slice_end; /* whoever has the P by now may write it: then it is too early or late once */
+	return first > now ? first : now + sched.quantum;
+}
+
 void sysmon_arm_slice(struct m *m, struct p *p)
 {
 	int64_t when = watched_when(m);
-	sysmon_arm(m, when < p->slice_end ? when : p->slice_end);
+	/* What is due is for the P's holder, who comes to it at its next switch. An interrupt has told of it. */
+	sysmon_arm(m, when > m->now && when < p->slice_end ? when : p->slice_end);
 }
 
+/*
+ * What was due when the caller looked is for an M with a P: whoever goes idle next looks for it first. What has
+ * become due since nobody has seen: it is armed, and the interrupt comes at once. So it does not matter that nothing
+ * orders the reading of the clock (rdtime, rdtsc) among loads and stores: a clock that was read too early makes a
+ * timer nanoseconds late. One that another hart sets after our look comes with a kick, which is latched.
+ */
 void sysmon_arm_idle(struct m *m, int64_t looked)
 {
 	int64_t when = watched_when(m);
-	/*
-	 * What was due when the caller looked is for an M with a P: whoever goes idle next looks for it first. What
-	 * has become due since nobody has seen: it is armed, and the interrupt comes at once.
-	 */
+
+	if (when <= looked || when >= m->timer_deadline)
+		return;
+	/* The sleep may be long: not for a timer that was stopped or put off. */
+	when = timers_first(p_beside(m));
 	if (when > looked)
 		sysmon_arm(m, when);
 }
 
 void sysmon_arm_blocked(struct m *m)
 {
-	sysmon_arm(m, m->old_p->slice_end);
+	int64_t now = now_ticks(), when = watched_when(m), look = blocked_look(m, now);
+	sysmon_arm(m, when > now && when < look ? when : look);
 }
 
 void sysmon_timers_changed(struct p *p)
@@ -94,11 +116,13 @@ bool sched_interrupt(enum hart_event event)
 	bool over = p != NULL && (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed) ||
 				  fuzz_interrupt());
 	if (p == NULL) {
-		/* In a blocking section: a parked M may want the P, now or later (block.c). */
-		if (m->old_p != NULL && atomic_load_explicit(&sched.idle_ms, relaxed) != 0) {
-			kick_parked(m);
-			if (now + sched.quantum < next)
-				next = now + sched.quantum;
+		/* In a blocking section: a parked M, or one that parks later, may want the P (block.c). */
+		if (m->old_p != NULL) {
+			int64_t look = blocked_look(m, now);
+			if (atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
+				kick_parked(m);
+			if (look < next)
+				next = look;
 		}
 	} else if (!over && p->slice_end < next) {
 		next = p->slice_end;
