@@ -90,7 +90,7 @@ typedef struct go_chan go_chan;
 
 typedef struct go_timer {
 	int64_t when_, period_;
-	void (*fire_)(struct go_timer *, int64_t now); /* on a g0 stack, may not block */
+	void (*fire_)(void *arg, int64_t now, void (*fn)(void *)); /* what it does; NULL: it is not going to */
 	void (*fn_)(void *);
 	void *arg_;
 	GO_ATOMIC_(void *) heap_;

@@ -82,7 +82,8 @@ void lockrank_wanted(struct spinlock *lock)
 	for (unsigned i = 0; i < h->count; i++) {
 		struct spinlock *other = h->locks[i];
 		bool after = other == NULL || rank_of(other) < rank ||
-			     (rank == LOCK_CHANNEL && rank_of(other) == rank && other < lock);
+			     ((rank == LOCK_CHANNEL || rank == LOCK_TIMERS) &&
+			      rank_of(other) == rank && other < lock);
 		if (!after)
 			fail("lock order: %s %p is wanted while %s %p is held", name(lock), (void *)lock,
 			     name(other), (void *)other);

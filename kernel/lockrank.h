@@ -3,7 +3,7 @@
  * The lock order, and what the build with checks makes of it.
  *
  * A lock may be taken only while all that the hart holds have lower ranks: those above it in the list below.
- * Only channels are taken several at a time, by rising address (go_select).
+ * Only channels are taken several at a time (go_select), and timer heaps (go_maxprocs), by rising address.
  *
  * With GUMP_CHECKS each hart keeps a list of the locks that it holds (lockrank.c). Taking one out of order, one
  * that has no rank, or one that the hart holds already, releasing one that it does not hold, or keeping one

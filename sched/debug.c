@@ -64,7 +64,8 @@ static void print_ps(void)
 		hart_print("  P%u: status=%u schedtick=%u syscalltick=0 m=%s runqsize=%u gfreecnt=%u timerslen=%u\n",
 			   (unsigned)i, p_status_number(p), (unsigned)p->sched_tick,
 			   number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
-			   (unsigned)ring_length(p), (unsigned)p->gfree_count, (unsigned)p->timer_count);
+			   (unsigned)ring_length(p), (unsigned)p->gfree_count,
+			   (unsigned)(p->timer_count - p->timer_dead));
 	}
 }
 
@@ -140,13 +141,14 @@ static void __attribute__((format(printf, 2, 3))) append(struct text *text, cons
 }
 
 /* On g0, from a timer. Others run on: the numbers are of slightly different times. */
-static void fire_schedtrace(go_timer *t, int64_t now)
+static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 {
 	struct text line = { .length = 0 };
 	uint32_t ms = atomic_load_explicit(&sched.idle_ms, relaxed);
 	uint32_t ps = atomic_load_explicit(&sched.idle_ps, relaxed);
 
-	(void)t;
+	(void)unused;
+	(void)fn;
 	append(&line, "SCHED %lldms: gomaxprocs=%u idleprocs=%d threads=%u spinningthreads=%u needspinning=0 "
 	       "idlethreads=%d runqueue=%u",
 	       (long long)(now / 1000000), (unsigned)sched.procs, __builtin_popcount(ps), hart_count(),
@@ -186,7 +188,7 @@ static void option(const char *word, size_t length)
 		detail = true;
 	} else if (name == 10 && memcmp(word, "schedtrace", 10) == 0 && whole) {
 		int64_t period = number * INT64_C(1000000);
-		timer_start(&timer, hart_now() + period, period, fire_schedtrace);
+		timer_start(&timer, hart_now() + period, period, fire_schedtrace, NULL);
 	} else if (name == 5 && memcmp(word, "trace", 5) == 0 && whole) {
 		if (go_trace_start((size_t)number) != 0)
 			hart_print("gump: no memory for a trace of %ld events a hart\n", number);

@@ -29,10 +29,11 @@ bool netpoll(struct glist *ready)
 	return true;
 }
 
-static void fire_poll(go_timer *t, int64_t now)
+static void fire_poll(void *unused, int64_t now, void (*fn)(void *))
 {
-	(void)t;
+	(void)unused;
 	(void)now;
+	(void)fn;
 	store_relaxed(&sched.netpoll_ready, 1);
 	/* This M may go on with a G that does not come to a scheduling point for long. */
 	wake_p();
@@ -40,7 +41,7 @@ static void fire_poll(go_timer *t, int64_t now)
 
 void netpoll_set_deadline(int64_t deadline)
 {
-	static go_timer timer = { .flags_ = TIMER_SYSTEM };
+	static go_timer timer = { .flags_ = TIMER_SYSTEM | TIMER_KEPT };
 	static int64_t set = INT64_MAX; /* under the net lock, like all of this */
 
 	/* One that is set too early does no harm: the poll function then says when it wants the next. */
@@ -50,7 +51,7 @@ void netpoll_set_deadline(int64_t deadline)
 	if (deadline == INT64_MAX)
 		timer_stop(&timer);
 	else
-		timer_start(&timer, deadline, 0, fire_poll);
+		timer_start(&timer, deadline, 0, fire_poll, NULL);
 }
 
 /* ---- Waiting for a connection ---- */
@@ -63,14 +64,15 @@ struct wait {
 };
 
 /* The deadline: whoever exchanges the waiter out of its slot owns the wake-up. */
-static void fire_deadline(go_timer *t, int64_t now)
+static void fire_deadline(void *arg, int64_t now, void (*unused)(void *))
 {
 	(void)now;
-	_Atomic(struct g *) *slot = t->arg_;
+	(void)unused;
+	_Atomic(struct g *) *slot = arg;
 	struct g *g = atomic_exchange_explicit(slot, NULL, memory_order_acq_rel);
 	if (g == NULL)
 		return;
-	g->wake_param = t;
+	g->wake_param = slot; /* anything but NULL */
 	ready(g);
 }
 
@@ -80,10 +82,8 @@ static bool wait_commit(struct g *g, void *arg)
 
 	g->wake_param = NULL;
 	store_release(w.slot, g);
-	if (w.deadline != GO_FOREVER) {
-		g->timer.arg_ = w.slot;
-		timer_start(&g->timer, w.deadline, 0, fire_deadline);
-	}
+	if (w.deadline != GO_FOREVER)
+		timer_start(&g->timer, w.deadline, 0, fire_deadline, w.slot);
 	w.unlock(w.lock);
 	return true;
 }

@@ -32,6 +32,7 @@ static struct g *g_alloc(void)
 	struct g *g = calloc(1, sizeof(*g));
 	if (g == NULL)
 		return NULL;
+	g->timer.flags_ = TIMER_KEPT;
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
 	g_change(g, G_IDLE, G_DEAD);
 	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);

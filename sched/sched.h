@@ -87,9 +87,9 @@ struct g {
 /* P_BLOCKED has the number of the hart that is in the blocking section in its upper bits. */
 enum p_status { P_IDLE, P_RUNNING, P_STOPPED, P_DEAD, P_BLOCKED };
 
-struct timer_entry {
-	int64_t when; /* beside the pointer, so that sifting does not touch the timers */
-	go_timer *timer;
+struct timer_entry { /* timer_heap.h */
+	int64_t when;    /* ns; beside the pointer, so that comparing does not touch the timers */
+	go_timer *timer; /* NULL: stopped, and maybe gone */
 };
 
 struct p {
@@ -109,8 +109,10 @@ struct p {
 	/* Timers: a 4-ary heap under its own lock; anyone may run what has expired. */
 	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
 	uint32_t timer_count, timer_capacity;
+	uint32_t timer_dead;               /* of timer_count, entries of timers that were stopped */
+	uint32_t timer_hole;               /* where one such may be that the next timer can have */
 	struct timer_entry *timers;
-	_Atomic(int64_t) timer_when;       /* ticks: the earliest, INT64_MAX for none; written under the lock */
+	_Atomic(int64_t) timer_when;       /* ticks: none is earlier, INT64_MAX for none; written under the lock */
 	uint32_t timer_reserved;           /* goroutines created here: each has a place in some P's heap */
 
 	/* Thieves move head by compare-and-swap; only the holder moves tail. */
@@ -343,13 +345,20 @@ static inline bool timers_due(struct p *p, int64_t now)
 	return atomic_load_explicit(&p->timer_when, memory_order_relaxed) <= now;
 }
 
-void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now));
+/* On a g0 stack, with a P; may not block, nor touch the timer. */
+typedef void timer_fn(void *arg, int64_t now, void (*fn)(void *));
+void timer_start(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void *arg);
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
 bool timers_reserve(struct p *p);       /* room for one more goroutine's timer; false: out of memory */
 bool timers_pending(struct p *p);       /* any that a program set */
-void timers_move(struct p *from, struct p *to);
-#define TIMER_SYSTEM 1u                 /* in flags_: does not keep the machine from a deadlock report */
+int64_t timers_first(struct p *p);      /* p->timer_when, made exact. locks > 0 */
+void timers_move(struct p *from, struct p *to); /* world stopped; from, which lies behind to, keeps nothing */
+/* In flags_. */
+#define TIMER_SYSTEM 1u                 /* does not keep the machine from a deadlock report */
+#define TIMER_SYSTEM_MAX 2u             /* there are not more of those */
+#define TIMER_KEPT 2u                   /* never freed: its entry stays in the heap when it is stopped. Fires once */
+#define TIMER_DEAD 4u                   /* stopped, and its entry is in the heap still; under the heap's lock */
 
 /* ---- the rest ---- */
 

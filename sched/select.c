@@ -115,10 +115,11 @@ static struct waitq *queue_of(const struct go_case *c)
 	return c->op == GO_SEND ? &c->ch->senders : &c->ch->receivers;
 }
 
-static void fire_deadline(go_timer *t, int64_t now)
+static void fire_deadline(void *arg, int64_t now, void (*unused)(void *))
 {
 	(void)now;
-	struct g *g = t->arg_;
+	(void)unused;
+	struct g *g = arg;
 	uint32_t no = 0;
 	if (atomic_compare_exchange_strong_explicit(&g->select_done, &no, 1, memory_order_acq_rel,
 						    relaxed))
@@ -140,10 +141,8 @@ static bool select_commit(struct g *g, void *arg)
 
 	if (trace_on())
 		trace_waits(s, g);
-	if (s->deadline != GO_FOREVER) {
-		g->timer.arg_ = g;
-		timer_start(&g->timer, s->deadline, 0, fire_deadline);
-	}
+	if (s->deadline != GO_FOREVER)
+		timer_start(&g->timer, s->deadline, 0, fire_deadline, g);
 	/* Should the timer fire at once: the goroutine first takes the locks that are held here. */
 	release_all(s);
 	return true;

@@ -1,109 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: a 4-ary heap for each P, ordered by `when`.
+ * Timers: setting, stopping, firing. Each P has a heap of them (timer_heap.h).
  *
  * A timer goes into the heap of the P that sets it. The P's holder runs what has expired at each
  * scheduling point; a thief may, too. The heap's lock is not held while a timer's function runs, so such a
- * function may take any lock; while it runs, m->firing names the timer, and go_timer_stop() waits for that.
+ * function may take any lock; it gets what it needs as arguments, and nothing touches the timer any more, so that
+ * a program may free one as soon as it has seen it fire. While the function runs m->firing names the timer, and
+ * go_timer_stop() waits for that.
  *
- * t->heap_ names the P whose heap t is in, NULL for none. It changes only under that P's timer lock: so
- * whoever has locked the heap that heap_ named looks again.
+ * t->heap_ names the P whose heap t is in, NULL for none. It changes from a P, and to one, only under that P's
+ * timer lock: so whoever has locked the heap that heap_ named looks again.
  *
- * p->timer_when is the earliest deadline. The hart with the P's number watches it, whoever holds the P
- * (sysmon.c).
+ * p->timer_when is never later than the earliest deadline. It may be too early, for one that was stopped or put off
+ * since, until timers_run() or timers_first() finds that out. The hart with the P's number watches it, whoever
+ * holds the P (sysmon.c).
  */
-#include <assert.h>
 #include <stdlib.h>
 
-#include "sched/sched.h"
+#include "sched/timer_heap.h"
 #include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
-#define ARITY 4u
-
-/* ---- The heap; timer_lock held ---- */
-
-static void place(struct p *p, uint32_t i, struct timer_entry entry)
-{
-	p->timers[i] = entry;
-	entry.timer->index_ = i;
-}
-
-static uint32_t sift_up(struct p *p, uint32_t i, struct timer_entry entry)
-{
-	while (i > 0) {
-		uint32_t parent = (i - 1) / ARITY;
-		if (p->timers[parent].when <= entry.when)
-			break;
-		place(p, i, p->timers[parent]);
-		i = parent;
-	}
-	place(p, i, entry);
-	return i;
-}
-
-static void sift_down(struct p *p, uint32_t i, struct timer_entry entry)
-{
-	for (;;) {
-		uint32_t first = i * ARITY + 1, least = first;
-		if (first >= p->timer_count)
-			break;
-		for (uint32_t c = first + 1; c < first + ARITY && c < p->timer_count; c++)
-			if (p->timers[c].when < p->timers[least].when)
-				least = c;
-		if (entry.when <= p->timers[least].when)
-			break;
-		place(p, i, p->timers[least]);
-		i = least;
-	}
-	place(p, i, entry);
-}
-
-static void note_earliest(struct p *p)
-{
-	int64_t when = p->timer_count > 0 ? (int64_t)hart_ns_to_ticks(p->timers[0].when) : INT64_MAX;
-	store_relaxed(&p->timer_when, when);
-}
-
-static bool heap_grow(struct p *p, uint32_t wanted)
-{
-	if (wanted <= p->timer_capacity)
-		return true;
-	uint32_t capacity = p->timer_capacity != 0 ? 2 * p->timer_capacity : 64;
-	struct timer_entry *timers = realloc(p->timers, capacity * sizeof(*timers));
-	if (timers == NULL)
-		return false;
-	p->timers = timers;
-	p->timer_capacity = capacity;
-	return true;
-}
-
-static void heap_add(struct p *p, go_timer *t)
-{
-	sift_up(p, p->timer_count++, (struct timer_entry){ t->when_, t });
-	/* Release: pairs with the acquire in lock_heap(). */
-	store_release(&t->heap_, p);
-	note_earliest(p);
-}
-
-static void heap_remove(struct p *p, go_timer *t)
-{
-	uint32_t i = t->index_;
-	assert(p->timers[i].timer == t && "timer not where it says");
-	struct timer_entry last = p->timers[--p->timer_count];
-	if (last.timer != t) {
-		i = sift_up(p, i, last);
-		sift_down(p, i, last);
-	}
-	/* Release: m->firing was written before, if t fires. */
-	store_release(&t->heap_, NULL);
-	note_earliest(p);
-}
 
 /* Locks the heap that t is in; NULL when it is in none. locks > 0. */
 static struct p *lock_heap(go_timer *t)
 {
 	for (;;) {
+		/* Acquire: pairs with the release in heap_bury() and timers_run(). */
 		struct p *p = atomic_load_explicit(&t->heap_, memory_order_acquire);
 		if (p == NULL)
 			return NULL;
@@ -115,91 +38,145 @@ static struct p *lock_heap(go_timer *t)
 }
 
 /*
- * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a place,
- * since timers_reserve() made one when the goroutine was created; so sleeping allocates nothing that it cannot do
- * without. NULL: a program's own timers have used them up.
+ * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a place: there
+ * is one for each goroutine that was ever created (timers_reserve()), it needs one at most, and dead entries give way.
+ * So sleeping allocates nothing that it cannot do without. Fatal when a program's own timers have used them up.
  */
 static struct p *lock_room(struct p *p)
 {
 	spin_acquire(&p->timer_lock);
-	if (heap_grow(p, p->timer_count + 1))
+	if (heap_room(p))
 		return p;
 	spin_release(&p->timer_lock);
-	for (unsigned id = 0; id < hart_count(); id++) {
+	for (unsigned id = 0; id < sched.procs; id++) {
 		p = p_get(id);
 		spin_acquire(&p->timer_lock);
-		if (p->timer_count < p->timer_capacity)
+		if (heap_room(p))
 			return p;
 		spin_release(&p->timer_lock);
 	}
-	return NULL;
+	hart_fatal("out of memory for a timer");
 }
 
 bool timers_reserve(struct p *p)
 {
 	spin_acquire(&p->timer_lock);
-	bool room = heap_grow(p, p->timer_reserved + 1);
+	bool room = heap_reserve(p, p->timer_reserved + 1);
 	p->timer_reserved += room;
 	spin_release(&p->timer_lock);
 	return room;
 }
 
-/* ---- Setting, stopping, firing ---- */
-
-static bool take_out(go_timer *t)
+/* Until no M runs t's function. Acquire: what that did comes before our return; pairs with timers_run(). */
+static void await_firing(const go_timer *t)
 {
-	struct p *p = lock_heap(t);
-	if (p == NULL)
-		return false;
-	heap_remove(p, t);
-	spin_release(&p->timer_lock);
-	return true;
+	for (unsigned id = 0; id < hart_count(); id++)
+		while (atomic_load_explicit(&m_get(id)->firing, memory_order_acquire) == t)
+			hart_relax();
 }
 
-void timer_start(go_timer *t, int64_t when, int64_t period, void (*fire)(go_timer *, int64_t now))
+/* ---- Setting and stopping ---- */
+
+/*
+ * Locks the heap that t is to be in from now on, and answers in *in_it whether it is already. In that case it cannot
+ * be firing, since a timer leaves its heap before it does: a periodic one does not, and so is taken out here. A
+ * goroutine's timer need not be waited for: its functions are done with it when the goroutine goes on.
+ */
+static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
+{
+	for (;;) {
+		struct p *p = lock_heap(t);
+		*in_it = p == home && t->period_ == 0;
+		if (*in_it)
+			return p;
+		bool may_fire = p == NULL ? t->fire_ != NULL : t->period_ != 0;
+		if (p != NULL) {
+			heap_bury(p, t);
+			spin_release(&p->timer_lock);
+		}
+		if (may_fire && !(t->flags_ & TIMER_KEPT))
+			await_firing(t);
+		p = lock_room(home);
+		/* Two goroutines may set a timer at the same time: the one that finds it taken starts again. */
+		void *none = NULL;
+		if (atomic_compare_exchange_strong_explicit(&t->heap_, &none, p, memory_order_acq_rel, relaxed))
+			return p;
+		spin_release(&p->timer_lock);
+	}
+}
+
+static void set(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void *arg, void (*fn)(void *))
 {
 	hart_lock();
-	take_out(t);
 	struct m *m = m_self();
-	struct p *p = lock_room(m->p != NULL ? m->p : p_get(0)); /* none in a blocking section */
-	if (p == NULL)
-		hart_fatal("out of memory for a timer");
+	bool in_it, sooner = false;
+	struct p *p = lock_home(t, m->p != NULL ? m->p : p_get(0), &in_it); /* none in a blocking section */
+
 	t->when_ = when > 0 ? when : 0;
 	t->period_ = period > 0 ? period : 0;
 	t->fire_ = fire;
-	int64_t before = atomic_load_explicit(&p->timer_when, relaxed);
-	heap_add(p, t);
+	t->arg_ = arg;
+	t->fn_ = fn;
+	if (in_it ? heap_change(p, t) : heap_add(p, t)) {
+		int64_t ticks = (int64_t)hart_ns_to_ticks(t->when_);
+		sooner = ticks < atomic_load_explicit(&p->timer_when, relaxed);
+		if (sooner)
+			store_relaxed(&p->timer_when, ticks);
+	}
 	spin_release(&p->timer_lock);
-	if (atomic_load_explicit(&p->timer_when, relaxed) < before)
+	if (sooner)
 		sysmon_timers_changed(p);
 	hart_unlock();
+}
+
+void timer_start(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void *arg)
+{
+	set(t, when, period, fire, arg, NULL);
 }
 
 bool timer_stop(go_timer *t)
 {
 	hart_lock();
-	bool was_set = take_out(t);
-	for (unsigned id = 0; id < hart_count(); id++)
-		/* Acquire: what the timer's function did comes before our return. */
-		while (atomic_load_explicit(&m_get(id)->firing, memory_order_acquire) == t)
-			hart_relax();
+	struct p *p = lock_heap(t);
+	/* One that is in a heap and fires once does not do so now; fire_ is NULL in one that never was set, or was
+	   stopped in time. */
+	bool was_set = false, may_fire = p == NULL ? t->fire_ != NULL : t->period_ != 0;
+	if (p != NULL) {
+		was_set = !(t->flags_ & TIMER_DEAD);
+		if (!may_fire)
+			t->fire_ = NULL;
+		if (was_set)
+			heap_stop(p, t);
+		spin_release(&p->timer_lock);
+	}
+	if (may_fire)
+		await_firing(t);
 	hart_unlock();
 	return was_set;
 }
 
-/* Takes the first timer out, or, if it is periodic, moves it to its next time that is to come. */
+/* ---- Firing ---- */
+
+static void note_earliest(struct p *p)
+{
+	go_timer *first = heap_first(p);
+	store_relaxed(&p->timer_when, first != NULL ? (int64_t)hart_ns_to_ticks(first->when_) : INT64_MAX);
+}
+
+/* A timer that is about to fire leaves the heap, or, if it is periodic, moves to its next time that is to come. */
 static void advance(struct p *p, go_timer *t, int64_t now)
 {
 	if (t->period_ == 0) {
-		heap_remove(p, t);
+		heap_remove_first(p);
+		/* Release: whoever finds t in no heap finds it in m->firing. */
+		store_release(&t->heap_, NULL);
 		return;
 	}
 	int64_t missed = (now - t->when_) / t->period_;
 	if (__builtin_mul_overflow(missed + 1, t->period_, &missed) ||
 	    __builtin_add_overflow(t->when_, missed, &t->when_))
 		t->when_ = INT64_MAX;
-	sift_down(p, 0, (struct timer_entry){ t->when_, t });
-	note_earliest(p);
+	heap_first_later(p);
 }
 
 bool timers_run(struct p *p)
@@ -209,118 +186,146 @@ bool timers_run(struct p *p)
 
 	fuzz_wait(FUZZ_TIMER_LOOK);
 	spin_acquire(&p->timer_lock);
+	bool was_due = timers_due(p, now_ticks());
 	int64_t now = hart_now();
-	while (p->timer_count > 0 && p->timers[0].when <= now) {
-		go_timer *t = p->timers[0].timer;
-		void (*fire)(go_timer *, int64_t) = t->fire_;
+	for (go_timer *t; (t = heap_first(p)) != NULL && t->when_ <= now;) {
+		timer_fn *fire = t->fire_;
+		void *arg = t->arg_;
+		void (*fn)(void *) = t->fn_;
 		store_relaxed(&m->firing, t);
-		trace(TRACE_TIMER, NULL, (uint64_t)(now - p->timers[0].when), 0);
+		trace(TRACE_TIMER, NULL, (uint64_t)(now - t->when_), 0);
 		advance(p, t, now);
+		if (p->timer_count == 0 || p->timers[0].when > now)
+			note_earliest(p); /* before it fires: others need not come for this one */
 		spin_release(&p->timer_lock);
 		fuzz_wait(FUZZ_TIMER_FIRE);
-		fire(t, now);
+		fire(arg, now, fn);
 		fuzz_wait(FUZZ_TIMER_FIRED);
-		/* Release: pairs with timer_stop(). */
+		/* Release: pairs with await_firing(). */
 		store_release(&m->firing, NULL);
 		ran = true;
 		spin_acquire(&p->timer_lock);
 	}
-	bool left = ran && p->timer_count > 0;
+	if (!ran)
+		note_earliest(p);
+	bool left = was_due && p->timer_count > 0;
 	spin_release(&p->timer_lock);
-	/* The hart that watches p has had its interrupt for what ran, and may sleep without one for the rest. */
+	/* The hart that watches p has had its interrupt for what was due, and may sleep without one for the rest. */
 	if (left && p != p_beside(m))
 		sysmon_timers_changed(p);
 	return ran;
 }
 
+int64_t timers_first(struct p *p)
+{
+	spin_acquire(&p->timer_lock);
+	note_earliest(p);
+	int64_t when = atomic_load_explicit(&p->timer_when, relaxed);
+	spin_release(&p->timer_lock);
+	return when;
+}
+
 bool timers_pending(struct p *p)
 {
-	bool pending = false;
-
 	spin_acquire(&p->timer_lock);
-	for (uint32_t i = 0; i < p->timer_count && !pending; i++)
-		pending = !(p->timers[i].timer->flags_ & TIMER_SYSTEM);
+	uint32_t living = p->timer_count - p->timer_dead;
+	bool pending = living > TIMER_SYSTEM_MAX;
+	for (uint32_t i = 0; i < p->timer_count && living > 0 && !pending; i++) {
+		go_timer *t = p->timers[i].timer;
+		pending = t != NULL && !(t->flags_ & (TIMER_SYSTEM | TIMER_DEAD));
+	}
 	spin_release(&p->timer_lock);
 	return pending;
 }
 
+/*
+ * Both heaps are locked, so that a timer is always in one of them: what runs in a blocking section meanwhile may stop
+ * it. The place of each goroutine that `from` has made room for moves on, too.
+ */
 void timers_move(struct p *from, struct p *to)
 {
-	while (from->timer_count > 0) {
-		go_timer *t = from->timers[from->timer_count - 1].timer;
-		spin_acquire(&from->timer_lock);
-		heap_remove(from, t);
-		spin_release(&from->timer_lock);
-		struct p *p = lock_room(to);
-		if (p == NULL || p == from)
-			hart_fatal("out of memory for a timer");
-		heap_add(p, t);
-		spin_release(&p->timer_lock);
-	}
+	spin_acquire(&to->timer_lock);
+	spin_acquire(&from->timer_lock);
+	uint32_t reserved = to->timer_reserved + from->timer_reserved;
+	uint32_t count = to->timer_count + from->timer_count;
+	if (!heap_reserve(to, reserved > count ? reserved : count))
+		hart_fatal("go_maxprocs: out of memory for timers");
+	heap_move(from, to);
+	to->timer_reserved = reserved;
+	from->timer_reserved = 0;
+	free(from->timers);
+	from->timers = NULL;
+	from->timer_capacity = 0;
+	store_relaxed(&from->timer_when, INT64_MAX);
+	note_earliest(to);
+	spin_release(&from->timer_lock);
+	spin_release(&to->timer_lock);
 	sysmon_timers_changed(to);
 }
 
 /* ---- What programs see ---- */
 
-static void fire_sleeper(go_timer *t, int64_t now)
+static void fire_sleeper(void *g, int64_t now, void (*unused)(void *))
 {
 	(void)now;
-	ready(t->arg_);
+	(void)unused;
+	ready(g);
 }
 
 static bool sleep_commit(struct g *g, void *deadline)
 {
-	g->timer.arg_ = g;
-	timer_start(&g->timer, *(int64_t *)deadline, 0, fire_sleeper);
+	timer_start(&g->timer, *(int64_t *)deadline, 0, fire_sleeper, g);
 	return true;
+}
+
+static void sleep_until(int64_t deadline)
+{
+	hart_lock();
+	park(sleep_commit, &deadline, WAIT_SLEEP);
 }
 
 void go_sleep_until(int64_t deadline)
 {
-	if (deadline <= hart_now()) {
+	if (deadline > hart_now())
+		sleep_until(deadline);
+	else
 		go_yield();
-		return;
-	}
-	hart_lock();
-	park(sleep_commit, &deadline, WAIT_SLEEP);
 }
 
 void go_sleep(int64_t ns)
 {
 	int64_t deadline;
 
-	if (ns <= 0)
-		deadline = 0;
-	else if (__builtin_add_overflow(hart_now(), ns, &deadline))
+	if (ns <= 0) {
+		go_yield();
+		return;
+	}
+	if (__builtin_add_overflow(hart_now(), ns, &deadline))
 		deadline = INT64_MAX;
-	go_sleep_until(deadline);
+	sleep_until(deadline);
 }
 
-static void fire_call(go_timer *t, int64_t now)
+static void fire_call(void *arg, int64_t now, void (*fn)(void *))
 {
 	(void)now;
-	go_from_timer(t->fn_, t->arg_);
+	go_from_timer(fn, arg);
 }
 
-static void fire_send(go_timer *t, int64_t now)
+static void fire_send(void *ch, int64_t now, void (*unused)(void *))
 {
 	(void)now;
-	chan_send_from_timer(t->arg_);
+	(void)unused;
+	chan_send_from_timer(ch);
 }
 
 void go_timer_call(go_timer *t, int64_t when, int64_t period, void (*fn)(void *), void *arg)
 {
-	timer_stop(t);
-	t->fn_ = fn;
-	t->arg_ = arg;
-	timer_start(t, when, period, fire_call);
+	set(t, when, period, fire_call, arg, fn);
 }
 
 void go_timer_send(go_timer *t, int64_t when, int64_t period, go_chan *ch)
 {
-	timer_stop(t);
-	t->arg_ = ch;
-	timer_start(t, when, period, fire_send);
+	set(t, when, period, fire_send, ch, NULL);
 }
 
 bool go_timer_stop(go_timer *t)

@@ -14,6 +14,18 @@ static void add_one(void *unused)
 	count++;
 }
 
+static _Atomic(int) fired;
+
+static void add_fired(void *unused)
+{
+	fired++;
+}
+
+static void test_is_over(void *unused)
+{
+	test_failed(__FILE__, __LINE__, "a timer of an hour fired");
+}
+
 static void call_once(void)
 {
 	static go_timer timer; /* zeroed is ready */
@@ -163,10 +175,174 @@ static void never(void)
 	CHECK_EQ(count, 0);
 }
 
+static go_timer own;
+static int64_t wanted;
+
+static void set_itself(void *unused)
+{
+	CHECK(go_now() >= wanted);
+	if (++count % 100 != 0) {
+		wanted = go_now() + count % 3 * 50 * US;
+		go_timer_call(&own, wanted, 0, set_itself, NULL);
+	}
+}
+
+static void stop_itself(void *unused)
+{
+	if (++count == 5)
+		CHECK(go_timer_stop(&own));
+}
+
+/* Its function is a goroutine like any other: it may set the timer again, or stop it. */
+static void from_its_own_function(void)
+{
+	count = 0;
+	for (int chain = 1; chain <= 5; chain++) {
+		wanted = go_now();
+		go_timer_call(&own, wanted, 0, set_itself, NULL);
+		WAIT_FOR(count == chain * 100);
+	}
+	count = 0;
+	go_timer_call(&own, go_now() + 2 * MS, 2 * MS, stop_itself, NULL);
+	WAIT_FOR(count >= 5);
+	CHECK(!go_timer_stop(&own));
+	WAIT_FOR(go_count() == 1);
+	go_sleep(10 * MS);
+	CHECK_IN(count, 5, 6); /* a sixth may have been started while the fifth was on its way to the stop */
+}
+
+/*
+ * With one P, a goroutine that spins is preempted each 10 ms, and only then timers run: a period of 1 ms that was
+ * missed many times is made up for once. So no three times that are sent lie in the same period (two may, if
+ * the host was away before the first was sent).
+ */
+static void late_period(void)
+{
+	go_timer timer = { 0 };
+	int64_t when, last = -1, before = -1;
+	int procs = go_maxprocs(1);
+	ch = go_chan_make(sizeof(int64_t), 1000);
+	int64_t start = go_now();
+	go_timer_send(&timer, start + MS, MS, ch);
+	test_spin(50 * MS);
+	CHECK(go_timer_stop(&timer));
+	CHECK(go_chan_len(ch) > 0);
+	while (go_try_recv(ch, &when) == 1) {
+		int64_t period = (when - start) / MS;
+		CHECK(period >= last && period > before);
+		before = last;
+		last = period;
+	}
+	go_maxprocs(procs);
+	go_chan_free(ch);
+}
+
+static volatile bool setting;
+
+static void set_for_long(void *shared)
+{
+	while (setting)
+		go_timer_call(shared, go_now() + 3600 * SECOND, 0, test_is_over, NULL);
+	count++;
+}
+
+static void set_for_now(void *shared)
+{
+	for (int i = 0; setting; i++)
+		go_timer_call(shared, go_now() + i % 3 * 20 * US, 0, add_fired, NULL);
+	count++;
+}
+
+/* Several goroutines, on all harts, set the same timer: whatever the order, it is one timer afterwards. */
+static void set_by_many(void)
+{
+	static go_timer shared;
+	count = fired = 0;
+	setting = true;
+	for (int i = 0; i < 4; i++)
+		go(i % 2 ? set_for_long : set_for_now, &shared);
+	go_sleep(100 * MS);
+	setting = false;
+	WAIT_FOR(count == 4);
+	go_timer_call(&shared, go_now() + 3600 * SECOND, 0, test_is_over, NULL);
+	CHECK(go_timer_stop(&shared));
+	CHECK(!go_timer_stop(&shared));
+	WAIT_FOR(go_count() == 1);
+	int after = fired;
+	CHECK(after > 0);
+	go_sleep(5 * MS);
+	CHECK_EQ(fired, after);
+}
+
+static go_chan *to, *fro;
+
+static void pong(void *unused)
+{
+	while (go_recv(to, NULL))
+		go_send(fro, NULL);
+}
+
+/* Two goroutines that only switch to each other on one P never let the hart idle: a timer comes in between at once. */
+static void beside_switches(void)
+{
+	int procs = go_maxprocs(1);
+	to = go_chan_make(0, 0);
+	fro = go_chan_make(0, 0);
+	ch = go_chan_make(sizeof(int64_t), 1);
+	go(pong, NULL);
+	for (int i = 0; i < 1000; i++) {
+		go_timer timer = { 0 };
+		int64_t when = go_now() + i % 10 * US;
+		int trips = 0;
+		go_timer_send(&timer, when, 0, ch);
+		while (go_try_recv(ch, NULL) == 0) {
+			CHECK_EQ(trips, 0);
+			trips += go_now() > when;
+			go_send(to, NULL);
+			go_recv(fro, NULL);
+		}
+	}
+	go_close(to);
+	go_maxprocs(procs);
+	go_chan_free(ch);
+}
+
+static _Atomic(int) set_there;
+static go_timer far_off[64];
+
+static void set_and_sleep(void *number)
+{
+	intptr_t i = (intptr_t)number;
+	go_timer_call(&far_off[i], go_now() + 3600 * SECOND, 0, test_is_over, NULL);
+	set_there++;
+	for (; set_there < 64; go_yield())
+		test_spin(10 * US); /* so that the others run on other harts */
+	go_sleep(20 * MS);
+	count++;
+}
+
+/* Timers and sleepers of Ps that are taken away go on in another, and can be stopped there. */
+static void of_a_removed_p(void)
+{
+	int procs = go_maxprocs(0);
+	for (int round = 0; round < 5; round++) {
+		count = set_there = 0;
+		for (intptr_t i = 0; i < 64; i++)
+			go(set_and_sleep, (void *)i);
+		WAIT_FOR(set_there == 64);
+		go_maxprocs(1);
+		WAIT_FOR(count == 64);
+		go_maxprocs(procs);
+		for (int i = 0; i < 64; i++)
+			CHECK(go_timer_stop(&far_off[i]));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(call_once), TEST(call_again_and_again), TEST(send_times),
 	      TEST(send_unbuffered), TEST(set_anew), TEST(stop_many),
-	      TEST(stop_races_with_firing), TEST(never));
+	      TEST(stop_races_with_firing), TEST(never), TEST(from_its_own_function), TEST(late_period),
+	      TEST(set_by_many), TEST(beside_switches), TEST(of_a_removed_p));
 	return test_main(argc, argv, tests);
 }
