@@ -4,6 +4,7 @@
  *
  * @test harts=1,2,4,8
  */
+#include "sched/sched.h"
 #include "test.h"
 
 static go_mutex mutex;
@@ -128,11 +129,10 @@ static void fair_to_a_latecomer(void)
 	go_waitgroup_wait(&all);
 }
 
-static _Atomic(int) waiting, served;
+static _Atomic(int) served;
 
 static void wait_in_line(void *number)
 {
-	waiting++;
 	go_mutex_lock(&mutex);
 	CHECK_EQ(served++, (intptr_t)number);
 	go_sleep(2 * MS); /* longer than 1 ms: the next is starving too */
@@ -140,15 +140,23 @@ static void wait_in_line(void *number)
 	go_waitgroup_done(&all);
 }
 
+static int parked_for_a_mutex(void)
+{
+	int n = 0;
+	for (struct g *g = atomic_load(&sched.all_gs); g != NULL; g = g->all_next)
+		n += atomic_load(&g->status) == G_WAITING && g->wait_reason == WAIT_MUTEX;
+	return n;
+}
+
 /* Those who have waited for over 1 ms get it in order. */
 static void handed_over_in_order(void)
 {
-	waiting = served = 0;
+	served = 0;
 	go_mutex_lock(&mutex);
 	go_waitgroup_add(&all, 10);
 	for (intptr_t i = 0; i < 10; i++) {
 		go(wait_in_line, (void *)i);
-		WAIT_FOR(waiting == i + 1);
+		WAIT_FOR(parked_for_a_mutex() == i + 1);
 		go_sleep(2 * MS);
 	}
 	go_mutex_unlock(&mutex);

@@ -19,7 +19,7 @@ FINE = 'int main(void) { return 0; }\n'
 
 def gump_cc(test, *args):
     command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + ARCH[test.machine_name]]
-    if machine.compiler:
+    if machine.compiler or machine.checks:
         command.append('--build=' + machine.build_dir(ARCH[test.machine_name]))
     return call(test, *command, *args)
 

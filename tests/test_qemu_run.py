@@ -113,7 +113,7 @@ def makefile(test):
     """CC="gump-cc --target=..." is all that a Makefile needs."""
     arch = ARCH[test.machine_name]
     cc = f'gump-cc --target={arch}'
-    if machine.compiler:
+    if machine.compiler or machine.checks:
         cc += f' --build={machine.build_dir(arch)}'
     with Folder() as folder:
         folder.write('answer.c', ANSWER)
