@@ -4,7 +4,7 @@
  *
  *     schedtrace=MS   a line every MS milliseconds, with the fields of Go's
  *     detail          with it, a line for each P, M and G, as Go's scheddetail=1
- *     seed=N          of random scheduling, in the build with checks (fuzz.h); 0: none
+ *     seed=N          of random scheduling; in the build with checks only (fuzz.h). 0: none
  *     trace=EVENTS    the event trace from the start, with room for so many events on each hart
  */
 #include <gump/trace.h>
@@ -192,7 +192,7 @@ static void option(const char *word, size_t length)
 	} else if (name == 5 && memcmp(word, "trace", 5) == 0 && whole) {
 		if (go_trace_start((size_t)number) != 0)
 			hart_print("gump: no memory for a trace of %ld events a hart\n", number);
-	} else if (GUMP_CHECKS && name == 4 && memcmp(word, "seed", 4) == 0) {
+	} else if (name == 4 && memcmp(word, "seed", 4) == 0) {
 		return; /* read before the harts start */
 	} else {
 		hart_print("gump: GUMPDEBUG=%.*s is not understood; ignored\n", (int)length, word);

@@ -54,9 +54,11 @@ def image_path(program, arch, asked=None):
 
 
 def with_seed(env, seed):
-    """The environment with GUMPDEBUG=seed=N in it, beside what else GUMPDEBUG holds."""
+    """The environment with GUMPDEBUG=seed=N in it, beside what else GUMPDEBUG holds; unless it has one."""
     env = list(env)
     for i, pair in enumerate(env):
+        if pair.startswith('GUMPDEBUG=') and 'seed=' in pair:
+            return env
         if pair.startswith('GUMPDEBUG='):
             env[i] += f',seed={seed}'
             return env
