@@ -72,9 +72,9 @@ void go_lock_hart(void);
 void go_unlock_hart(void);
 
 /*
- * Around code that holds the hart without needing the scheduler: other goroutines move on. They nest. In
- * between this goroutine may not wait, wake or start another (printf, malloc and go_now are fine). A panic and
- * go_exit leave what they end.
+ * Around code that holds the hart without needing the scheduler: other goroutines move on. They nest.
+ * Between them this goroutine may not wait, wake or start another (printf, malloc and go_now are fine). A panic
+ * and go_exit leave what they end.
  */
 void go_block_enter(void);
 void go_block_leave(void);
@@ -97,7 +97,10 @@ typedef struct go_timer {
 	uint32_t index_, flags_;
 } go_timer;
 
-/* Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0. A timer that is set already is set anew. */
+/*
+ * Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0; periods that have passed
+ * meanwhile are left out. A timer that is set already is set anew.
+ */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /* Sends the time (an int64_t) at `when`, and so on; dropped if the channel is full. */
 void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);
