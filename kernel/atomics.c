@@ -93,7 +93,7 @@ PARTS(uint16_t, 2)
 
 /* ---- Larger than a word ---- */
 
-static struct spinlock locks[16];
+static struct spinlock locks[16] = { [0 ... 15] = SPINLOCK(LOCK_LIBC) };
 
 static struct spinlock *lock_of(const volatile void *at)
 {

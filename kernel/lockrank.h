@@ -24,7 +24,7 @@ enum lock_rank {
 	LOCK_GFREE,      /* the global pool of dead Gs */
 	LOCK_DEVICE,     /* an interrupt controller's registers */
 	LOCK_HANDLERS,   /* x86_64's table of interrupt handlers */
-	LOCK_LIBC,       /* picolibc's own: atexit's list, the environment */
+	LOCK_LIBC,       /* atexit's list, the environment, atomics larger than a word */
 	LOCK_HEAP,       /* a size class of malloc */
 	LOCK_STACKS,     /* free stacks of one size */
 	LOCK_CONSOLE,

@@ -7,7 +7,7 @@
 
 #define CALLS_MAX 32 /* the least that C asks for */
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_LIBC);
 static void (*calls[CALLS_MAX])(void);
 static unsigned count;
 
