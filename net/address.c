@@ -35,6 +35,13 @@ static bool looks_like_v4(const char *host)
 	return dots == 3;
 }
 
+/* lwIP's parser stops at the first letter that it does not know, and takes what came before. */
+static bool looks_like_v6(const char *host)
+{
+	size_t digits = strspn(host, "0123456789abcdefABCDEF:.");
+	return host[digits] == '\0' || host[digits] == '%';
+}
+
 bool address_parse(const char *text, struct address *address)
 {
 	const char *colon = text ? strrchr(text, ':') : NULL;
@@ -58,7 +65,8 @@ bool address_parse(const char *text, struct address *address)
 	}
 	if (brackets) {
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V6);
-		return ip6addr_aton(address->host, ip_2_ip6(&address->ip));
+		return looks_like_v6(address->host) &&
+		       ip6addr_aton(address->host, ip_2_ip6(&address->ip));
 	}
 	if (strchr(address->host, ':')) /* IPv6 without brackets: where does the port begin? */
 		return false;

@@ -61,7 +61,7 @@ static void addresses(void)
 {
 	static const char *const wrong[] = { "",       "80",        ":",        ":65536",   ":-1",
 					     ":8x",    "[::1:80",   "::1:80",   "1.2.3:80", "256.1.1.1:80",
-					     "[x]:80", "[1.2.3.4]:80" };
+					     "[x]:80", "[1.2.3.4]:80", "[fe80::zz]:80", "[::1 ]:80" };
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		CHECK(!go_listen(wrong[i]));
 		CHECK_EQ(errno, EINVAL);

@@ -4,7 +4,7 @@
  *
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
- * EADDRNOTAVAIL, ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
+ * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
  * passed), EPIPE (written after go_shutdown), EBADF (closed meanwhile by another goroutine).
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
@@ -24,7 +24,8 @@ typedef struct go_listener go_listener;
 typedef struct go_conn go_conn;
 typedef struct go_udp go_udp;
 
-/* ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. */
+/* ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. The address may be one that the machine
+   does not have yet. */
 go_listener *go_listen(const char *addr);
 go_conn *go_accept(go_listener *);
 /* Waiting accepts fail with EBADF. */
