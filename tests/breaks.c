@@ -71,13 +71,15 @@ static void m_without_the_lock(void)
 static void lost_wake_up(void)
 {
 	static go_sem none;
-	go_sleep(20 * MS); /* the other hart sleeps */
+	int64_t end = go_now() + 5 * SECOND;
+	while ((sched.idle_ms == 0 || sched.spinning != 0) && go_now() < end)
+		test_spin(5 * MS); /* the other hart finds nothing, and sleeps */
 	hart_lock();
-	atomic_store(&sched.spinning, 1);
+	atomic_fetch_add(&sched.spinning, 1);
 	go(nothing, NULL);
-	atomic_store(&sched.spinning, 0);
+	atomic_fetch_sub(&sched.spinning, 1);
 	hart_unlock();
-	for (int64_t end = go_now() + SECOND; go_now() < end;)
+	for (end = go_now() + SECOND; go_now() < end;)
 		go_sem_try_acquire(&none);
 }
 
