@@ -54,12 +54,12 @@ def deadlines(test, *args):
             raise Failure('no PASS')
 
 
-def uninterrupted(test):
+def uninterrupted(test, env=()):
     """A machine with nothing to do takes no interrupt, the timer's included."""
     image = machine.image_path('idle', ARCH[test.machine_name])
     with tempfile.NamedTemporaryFile(dir=os.path.join(TREE, 'build')) as log:
         options = ['--qemu-arg', '-d', '--qemu-arg', 'int', '--qemu-arg', '-D', '--qemu-arg', log.name]
-        with test.boot(image, options=options) as boot:
+        with test.boot(image, options=options, env=env) as boot:
             boot.wait_for('idle now')
             time.sleep(1)
             before = os.path.getsize(log.name)
@@ -79,6 +79,8 @@ def tests():
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
         found += [HostTest('idle.serving', serving, name, 4) for name in MACHINES]
     found += [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in MACHINES for n in (1, 4)]
+    found += [HostTest('idle.uninterrupted.two_ps', lambda test: uninterrupted(test, ['GOMAXPROCS=2']), name, 4)
+              for name in MACHINES]
     found += [HostTest('idle.deadlines', deadlines, name, 1) for name in MACHINES]
     # OpenSBI does not start a second hart in a time that counts instructions.
     found += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)
