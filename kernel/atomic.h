@@ -8,6 +8,7 @@
 #define KERNEL_ATOMIC_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 /* ThreadSanitizer takes neither a volatile store for an atomic one, nor a fence for an order. */
 #ifdef __SANITIZE_THREAD__
@@ -22,12 +23,17 @@
 #endif
 
 /*
- * A pointer that another hart may be writing, for a look that may be wrong: a report, a check that asks again. Plain,
+ * A word that another hart may be writing, for a look that may be wrong: a report, a check that asks again. Plain,
  * as its owner's accesses are, which are on the hottest paths.
  */
 static inline __attribute__((no_sanitize("thread"))) void *peek(const volatile void *pointer)
 {
 	return *(void *const volatile *)pointer;
+}
+
+static inline __attribute__((no_sanitize("thread"))) int64_t peek_time(const volatile int64_t *time)
+{
+	return *time;
 }
 
 #endif

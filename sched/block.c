@@ -56,7 +56,7 @@ bool p_retake_blocked(struct m *m)
 	for (uint32_t i = 0; i < procs_now() && !got && !sched.stopping; i++) {
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
-		if ((status & 0xff) != P_BLOCKED || p->slice_end > now ||
+		if ((status & 0xff) != P_BLOCKED || peek_time(&p->slice_end) > now ||
 		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now) &&
 		     !atomic_load_explicit(&sched.netpoll_ready, relaxed)) ||
 		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))

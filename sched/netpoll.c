@@ -7,23 +7,28 @@
 
 #define relaxed memory_order_relaxed
 
-static void (*poll_function)(struct glist *ready);
+/* Registered while Ms that sleep and wake may look already. */
+static void (*_Atomic poll_function)(struct glist *ready);
 
 void netpoll_register(void (*poll)(struct glist *ready))
 {
-	poll_function = poll;
+	/* Release: pairs with the acquire in netpoll(). */
+	store_release(&poll_function, poll);
 }
 
 bool netpoll(struct glist *ready)
 {
-	if (!atomic_load_explicit(&sched.netpoll_ready, relaxed) || poll_function == NULL ||
-	    atomic_exchange_explicit(&sched.netpoll_busy, 1, memory_order_acquire))
+	if (!atomic_load_explicit(&sched.netpoll_ready, relaxed))
+		return false;
+	/* Acquire: pairs with the release in netpoll_register(). */
+	void (*poll)(struct glist *) = atomic_load_explicit(&poll_function, memory_order_acquire);
+	if (poll == NULL || atomic_exchange_explicit(&sched.netpoll_busy, 1, memory_order_acquire))
 		return false;
 	/* Cleared before the work is done: an interrupt that comes meanwhile sets it again. Acquire:
 	   pairs with the release in sched_netpoll_ready(). */
 	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
 	fuzz_wait(FUZZ_POLL);
-	poll_function(ready);
+	poll(ready);
 	trace(TRACE_NETPOLL, NULL, ready->size, 0);
 	store_release(&sched.netpoll_busy, 0);
 	return true;

@@ -134,7 +134,7 @@ void check_g(struct g *g, uint32_t from, uint32_t to)
 		hart_fatal("state: goroutine %u from %s to %s: %s", (unsigned)g->number, g_names[from],
 			   g_names[to], what);
 	for (unsigned id = 0; id < hart_count() && from == G_WAITING; id++)
-		if (m_get(id)->hart.g == g)
+		if (peek(&m_get(id)->hart.g) == g)
 			hart_fatal("state: goroutine %u is made runnable while M %u runs it", (unsigned)g->number, id);
 }
 

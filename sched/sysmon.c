@@ -39,7 +39,8 @@ static int64_t watched_when(struct m *m)
 /* When to look next whether the P that m left in a blocking section is of use to others. */
 static int64_t blocked_look(struct m *m, int64_t now)
 {
-	int64_t first = m->old_p->slice_end; /* whoever has the P by now may write it: then it is too early or late once */
+	/* Whoever has the P by now may write it: then it is too early or late once. */
+	int64_t first = peek_time(&m->old_p->slice_end);
 	return first > now ? first : now + sched.quantum;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Programs made of channels: many goroutines, each doing little, nothing lost on the way.
  *
- * @test harts=1,2,4,8 timeout=60
+ * @test harts=1,2,4,8 timeout=60 sanitize=address,undefined
  */
 #include "test.h"
 

@@ -5,7 +5,7 @@
  * The goroutine that makes the other ready then holds its hart without coming to a scheduling point, until the other
  * has run: so only a hart that sleeps can run it, and nothing but the wake-up under test makes it do so.
  *
- * @test harts=2,4
+ * @test harts=2,4 sanitize=
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -82,7 +82,7 @@ static void by_ready(void)
 }
 
 static _Atomic(struct g *) parked;
-static volatile bool started;
+static _Atomic(bool) started;
 
 static bool note_parked(struct g *g, void *unused)
 {

@@ -2,7 +2,7 @@
 /*
  * Goroutines: each runs once, whatever their number; yields are fair; errno is their own.
  *
- * @test harts=1,2,4,8 mem=512M timeout=60
+ * @test harts=1,2,4,8 mem=512M timeout=60 sanitize=address,undefined
  */
 #include <errno.h>
 
@@ -113,7 +113,7 @@ static void errno_is_the_goroutines(void)
 
 enum { YIELDERS = 10 };
 static _Atomic(long) turns[YIELDERS];
-static volatile bool stop;
+static _Atomic(bool) stop;
 
 static void take_turns(void *number)
 {

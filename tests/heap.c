@@ -2,7 +2,7 @@
 /*
  * malloc and its family: every byte of every object checked, on all harts at once.
  *
- * @test mem=128M sanitize=thread,undefined
+ * @test mem=128M sanitize=undefined
  */
 #include <errno.h>
 

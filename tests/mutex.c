@@ -10,7 +10,7 @@
 static go_mutex mutex;
 static go_waitgroup all;
 static long counter;
-static volatile bool stop;
+static _Atomic(bool) stop;
 
 static void add_one_often(void *unused)
 {

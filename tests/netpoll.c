@@ -80,7 +80,7 @@ static void polled_during_blocking_sections(void)
 	}
 }
 
-static volatile bool stop;
+static _Atomic(bool) stop;
 static _Atomic(int) ended;
 
 static void loop(void *unused)

@@ -91,14 +91,26 @@ static void defer_three(void *unused)
 	mark("0");
 }
 
+static void add_one(void *unused)
+{
+	count++;
+}
+
+static void defer_three_and_count(void *unused)
+{
+	go_defer(add_one, NULL);
+	defer_three(NULL);
+}
+
 static void last_in_first_out(void)
 {
 	trail[0] = 0;
 	CHECK(go_call(defer_three, NULL) == NULL);
 	CHECK_STR(trail, "0321");
 	trail[0] = 0;
-	go(defer_three, NULL);
-	WAIT_FOR(strlen(trail) == 4);
+	count = 0;
+	go(defer_three_and_count, NULL);
+	WAIT_FOR(count == 1);
 	CHECK_STR(trail, "0321");
 }
 

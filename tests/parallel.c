@@ -9,8 +9,8 @@
 
 static _Atomic(int) baton, rounds, arrived;
 static _Atomic(int64_t) apart;
-static volatile int hart_of[16];
-static volatile bool stop;
+static _Atomic(int) hart_of[16];
+static _Atomic(bool) stop;
 static go_chan *done;
 static int players;
 

@@ -9,7 +9,7 @@
 #include "test.h"
 
 static _Atomic(int) count;
-static volatile bool stop;
+static _Atomic(bool) stop;
 
 static void empty_loop(void *unused)
 {

@@ -13,7 +13,7 @@
 
 static _Atomic(int) count;
 static _Atomic(uint64_t) beats;
-static volatile bool stop;
+static _Atomic(bool) stop;
 
 static void beat(void *unused)
 {
@@ -23,7 +23,7 @@ static void beat(void *unused)
 }
 
 static _Atomic(int) baton;
-static volatile int other_hart;
+static _Atomic(int) other_hart;
 static bool met_apart;
 
 static void throw_back(void *unused)

@@ -5,7 +5,8 @@
  *
  * @test harts=1 env=GUMPDEBUG=seed=0 args=ring_in_order|next_inherits|overflow_of_half|steal_of_half timeout=60
  * @test harts=1 env=GUMPDEBUG=seed=0 args=back_off|global_batches|pools_of_64|layout
- * @test harts=2,4 each_is_taken_once
+ * @test machines=virt,q35,microvm harts=2,4 each_is_taken_once
+ * @test machines=hosted harts=2,4 env=GUMPDEBUG=seed=0 each_is_taken_once
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -227,7 +228,7 @@ static void layout(void)
 /* One puts and gets, others steal from it: each G is taken by one of them, once. */
 static _Atomic(int) taken[GS];
 static _Atomic(int) thieves;
-static volatile bool done;
+static _Atomic(bool) done;
 
 static void take(struct g *g)
 {

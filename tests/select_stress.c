@@ -94,7 +94,7 @@ static void select_to_select(void)
 }
 
 static _Atomic(int) sent, got;
-static volatile bool stop;
+static _Atomic(bool) stop;
 
 static void send_or_give_up(void *unused)
 {

@@ -4,6 +4,8 @@
  *
  * @test alone
  */
+#include <stdatomic.h>
+
 #include "test.h"
 
 static _Atomic(int) count;
@@ -112,7 +114,7 @@ static void in_order(void)
 	CHECK_IN(wrong, 0, pairs / 10);
 }
 
-static int64_t worst_late;
+static _Atomic(int64_t) worst_late;
 
 static void sleep_some(void *number)
 {
@@ -121,8 +123,9 @@ static void sleep_some(void *number)
 		go_sleep_until(due);
 		int64_t late = go_now() - due;
 		CHECK(late >= 0);
-		if (late > worst_late)
-			worst_late = late;
+		for (int64_t worst = worst_late; late > worst;)
+			if (atomic_compare_exchange_weak(&worst_late, &worst, late))
+				break;
 	}
 	count++;
 }

@@ -12,7 +12,7 @@
 #include "sched/sched.h"
 #include "test.h"
 
-static volatile bool stop;
+static _Atomic(bool) stop;
 static _Atomic(int) count;
 static _Atomic(long) turns, others;
 static go_chan *ch;
@@ -103,8 +103,8 @@ static void global_queue_each_61st(void)
 }
 
 enum { LOOPS = 3, SLICES = 24 };
-static volatile int runs_now, slices[SLICES];
-static volatile int slice_count;
+static _Atomic(int) runs_now, slices[SLICES];
+static _Atomic(int) slice_count;
 
 static void note_slices(void *number)
 {

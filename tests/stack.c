@@ -2,7 +2,7 @@
 /*
  * Stacks: they grow up to their limit without moving, and what is beyond is an overflow.
  *
- * @test harts=1,2,4 mem=256M
+ * @test harts=1,2,4 mem=256M sanitize=address,undefined
  * @test overflow_in_main harts=1,4 status=2 "stack overflow" "limit 256 KiB" /recurse[.\w]*\+/
  * @test overflow_in_goroutine harts=1,4 status=2 "stack overflow" "deep one" "limit 1024 KiB" /recurse[.\w]*\+/
  * @test overflow_by_a_big_frame harts=1 status=2 "stack overflow" "big_frame+"

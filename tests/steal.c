@@ -62,7 +62,7 @@ static void at_most_half_spin(void)
  * and its M takes that first, whichever of the two it visits first: what is taken in the last round only waits.
  */
 static _Atomic(int) ready_to_be_robbed, taken, first, gone;
-static volatile bool over;
+static _Atomic(bool) over;
 enum { NOTHING, FROM_RING, FROM_NEXT, BY_TIMER };
 
 static void take(void *what)

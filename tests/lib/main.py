@@ -22,7 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 from lib import machine, programs  # noqa: E402
 
-ALWAYS = ()  # sanitizers that tests/run runs without being asked, on 4 harts
+# What tests/run runs without being asked: these sanitizers, on 4 harts, and with them these programs.
+ALWAYS = 'thread', 'address'
+ALWAYS_PROGRAMS = 'chan', 'mutex', 'select', 'sync', 'timers'
 SHOWN = 25  # lines of the console in the report of a failure
 
 
@@ -76,7 +78,8 @@ def wanted_hosted(test, chosen):
         return False  # there is no such build; those with a sanitizer have checks on
     if chosen.sanitize or not test.sanitizer or test.machine_name == chosen.machine:
         return test.sanitizer == (chosen.sanitize or '') or test.machine_name == chosen.machine
-    return not chosen.arch and not chosen.machine and test.sanitizer in ALWAYS and test.harts == 4
+    return (not chosen.arch and not chosen.machine and test.harts == 4
+            and test.sanitizer in ALWAYS and test.name in ALWAYS_PROGRAMS)
 
 
 def archs_of(tests):

@@ -25,7 +25,7 @@ struct arch_fiber;
 struct arch_hart {
 	int *error;                     /* the thread's own errno */
 	int32_t relaxes;                /* turns of spin loops left before the thread lets others run */
-	int thread;                     /* its id */
+	_Atomic(int) thread;            /* its id; 0: it has not started */
 	int timer;                      /* the kernel's timer that signals this thread */
 	volatile uint32_t irq_off;      /* signals only set irq_pending */
 	volatile uint32_t irq_pending;
