@@ -49,7 +49,7 @@ def deadlines(test, *args):
     """A deadline at every instruction of the way into sleep: tests/deadlines.c."""
     image = machine.image_path('deadlines', ARCH[test.machine_name])
     options = ['--qemu-arg', '-icount', '--qemu-arg', 'shift=0,sleep=off']
-    with test.boot(image, args=args, options=options, timeout=60) as boot:
+    with test.boot(image, args=args, options=options) as boot:
         if boot.wait() != 0:
             raise Failure('no PASS')
 
@@ -78,11 +78,15 @@ def tests():
     found = [HostTest('idle.sleeping', sleeping, name, n) for name in MACHINES for n in (1, 4)]
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
         found += [HostTest('idle.serving', serving, name, 4) for name in MACHINES]
-    found += [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in MACHINES for n in (1, 4)]
-    found += [HostTest('idle.uninterrupted.two_ps', lambda test: uninterrupted(test, ['GOMAXPROCS=2']), name, 4)
-              for name in MACHINES]
-    found += [HostTest('idle.deadlines', deadlines, name, 1) for name in MACHINES]
+    own = [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in MACHINES for n in (1, 4)]
+    own += [HostTest('idle.uninterrupted.two_ps', lambda test: uninterrupted(test, ['GOMAXPROCS=2']), name, 4)
+            for name in MACHINES]
+    for test in own:
+        test.source = 'tests/idle.c'
+    clocked = [HostTest('idle.deadlines', deadlines, name, 1) for name in MACHINES]
     # OpenSBI does not start a second hart in a time that counts instructions.
-    found += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)
-              for name in ('q35', 'microvm')]
-    return found
+    clocked += [HostTest('idle.deadlines.locked', lambda test: deadlines(test, 'locked'), name, 2)
+                for name in ('q35', 'microvm')]
+    for test in clocked:
+        test.source = 'tests/deadlines.c'
+    return found + own + clocked
