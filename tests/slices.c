@@ -24,18 +24,17 @@ static void bounce(void *unused)
 	count++;
 }
 
-static void take_turns_locally(void *unused)
+static void take_ten_turns(void *done)
 {
-	while (!stop) {
-		turns++;
+	for (turns = 0; turns < 10; turns++)
 		yield_local();
-	}
+	go_send(done, NULL);
 	count++;
 }
 
 /*
  * A pair that wakes each other through runnext shares one slice: at its end the one that waits in the ring comes.
- * If each wake-up brought a new slice, the ring would never be looked at.
+ * If each wake-up brought a new slice, the ring would never be looked at. No timer is set, which would stir the queues.
  */
 static void pair_shares_a_slice(void)
 {
@@ -43,16 +42,18 @@ static void pair_shares_a_slice(void)
 	count = 0;
 	turns = 0;
 	ch = go_chan_make(0, 0);
+	go_chan *done = go_chan_make(0, 0);
 	go(bounce, NULL);
 	go(bounce, NULL);
-	go(take_turns_locally, NULL);
+	go(take_ten_turns, done);
 	go_send(ch, NULL);
-	WAIT_FOR(turns >= 10);
+	go_recv(done, NULL);
 	stop = true;
 	WAIT_FOR(count == 2);
 	go_close(ch); /* wakes the one of the pair that waits */
 	WAIT_FOR(count == 3);
 	go_chan_free(ch);
+	go_chan_free(done);
 }
 
 static void count_locally(void *unused)
