@@ -27,7 +27,10 @@ static void hold_until_ran(int n)
 /* Lets the other harts fall asleep. */
 static void alone(void)
 {
-	test_spin(2 * MS);
+	int64_t end = go_now() + 5 * SECOND;
+	while (__builtin_popcount(sched.idle_ms) < go_harts() - 1 && go_now() < end)
+		hart_relax();
+	test_spin(3 * MS); /* they look once more, then sleep */
 	ran = 0;
 }
 
@@ -128,7 +131,7 @@ static void by_yield(void)
 
 static void by_preemption(void)
 {
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 20; i++) {
 		put_hold_quietly(false);
 		while (!started)
 			;
