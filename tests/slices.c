@@ -6,8 +6,9 @@
  * @test alone harts=1 env=GUMPDEBUG=seed=0
  * @test harts=1 env=GUMPDEBUG=seed=0 quantum_is_10_ms
  * @test harts=1 env=QUANTUM_US=100|GUMPDEBUG=seed=0 quantum_is_100_us
- * @test harts=1 env=QUANTUM_US=99|GUMPDEBUG=seed=0 args=quantum_is_10_ms "QUANTUM_US=99 is not a number from 100 on"
- * @test harts=1 env=QUANTUM_US=5000000|GUMPDEBUG=seed=0 args=quantum_is_1_s
+ * @test harts=1 env=QUANTUM_US=99|GUMPDEBUG=seed=0 args=quantum_is_10_ms "QUANTUM_US=99 is not a number from 100"
+ * @test harts=1 env=QUANTUM_US=1000001|GUMPDEBUG=seed=0 args=quantum_is_10_ms "QUANTUM_US=1000001 is not"
+ * @test harts=1 env=QUANTUM_US=1000000|GUMPDEBUG=seed=0 args=quantum_is_1_s
  */
 #include "sched/sched.h"
 #include "test.h"
