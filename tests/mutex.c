@@ -140,7 +140,8 @@ static void wait_in_line(void *number)
 	go_waitgroup_done(&all);
 }
 
-static int parked_for_a_mutex(void)
+/* It looks at what others are writing, and is asked again. */
+static __attribute__((no_sanitize("thread"))) int parked_for_a_mutex(void)
 {
 	int n = 0;
 	for (struct g *g = atomic_load(&sched.all_gs); g != NULL; g = g->all_next)
