@@ -34,6 +34,10 @@ go_chan *go_chan_make(size_t elem_size, size_t cap)
 	lockrank_set(&c->lock, LOCK_CHANNEL);
 	c->elem_size = elem_size;
 	c->cap = cap;
+	c->limit = elem_size == sizeof(chan_word) ? cap : 0;
+	c->word_mask = elem_size == sizeof(chan_word) ? sizeof(chan_word) - 1 : UINTPTR_MAX;
+	c->send_at = c->recv_at = (char *)c->buffer;
+	c->end = (char *)c->buffer + elem_size * cap;
 	return c;
 }
 
@@ -64,8 +68,9 @@ static inline void finish(go_chan *c, struct g *wake)
 {
 	spin_release(&c->lock);
 	if (wake != NULL)
-		ready_taken(wake);
-	hart_unlock();
+		ready_unlock(wake);
+	else
+		hart_unlock();
 }
 
 static bool never(struct g *g, void *arg)
@@ -82,47 +87,127 @@ static noreturn void wait_for_ever(void)
 	hart_fatal("a goroutine came back from a nil channel");
 }
 
-/* Waits in a queue of c, whose lock is held and released. True if a value was handed over. */
-static bool wait_in(go_chan *c, struct waitq *q, void *elem, enum wait_reason reason)
-{
-	struct waiter w = { .g = g_self(), .elem = elem, .chan = c };
+/*
+ * ---- What programs call ----
+ *
+ * Each is cut into what is usual, for words: room in the buffer, or a value there; a receiver or sender that waits; a wait;
+ * and the rest. All go on under the lock that the first has taken, and none has anything to do after the next,
+ * so that the usual way saves no registers for the others.
+ */
 
-	waitq_push(q, &w);
-	park_unlock(&c->lock, reason);
-	return w.ok;
+/* May a word be copied between the two? */
+static inline bool words(const go_chan *c, const void *a, const void *b)
+{
+	return a != NULL && b != NULL && (((uintptr_t)a | (uintptr_t)b) & c->word_mask) == 0;
 }
 
-/* ---- What programs call ---- */
+static NOINLINE void send_wait(go_chan *c, const void *elem)
+{
+	struct waiter w = { .g = g_self(), .elem = (void *)(uintptr_t)elem };
+
+	waitq_push(&c->senders, &w);
+	park_unlock(&c->lock, WAIT_CHAN_SEND);
+	if (!w.ok)
+		go_panic("send on closed channel");
+}
+
+static NOINLINE void send_any(go_chan *c, const void *elem)
+{
+	struct g *wake;
+	enum chan_result result = chan_send_step(c, elem, &wake);
+
+	if (result == CHAN_WAIT) {
+		send_wait(c, elem);
+		return;
+	}
+	finish(c, wake);
+	if (result == CHAN_CLOSED)
+		go_panic("send on closed channel");
+}
+
+static NOINLINE void send_rest(go_chan *c, const void *elem)
+{
+	struct waiter *w = c->receivers.head;
+
+	if (w != NULL && !w->in_select && words(c, w->elem, elem) && !trace_on()) {
+		waitq_take(&c->receivers, w);
+		*(chan_word *)w->elem = *(const chan_word *)elem;
+		struct g *g = chan_give(w);
+		spin_release(&c->lock);
+		ready_unlock(g);
+	} else if (w == NULL && chan_count(c) == c->cap && !atomic_load_explicit(&c->closed, relaxed)) {
+		send_wait(c, elem);
+	} else {
+		send_any(c, elem);
+	}
+}
 
 void go_send(go_chan *c, const void *elem)
 {
 	if (c == NULL)
 		wait_for_ever();
-	struct g *wake;
 	spin_lock(&c->lock);
-	enum chan_result result = chan_send_step(c, elem, &wake);
-	if (result == CHAN_WAIT) {
-		if (wait_in(c, &c->senders, (void *)(uintptr_t)elem, WAIT_CHAN_SEND))
-			return;
-	} else {
-		finish(c, wake);
-		if (result == CHAN_DONE)
-			return;
+	size_t count = chan_count(c);
+	if (c->receivers.head != NULL || count >= c->limit || (uintptr_t)elem % sizeof(chan_word) != 0) {
+		send_rest(c, elem);
+		return;
 	}
-	go_panic("send on closed channel");
+	*(chan_word *)c->send_at = *(const chan_word *)elem;
+	c->send_at = chan_after(c, c->send_at);
+	store_relaxed(&c->count, count + 1);
+	spin_unlock(&c->lock);
+}
+
+static NOINLINE bool recv_wait(go_chan *c, void *elem)
+{
+	struct waiter w = { .g = g_self(), .elem = elem };
+
+	waitq_push(&c->receivers, &w);
+	park_unlock(&c->lock, WAIT_CHAN_RECEIVE);
+	return w.ok;
+}
+
+static NOINLINE bool recv_any(go_chan *c, void *elem)
+{
+	struct g *wake;
+	enum chan_result result = chan_recv_step(c, elem, &wake);
+
+	if (result == CHAN_WAIT)
+		return recv_wait(c, elem);
+	finish(c, wake);
+	return result == CHAN_DONE;
+}
+
+static NOINLINE bool recv_rest(go_chan *c, void *elem)
+{
+	struct waiter *w = c->senders.head;
+
+	if (chan_count(c) != 0)
+		return recv_any(c, elem);
+	if (w == NULL && !atomic_load_explicit(&c->closed, relaxed))
+		return recv_wait(c, elem);
+	if (w == NULL || w->in_select || !words(c, elem, w->elem) || trace_on())
+		return recv_any(c, elem);
+	waitq_take(&c->senders, w);
+	*(chan_word *)elem = *(const chan_word *)w->elem;
+	struct g *g = chan_give(w);
+	spin_release(&c->lock);
+	return ready_unlock(g);
 }
 
 bool go_recv(go_chan *c, void *elem)
 {
 	if (c == NULL)
 		wait_for_ever();
-	struct g *wake;
 	spin_lock(&c->lock);
-	enum chan_result result = chan_recv_step(c, elem, &wake);
-	if (result == CHAN_WAIT)
-		return wait_in(c, &c->receivers, elem, WAIT_CHAN_RECEIVE);
-	finish(c, wake);
-	return result == CHAN_DONE;
+	size_t count = chan_count(c);
+	if (count == 0 || c->senders.head != NULL || elem == NULL || ((uintptr_t)elem & c->word_mask) != 0)
+		return recv_rest(c, elem);
+	*(chan_word *)elem = *(const chan_word *)c->recv_at;
+	c->recv_at = chan_after(c, c->recv_at);
+	store_relaxed(&c->count, count - 1);
+	spin_unlock(&c->lock);
+	return true;
 }
 
 /*
@@ -199,6 +284,7 @@ void go_close(go_chan *c)
 	}
 	/* Release: pairs with the acquire in send_would_wait(). */
 	store_release(&c->closed, true);
+	c->limit = 0;
 	wake_all(c, &c->receivers, &wake, true);
 	wake_all(c, &c->senders, &wake, false);
 	spin_release(&c->lock);

@@ -11,26 +11,30 @@
 struct go_chan {
 	struct spinlock lock;
 	_Atomic(bool) closed;     /* written under lock */
-	size_t elem_size, cap;
+	size_t elem_size, cap;    /* never change */
+	uintptr_t word_mask;      /* 7 if elements are words: aligned pointers to one have none of its bits; else all bits */
+	char *end;                /* of the buffer */
 	_Atomic(size_t) count;    /* elements in the buffer; written under lock */
-	size_t send_at, recv_at;  /* the rest under lock: */
+	size_t limit;             /* up to which go_send() is quick: cap; 0 if closed or not of words. Under lock: */
+	char *send_at, *recv_at;  /* places in the buffer */
 	struct waitq senders, receivers;
 	max_align_t buffer[];
 };
 
-/* Elements are mostly words; the library's memcpy is a call, and built for size. */
-static inline void chan_copy(void *to, const void *from, size_t size)
-{
-	typedef uint64_t __attribute__((may_alias)) word;
-	typedef uint32_t __attribute__((may_alias)) half;
-	uintptr_t low_bits = (uintptr_t)to | (uintptr_t)from;
+typedef uint64_t __attribute__((may_alias)) chan_word;
 
-	if (size == 8 && low_bits % 8 == 0)
-		*(word *)to = *(const word *)from;
-	else if (size == 4 && low_bits % 4 == 0)
+/* Elements are mostly words; the library's memcpy is a call, and built for size. */
+static inline void chan_copy(const go_chan *c, void *to, const void *from)
+{
+	typedef uint32_t __attribute__((may_alias)) half;
+	uintptr_t bits = (uintptr_t)to | (uintptr_t)from;
+
+	if ((bits & c->word_mask) == 0)
+		*(chan_word *)to = *(const chan_word *)from;
+	else if (c->elem_size == 4 && bits % 4 == 0)
 		*(half *)to = *(const half *)from;
-	else if (size != 0)
-		memcpy(to, from, size);
+	else if (c->elem_size != 0)
+		memcpy(to, from, c->elem_size);
 }
 
 static inline size_t chan_count(const go_chan *c)
@@ -66,10 +70,20 @@ static inline void waitq_remove(struct waitq *q, struct waiter *w)
 	w->next = w->prev = NULL;
 }
 
+/* Off the head; its prev is NULL already. */
+static inline void waitq_take(struct waitq *q, struct waiter *w)
+{
+	q->head = w->next;
+	if (w->next != NULL)
+		w->next->prev = NULL;
+	else
+		q->tail = NULL;
+}
+
 static inline struct waiter *waitq_pop(struct waitq *q)
 {
 	for (struct waiter *w; (w = q->head) != NULL;) {
-		waitq_remove(q, w);
+		waitq_take(q, w);
 		uint32_t no = 0;
 		/* A select waits in several queues: the first that takes it wins, the others pass on. */
 		if (!w->in_select ||
@@ -88,26 +102,27 @@ static inline struct waiter *waitq_pop(struct waitq *q)
  */
 enum chan_result { CHAN_WAIT, CHAN_DONE, CHAN_CLOSED };
 
-static inline void *chan_slot(go_chan *c, size_t i)
+static inline char *chan_after(go_chan *c, char *at)
 {
-	return (char *)c->buffer + i * c->elem_size;
+	at += c->elem_size;
+	return at == c->end ? (char *)c->buffer : at;
 }
 
-static inline size_t chan_after(const go_chan *c, size_t i)
+static inline struct g *chan_give(struct waiter *w)
 {
-	return i + 1 == c->cap ? 0 : i + 1;
+	w->ok = true;
+	w->g->wake_param = w;
+	return w->g;
 }
 
 /* w was taken out of the queue of those who wait for that reason. */
 static inline struct g *chan_hand_over(go_chan *c, struct waiter *w, enum wait_reason reason)
 {
 	trace_unblock(w->g, trace_queue(c, reason));
-	w->ok = true;
-	w->g->wake_param = w;
-	return w->g;
+	return chan_give(w);
 }
 
-static inline __attribute__((always_inline)) enum chan_result
+static ALWAYS_INLINE enum chan_result
 chan_send_step(go_chan *c, const void *elem, struct g **wake)
 {
 	*wake = NULL;
@@ -116,20 +131,20 @@ chan_send_step(go_chan *c, const void *elem, struct g **wake)
 	struct waiter *receiver = waitq_pop(&c->receivers);
 	if (receiver != NULL) {
 		if (receiver->elem != NULL)
-			chan_copy(receiver->elem, elem, c->elem_size);
+			chan_copy(c, receiver->elem, elem);
 		*wake = chan_hand_over(c, receiver, WAIT_CHAN_RECEIVE);
 		return CHAN_DONE;
 	}
 	size_t count = chan_count(c);
 	if (count == c->cap)
 		return CHAN_WAIT;
-	chan_copy(chan_slot(c, c->send_at), elem, c->elem_size);
+	chan_copy(c, c->send_at, elem);
 	c->send_at = chan_after(c, c->send_at);
 	store_relaxed(&c->count, count + 1);
 	return CHAN_DONE;
 }
 
-static inline __attribute__((always_inline)) enum chan_result
+static ALWAYS_INLINE enum chan_result
 chan_recv_step(go_chan *c, void *elem, struct g **wake)
 {
 	*wake = NULL;
@@ -138,9 +153,9 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 
 	if (count > 0) {
 		if (elem != NULL)
-			chan_copy(elem, chan_slot(c, c->recv_at), c->elem_size);
+			chan_copy(c, elem, c->recv_at);
 		if (sender != NULL) { /* full: its value takes the place, as the youngest */
-			chan_copy(chan_slot(c, c->recv_at), sender->elem, c->elem_size);
+			chan_copy(c, c->recv_at, sender->elem);
 			*wake = chan_hand_over(c, sender, WAIT_CHAN_SEND);
 		}
 		c->recv_at = chan_after(c, c->recv_at);
@@ -152,7 +167,7 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 	}
 	if (sender != NULL) {
 		if (elem != NULL)
-			chan_copy(elem, sender->elem, c->elem_size);
+			chan_copy(c, elem, sender->elem);
 		*wake = chan_hand_over(c, sender, WAIT_CHAN_SEND);
 		return CHAN_DONE;
 	}

@@ -69,8 +69,9 @@ static void park_unlock_on_g0(void *lock)
 	schedule();
 }
 
-static NOINLINE void park_unlock_long(struct spinlock *lock)
+static NOINLINE void park_unlock_long(struct spinlock *lock, struct g *next)
 {
+	put_back(next);
 	hart_mcall(&g_self()->sp, park_unlock_on_g0, lock);
 	hart_unlock();
 }
@@ -79,14 +80,14 @@ static ALWAYS_INLINE void park_unlock_short(struct spinlock *lock, enum wait_rea
 {
 	struct g *g = g_self();
 	struct m *m = m_self();
-	int64_t now = now_ticks();
+	int64_t now;
 	bool inherit;
 
 	check_parks();
 	g->wait_reason = reason;
-	struct g *next = next_at_hand(m, m->p, now, &inherit);
-	if (next == NULL) {
-		park_unlock_long(lock);
+	struct g *next = next_at_hand(m, m->p, &now, &inherit);
+	if (!runs_here(next)) {
+		park_unlock_long(lock, next);
 		return;
 	}
 	g->wait_since = now;
@@ -129,16 +130,36 @@ static void to_global_queue(struct g *g)
 	wake_p();
 }
 
-void ready_taken(struct g *g)
+static NOINLINE void submit_displaced(struct p *p, struct g *g)
 {
+	runq_put(p, g);
+	wake_p();
+}
+
+static ALWAYS_INLINE void submit(struct g *g)
+{
+	struct p *p = m_self()->p;
+
 	fuzz_wait(FUZZ_READY);
 	g_change(g, G_WAITING, G_RUNNABLE);
-	if (fuzz_migrate()) {
+	if (fuzz_migrate())
 		to_global_queue(g);
-		return;
-	}
-	runq_put_next(m_self()->p, g);
-	wake_p();
+	else if ((g = runq_swap_next(p, g)) != NULL)
+		submit_displaced(p, g);
+	else
+		wake_p();
+}
+
+void ready_taken(struct g *g)
+{
+	submit(g);
+}
+
+bool ready_unlock(struct g *g)
+{
+	submit(g);
+	hart_unlock();
+	return true;
 }
 
 void ready(struct g *g)
@@ -216,10 +237,11 @@ static void yield_on_g0(void *arg)
 	schedule();
 }
 
-static NOINLINE void yield_long(void)
+static NOINLINE void yield_long(struct g *next)
 {
 	struct g *g = g_self();
 
+	put_back(next);
 	hart_mcall(&g->sp, yield_on_g0, g);
 	hart_unlock();
 }
@@ -231,15 +253,15 @@ static NOINLINE void yield_long(void)
 static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t tail, bool end_slice, bool traced)
 {
 	struct g *g = g_self();
+	int64_t now;
 	bool inherit;
 
 	if (traced)
 		trace_write(TRACE_YIELD, g, 0, 0);
 	runq_put_last(p, g, tail);
-	int64_t now = now_ticks();
-	struct g *next = next_at_hand(m, p, now, &inherit);
-	if (next == NULL) {
-		yield_long();
+	struct g *next = next_at_hand(m, p, &now, &inherit);
+	if (!runs_here(next)) {
+		yield_long(next);
 		return;
 	}
 	if (inherit && end_slice)

@@ -85,6 +85,12 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	return g;
 }
 
+static NOINLINE void go_displaced(struct p *p, struct g *g)
+{
+	runq_put(p, g);
+	wake_p();
+}
+
 static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 				   uintptr_t created_by)
 {
@@ -98,8 +104,10 @@ static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_m
 	}
 	g->name = name;
 	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)name);
-	runq_put_next(p, g);
-	wake_p();
+	if ((g = runq_swap_next(p, g)) != NULL)
+		go_displaced(p, g);
+	else
+		wake_p();
 	hart_unlock();
 	return 0;
 }
@@ -191,11 +199,12 @@ void go_exit(void)
 	hart_lock();
 	struct m *m = m_self();
 	struct p *p = m->p;
-	int64_t now = now_ticks();
+	int64_t now;
 	/* The pool takes g while g is still on its stack, but gives it to nobody: this M alone takes from there. */
 	if (g->stack.size == HART_STACK_DEFAULT && p->gfree_count < GFREE_MAX)
-		next = next_at_hand(m, p, now, &inherit);
-	if (next == NULL) {
+		next = next_at_hand(m, p, &now, &inherit);
+	if (!runs_here(next)) {
+		put_back(next);
 		hart_mcall(&g->sp, exit_on_g0, g);
 		__builtin_unreachable();
 	}

@@ -42,16 +42,19 @@ static inline void runq_put(struct p *p, struct g *g)
 	}
 }
 
-/* By the P's holder: into runnext; what was there goes to the tail. */
-static inline void runq_put_next(struct p *p, struct g *g)
+/* By the P's holder: into runnext. What was there is to go to the tail. */
+static inline struct g *runq_swap_next(struct p *p, struct g *g)
 {
-	if (fuzz_refuse_runnext()) {
-		runq_put(p, g);
-		return;
-	}
+	if (fuzz_refuse_runnext())
+		return g;
 	fuzz_publish();
 	/* Release: whoever takes g sees its context. */
-	g = atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+	return atomic_exchange_explicit(&p->runnext, g, memory_order_acq_rel);
+}
+
+static inline void runq_put_next(struct p *p, struct g *g)
+{
+	g = runq_swap_next(p, g);
 	if (g != NULL)
 		runq_put(p, g);
 }

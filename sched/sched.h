@@ -31,6 +31,9 @@
 #define GFREE_MAX 64           /* dead Gs on a P; over that, half go to the global pool */
 #define GFREE_BATCH 32
 
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 struct p;
 struct m;
 struct waiter;
@@ -316,6 +319,7 @@ void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason re
 void park_unlock(struct spinlock *lock, enum wait_reason reason);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
 void ready_taken(struct g *g);          /* the same; trace_unblock() was called as it was taken out of a queue */
+bool ready_unlock(struct g *g);         /* that, and then hart_unlock(); true, so that go_recv() can end with it */
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch); /* go_try_send() of the time, on g0; nothing if closed */
@@ -375,7 +379,6 @@ struct waiter {
 	struct g *g;
 	struct waiter *next, *prev;
 	void *elem;
-	go_chan *chan;
 	bool in_select;
 	bool ok;                        /* woken by a value, not by close or a deadline */
 };

@@ -157,7 +157,7 @@ static struct waiter *wait_in_all(struct select *s)
 	store_relaxed(&g->select_done, 0);
 	for (int i = 0; i < s->count; i++) {
 		struct go_case *c = &s->cases[s->lock[i]];
-		s->waiters[i] = (struct waiter){ .g = g, .elem = c->elem, .chan = c->ch, .in_select = true };
+		s->waiters[i] = (struct waiter){ .g = g, .elem = c->elem, .in_select = true };
 		waitq_push(queue_of(c), &s->waiters[i]);
 	}
 	park(select_commit, s, s->count > 0 ? WAIT_SELECT : WAIT_SELECT_NO_CASES);

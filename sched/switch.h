@@ -22,9 +22,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define NOINLINE __attribute__((noinline))
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 static inline void slice_begin(struct p *p, int64_t now)
 {
 	p->sched_tick++;
@@ -32,13 +29,15 @@ static inline void slice_begin(struct p *p, int64_t now)
 }
 
 /*
- * The G to run next, off its queue, or NULL: the scheduler is to look. *inherit: in the slice that runs.
- * On a G's stack, locks > 0.
+ * The G to run next, off its queue, or NULL: the scheduler is to look. It may be one for another M: see
+ * runs_here(). *inherit: in the slice that runs. On a G's stack, locks > 0.
  */
-static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t now,
-								    bool *inherit)
+static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t *now, bool *inherit)
 {
-	if (m->long_way != 0 || m->hart.preempt != 0 || timers_due(p, now))
+	if ((m->long_way | m->hart.preempt) != 0)
+		return NULL;
+	*now = now_ticks();
+	if (timers_due(p, *now))
 		return NULL;
 	struct g *next = runq_get_next(p);
 	*inherit = next != NULL;
@@ -46,12 +45,22 @@ static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t no
 		if (--p->global_in < 0 || !runq_get_first(p, &next))
 			return NULL;
 		next = fuzz_pick(p, next);
-		slice_begin(p, now);
+		slice_begin(p, *now);
 	}
-	if (__builtin_expect(next->locked_m == NULL, 1))
-		return next;
-	runq_put_next(p, next); /* the scheduler finds it there */
-	return NULL;
+	return next;
+}
+
+/* False: the long way, on which next is in runnext again, for the scheduler to find. */
+static inline bool runs_here(const struct g *next)
+{
+	return next != NULL && next->locked_m == NULL;
+}
+
+static inline void put_back(struct g *next)
+{
+	/* Nobody but this M puts one there, and that is where it looks first. */
+	if (next != NULL)
+		store_release(&m_self()->p->runnext, next);
 }
 
 static inline void trace_start(struct p *p, const struct g *g)

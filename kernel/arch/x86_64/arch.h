@@ -72,9 +72,9 @@ static inline bool hart_lock_lower(void)
 
 static inline uint64_t hart_ticks(void)
 {
-	uint32_t low, high;
+	uint64_t low, high; /* rdtsc clears the upper halves */
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
+	return high << 32 | low;
 }
 
 static inline void hart_relax(void)
