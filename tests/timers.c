@@ -187,10 +187,14 @@ static void set_itself(void *unused)
 	}
 }
 
+static _Atomic(bool) stopped;
+
 static void stop_itself(void *unused)
 {
-	if (++count == 5)
+	if (++count == 5) {
 		CHECK(go_timer_stop(&own));
+		stopped = true;
+	}
 }
 
 /* Its function is a goroutine like any other: it may set the timer again, or stop it. */
@@ -204,7 +208,7 @@ static void from_its_own_function(void)
 	}
 	count = 0;
 	go_timer_call(&own, go_now() + 2 * MS, 2 * MS, stop_itself, NULL);
-	WAIT_FOR(count >= 5);
+	WAIT_FOR(stopped);
 	CHECK(!go_timer_stop(&own));
 	WAIT_FOR(go_count() == 1);
 	go_sleep(10 * MS);
