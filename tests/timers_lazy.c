@@ -5,7 +5,7 @@
  *
  * @test
  * @test harts=1,4 mem=48M timeout=60 pile_up
- * @test harts=1 mem=48M sleep_without_memory
+ * @test harts=1 mem=48M machines=virt,q35,microvm sleep_without_memory
  */
 #include "test.h"
 
