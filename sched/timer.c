@@ -244,8 +244,8 @@ bool timers_pending(struct p *p)
  */
 void timers_move(struct p *from, struct p *to)
 {
-	spin_acquire(&to->timer_lock);
-	spin_acquire(&from->timer_lock);
+	spin_acquire(from < to ? &from->timer_lock : &to->timer_lock); /* by rising address */
+	spin_acquire(from < to ? &to->timer_lock : &from->timer_lock);
 	uint32_t reserved = to->timer_reserved + from->timer_reserved;
 	uint32_t count = to->timer_count + from->timer_count;
 	if (!heap_reserve(to, reserved > count ? reserved : count))
