@@ -130,7 +130,7 @@ static void to_global_queue(struct g *g)
 	wake_p();
 }
 
-static NOINLINE void submit_displaced(struct p *p, struct g *g)
+NOINLINE void submit_displaced(struct p *p, struct g *g)
 {
 	runq_put(p, g);
 	wake_p();
@@ -144,10 +144,8 @@ static ALWAYS_INLINE void submit(struct g *g)
 	g_change(g, G_WAITING, G_RUNNABLE);
 	if (fuzz_migrate())
 		to_global_queue(g);
-	else if ((g = runq_swap_next(p, g)) != NULL)
-		submit_displaced(p, g);
 	else
-		wake_p();
+		submit_next(p, g);
 }
 
 void ready_taken(struct g *g)

@@ -85,12 +85,6 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	return g;
 }
 
-static NOINLINE void go_displaced(struct p *p, struct g *g)
-{
-	runq_put(p, g);
-	wake_p();
-}
-
 static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 				   uintptr_t created_by)
 {
@@ -104,10 +98,7 @@ static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_m
 	}
 	g->name = name;
 	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)name);
-	if ((g = runq_swap_next(p, g)) != NULL)
-		go_displaced(p, g);
-	else
-		wake_p();
+	submit_next(p, g);
 	hart_unlock();
 	return 0;
 }

@@ -50,6 +50,19 @@ static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t *n
 	return next;
 }
 
+/* park.c: what was in runnext goes to the ring, and an M is woken. */
+void submit_displaced(struct p *p, struct g *g);
+
+/* g, which nobody has, runs here next, unless an M that this wakes is faster. */
+static ALWAYS_INLINE void submit_next(struct p *p, struct g *g)
+{
+	struct g *displaced = runq_swap_next(p, g);
+	if (displaced != NULL)
+		submit_displaced(p, displaced);
+	else
+		wake_p();
+}
+
 /* False: the long way, on which next is in runnext again, for the scheduler to find. */
 static inline bool runs_here(const struct g *next)
 {
