@@ -18,7 +18,7 @@ def boot(test, name, *args, env=(), harts=4):
 
 def hello(test):
     text = boot(test, 'hello', harts=test.harts)
-    greeted = set(re.findall(r'^hello from goroutine (\d) on hart \d$', text, re.MULTILINE))
+    greeted = set(re.findall(r'^hello from goroutine (\d) on hart \d+$', text, re.MULTILINE))
     if greeted != set('0123') or f'4 greetings, {test.harts} harts\n' not in text:
         raise Failure('not the four greetings')
 
