@@ -46,6 +46,13 @@ static void floats_exactly(void)
 		CHECK(strtod(text, NULL) == values[i]);
 	}
 	FORMAT("0.30000000000000004", "%.17g", 0.1 + 0.2);
+
+	long double third = 1.0L / 3, read;
+	snprintf(text, sizeof(text), "%La", third);
+	CHECK(strtold(text, NULL) == third);
+	CHECK_EQ(sscanf("-2.5", "%Lf", &read), 1);
+	CHECK(read == -2.5L);
+	FORMAT("0.333333333333333333", "%.18Lf", third); /* more digits than a double has */
 }
 
 static void truncation(void)
