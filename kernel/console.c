@@ -41,7 +41,7 @@ void console_ending(void)
 
 void hart_print(const char *fmt, ...)
 {
-	char text[512];
+	char text[1024]; /* a line of schedtrace with 16 Ps has up to 700 */
 	va_list args;
 
 	va_start(args, fmt);
@@ -49,8 +49,10 @@ void hart_print(const char *fmt, ...)
 	va_end(args);
 	if (length < 0)
 		return;
-	if ((size_t)length >= sizeof(text))
+	if ((size_t)length >= sizeof(text)) {
 		length = sizeof(text) - 1;
+		text[length - 1] = '\n';
+	}
 	if (atomic_load_explicit(&ending, memory_order_relaxed))
 		console_write_unlocked(text, (size_t)length);
 	else

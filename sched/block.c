@@ -121,7 +121,7 @@ void block_misused(struct g *g)
 {
 	hart_stop_others();
 	hart_print("fatal: a call that may wait, in a blocking section\n");
-	g_describe(g);
+	g_describe("", g);
 	hart_backtrace_saved(g->sp);
 	hart_poweroff(2);
 }

@@ -5,6 +5,8 @@
  * When the last M parks, and no queue holds a G, no timer is set and nobody waits for the network, nothing can
  * ever happen again. sched.lock is held for the look: an M announces under it that it parks.
  */
+#include <stdio.h>
+
 #include "sched/sched.h"
 
 static const char *const reasons[] = {
@@ -29,20 +31,21 @@ const char *wait_reason_name(uint32_t reason)
 	return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "?";
 }
 
-void g_describe(const struct g *g)
+/* One line in one call: other harts may be printing, too. */
+void g_describe(const char *before, const struct g *g)
 {
 	size_t offset;
 	uint32_t status = atomic_load_explicit(&g->status, memory_order_relaxed);
+	char doing[80];
 
-	hart_print("goroutine %u [", (unsigned)g->number);
 	if (status == G_WAITING)
-		hart_print("%s, %lld ms", wait_reason_name(g->wait_reason),
-			   (long long)(hart_ticks_to_ns((uint64_t)(now_ticks() - g->wait_since)) / 1000000));
+		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason),
+			 (long long)(hart_ticks_to_ns((uint64_t)(now_ticks() - g->wait_since)) / 1000000));
 	else
-		hart_print("%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
-				: status == G_BLOCKING ? "blocking section" : "dead");
-	hart_print("] %s%screated by %s\n", g->name != NULL ? g->name : "",
-		   g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset));
+		snprintf(doing, sizeof(doing), "%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
+			 : status == G_BLOCKING ? "blocking section" : "dead");
+	hart_print("%sgoroutine %u [%s] %s%screated by %s\n", before, (unsigned)g->number, doing,
+		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset));
 }
 
 void sched_describe_current(void)
@@ -50,7 +53,7 @@ void sched_describe_current(void)
 	struct g *g = g_self();
 
 	if (g != NULL) {
-		g_describe(g);
+		g_describe("", g);
 		if (atomic_load_explicit(&g->status, memory_order_relaxed) == G_BLOCKING)
 			hart_print("(Between go_block_enter and go_block_leave it may not call what needs the scheduler.)\n");
 	} else {
@@ -83,7 +86,7 @@ void check_dead(void)
 	for (struct g *g = sched.all_gs; g != NULL; g = g->all_next) {
 		if (g->status != G_WAITING)
 			continue;
-		g_describe(g);
+		g_describe("", g);
 		hart_backtrace_saved(g->sp);
 	}
 	hart_poweroff(2);

@@ -109,18 +109,18 @@ static struct m *runs_on(const struct g *g)
 /* Go's fields, and then what a report says. */
 static void print_gs(void)
 {
-	char m_text[12], locked_text[12];
+	char m_text[12], locked_text[12], fields[120];
 
 	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next) {
 		uint32_t status = atomic_load_explicit(&g->status, relaxed);
 		struct m *m = runs_on(g), *locked = g->locked_m;
 		if (status == G_DEAD)
 			continue;
-		hart_print("  G%u: status=%u(%s) m=%s lockedm=%s  ", (unsigned)g->number, g_status_number(status),
-			   status == G_WAITING ? wait_reason_name(g->wait_reason) : "",
-			   number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
-			   number_or_nil(locked_text, locked != NULL, locked != NULL ? locked->hart.id : 0));
-		g_describe(g);
+		snprintf(fields, sizeof(fields), "  G%u: status=%u(%s) m=%s lockedm=%s  ", (unsigned)g->number,
+			 g_status_number(status), status == G_WAITING ? wait_reason_name(g->wait_reason) : "",
+			 number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
+			 number_or_nil(locked_text, locked != NULL, locked != NULL ? locked->hart.id : 0));
+		g_describe(fields, g);
 	}
 }
 

@@ -327,7 +327,7 @@ void yield_local(void);                 /* to the tail of the own queue: lets a 
 const char *wait_reason_name(uint32_t reason);
 /* The first goroutine: go() for a caller that is none. False: out of memory. */
 bool go_first(void (*fn)(void *), const char *name, uintptr_t created_by);
-void g_describe(const struct g *g);     /* prints one line */
+void g_describe(const char *before, const struct g *g); /* prints one line that begins so */
 
 /* ---- sysmon.c: the timer interrupt ---- */
 

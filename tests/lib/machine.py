@@ -4,7 +4,9 @@
 A Machine is one boot. It is started in a session of its own, so that stop() ends whatever
 qemu/run has started, and nothing else.
 """
+import contextlib
 import os
+import random
 import shlex
 import signal
 import socket
@@ -66,10 +68,13 @@ def with_seed(env, seed):
 
 
 def free_port():
-    """A TCP port of this host that nobody listens on now."""
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """A TCP port of this host that nobody listens on now; not one that the kernel gives to clients at any time."""
+    while True:
+        with socket.socket() as s:
+            port = random.randrange(10000, 32768)
+            with contextlib.suppress(OSError):
+                s.bind(('127.0.0.1', port))
+                return port
 
 
 class Machine:
