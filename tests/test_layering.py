@@ -17,7 +17,7 @@ from lib.programs import HostTest
 
 OWN = ('boot', 'kernel', 'sched', 'drivers', 'net', 'include', 'examples')
 # Headers in <> that are not the C library's.
-LIBRARIES = re.compile(r'(?!sched\.h$)(gump|lwip|netif|libfdt|kernel|sched|drivers|net|boot)\b')
+LIBRARIES = re.compile(r'(?!(sched|net/if)\.h$)(gump|lwip|netif|libfdt|kernel|sched|drivers|net|boot)\b')
 # What a folder may include beside its own headers and the C library's; the longest prefix counts.
 MAY_INCLUDE = {
     'include/': r'gump\.h',

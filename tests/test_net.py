@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tests/echo.c and examples/http.c, driven by clients of this host over both networks."""
+"""tests/echo.c and examples/http.c, driven by clients of this host over all networks."""
+import glob
 import os
 import re
+import socket
+import time
 
 from lib import machine
-from lib.machine import ARCH, MACHINES, TREE, Failure
-from lib.network import Tap, UserNet, run_client, usable
+from lib.machine import ARCH, MACHINES, SANITIZERS, TREE, Failure
+from lib.network import HostNet, Tap, UserNet, run_client, usable
 from lib.programs import HostTest
 
 SCENARIOS = ['one_by_one', 'many', 'half_closed', 'resets', 'idle', 'slow_reader',
@@ -31,7 +34,7 @@ def echo(test, network):
 def busy(test, how):
     """The network is served beside goroutines that never wait."""
     image = machine.image_path('echo', ARCH[test.machine_name])
-    with UserNet(ECHO_PORTS) as net, test.boot(image, net=net.net, timeout=60, args=[how],
+    with (HostNet if test.machine_name == 'hosted' else UserNet)(ECHO_PORTS) as net, test.boot(image, net=net.net, timeout=60, args=[how],
                                                publish=net.publish) as boot:
         boot.wait_for('listening')
         for scenario in 'first', 'few':
@@ -59,8 +62,53 @@ def http(test, network):
         test.output = boot.text + text
 
 
+def switches(pid):
+    """How often threads of a process have gone to sleep so far."""
+    count = 0
+    for path in glob.glob(f'/proc/{pid}/task/*/status'):
+        with open(path, encoding='ascii') as file:
+            count += int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', file.read(), re.MULTILINE)[1])
+    return count
+
+
+def hosted_idle(test):
+    """A process whose connections say nothing has no wake-up at all."""
+    image = machine.image_path('echo', 'hosted')
+    with HostNet(ECHO_PORTS) as net, test.boot(image, net=net.net, publish=net.publish) as boot:
+        boot.wait_for('listening')
+        host, port = net.address(7).split(':')
+        sockets = [socket.create_connection((host, int(port)), timeout=10) for _ in range(20)]
+        for s in sockets:
+            s.sendall(b'?')
+            if s.recv(10) != b'?':
+                raise Failure('no echo')
+        time.sleep(0.5)
+        before = switches(boot.qemu_pid())
+        time.sleep(2)
+        woken = switches(boot.qemu_pid()) - before
+        for s in sockets:
+            s.sendall(b'!')
+            if s.recv(10) != b'!':
+                raise Failure('no echo after the silence')
+            s.close()
+        if woken:
+            raise Failure(f'{woken} wake-ups in two silent seconds')
+
+
+def hosted_tests():
+    found = [HostTest('net.idle.hostnet', hosted_idle, 'hosted', n) for n in (1, 4)]
+    for name, counts in [('hosted', (1, 4))] + [(f'hosted-{s}', (4,)) for s in SANITIZERS]:
+        for function, source in (echo, 'tests/echo.c'), (http, 'examples/http.c'):
+            for n in counts:
+                test = HostTest(f'net.{function.__name__}.hostnet',
+                                lambda test, f=function: f(test, HostNet), name, n)
+                test.source = source
+                found.append(test)
+    return found
+
+
 def tests():
-    found = []
+    found = hosted_tests()
     for network, harts in (Tap, (1, 4)), (UserNet, (2,)):
         if not usable(network):
             print(f'skipped: network tests over {network.__name__} need root')
@@ -74,5 +122,5 @@ def tests():
                                           lambda test, f=function, w=network: f(test, w), name, n))
     for how in 'hogs', 'yielders':
         found += [HostTest(f'net.busy.{how}', lambda test, how=how: busy(test, how), name, n)
-                  for name in MACHINES for n in (1, 2)]
+                  for name in (*MACHINES, 'hosted') for n in (1, 2)]
     return found

@@ -5,7 +5,8 @@
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
  * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
- * passed), EPIPE (written after go_shutdown), EBADF (closed meanwhile by another goroutine).
+ * passed), EPIPE (written after go_shutdown), EBADF (closed meanwhile by another goroutine). In the hosted
+ * build also what the host's kernel says, such as EACCES for a port below 1024.
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
  * After close the pointer is dead, as with free().

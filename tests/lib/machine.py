@@ -91,6 +91,7 @@ class Machine:
             self.command += ['-e', pair]
         self.command += options
         self.command += [os.path.relpath(program, TREE), *args]
+        self.name = os.path.basename(program)[:15]
         self.process = None
         self.text = ''
         self.changed = threading.Condition()
@@ -167,13 +168,13 @@ class Machine:
         running.discard(self)
 
     def qemu_pid(self):
-        """The process id of this machine's QEMU, below qemu/run."""
+        """The process id of this machine's QEMU, or of the hosted program, below qemu/run."""
         todo = [self.process.pid]
         while todo:
             pid = todo.pop()
             try:
                 with open(f'/proc/{pid}/comm', encoding='ascii') as file:
-                    if file.read().startswith('qemu-system'):
+                    if file.read().startswith(('qemu-system', self.name)):
                         return pid
                 with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
                     todo += map(int, file.read().split())

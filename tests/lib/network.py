@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The two networks that a test can give to a machine.
+"""The networks that a test can give to a machine.
 
 UserNet: QEMU's own, with ports of this host that are free now. Needs no rights; its backlog is
 one connection, so few may come at once.
+
+HostNet: the same for a hosted program, whose sockets are this host's own.
 
 Tap: a tap device in a network namespace of the test's own, which needs root; QEMU and the
 client both run inside. It is removed however the test ends.
@@ -34,6 +36,10 @@ class UserNet:
         return f'127.0.0.1:{self.ports[port]}'
 
 
+class HostNet(UserNet):
+    most = 64
+
+
 class Tap:
     net, env, most = 'tap:tap0', ('ip=10.77.0.2/24,10.77.0.1',), 64
     publish = ()
@@ -62,7 +68,7 @@ class Tap:
 
 def usable(network):
     """Tap devices need root and /dev/net/tun."""
-    return network is UserNet or (os.geteuid() == 0 and os.path.exists('/dev/net/tun'))
+    return network is not Tap or (os.geteuid() == 0 and os.path.exists('/dev/net/tun'))
 
 
 def run_client(network, *args, timeout=60):

@@ -78,6 +78,7 @@ class HostTest(Test):
         super().__init__(name)
         self.function, self.machine_name, self.harts = function, machine_name, harts
         self.alone = alone
+        self.sanitizer = machine_name.partition('-')[2]
 
     def run(self):
         self.function(self)

@@ -46,6 +46,51 @@ void hart_signal(struct hart *hart)
 	SYS(SYS_tgkill, getpid(), hart->arch.thread, SIGURG, 0, 0, 0);
 }
 
+/* ---- The one device: the sockets, whose thread is none of a hart's (net/hosted/poller.c) ---- */
+
+static void (*device_handler)(void);
+
+void device_attach(void (*handler)(void))
+{
+	device_handler = handler;
+}
+
+static bool device_taken(struct hart *hart)
+{
+	return atomic_load(&hart->arch.device) != 0 && atomic_exchange(&hart->arch.device, 0) != 0;
+}
+
+/* One that sleeps needs no signal, as with a kick: `device` is set before its `asleep` is looked at. */
+void device_interrupt(void)
+{
+	struct hart *hart = hart_get(0);
+
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (atomic_load(&hart_get(id)->arch.asleep)) {
+			hart = hart_get(id);
+			break;
+		}
+	atomic_store(&hart->arch.device, 1);
+	atomic_exchange(&hart->kicked, 1);
+	if (atomic_load(&hart->arch.asleep))
+		wake(&hart->kicked);
+	else
+		hart_signal(hart);
+}
+
+void device_events(void)
+{
+	struct hart *hart = hart_self();
+
+	if (!device_taken(hart))
+		return;
+	/* What the device brought may have come after hart_idle's caller looked. */
+	atomic_store(&hart->kicked, 1);
+	device_handler();
+}
+
+/* ---- Sleep ---- */
+
 /* A signal that comes while it sleeps ends the sleep, and has set `kicked` if there was a reason. */
 void hart_idle(void)
 {
@@ -55,6 +100,8 @@ void hart_idle(void)
 	while (atomic_exchange(&hart->kicked, 0) == 0)
 		sleep_on(&hart->kicked);
 	atomic_store(&hart->arch.asleep, 0);
+	if (device_taken(hart))
+		device_handler();
 	hart_stop_if_asked();
 }
 
@@ -67,35 +114,6 @@ void hart_kick(unsigned id)
 		wake(&hart->kicked);
 	else if (hart->arch.thread != 0 && atomic_exchange(&hart->arch.signalled, 1) == 0)
 		hart_signal(hart);
-}
-
-/* ---- The one device: the sockets, whose thread is none of a hart's ---- */
-
-static void (*device_handler)(void);
-
-void device_attach(void (*handler)(void))
-{
-	device_handler = handler;
-}
-
-void hart_device_interrupt(unsigned id)
-{
-	struct hart *hart = hart_get(id);
-
-	atomic_store(&hart->arch.device, 1);
-	hart_signal(hart);
-}
-
-void device_events(void)
-{
-	struct hart *hart = hart_self();
-
-	if (atomic_load_explicit(&hart->arch.device, memory_order_relaxed) == 0)
-		return;
-	atomic_exchange(&hart->arch.device, 0);
-	/* What the device brought may have come after hart_idle's caller looked. */
-	atomic_store(&hart->kicked, 1);
-	device_handler();
 }
 
 /* ---- The end ---- */

@@ -51,9 +51,9 @@ void stdio_flush(void);
 void timer_update(struct hart *hart);
 void timer_install(struct hart *hart);
 
-/* harts.c: `hart`'s signal handler is to look at its device flag, or it wakes. From any thread. */
-void hart_device_interrupt(unsigned id);
-void device_attach(void (*handler)(void)); /* one there is: the sockets */
+/* harts.c: there is one device, the sockets. `handler` is called on a hart, as from an interrupt. */
+void device_attach(void (*handler)(void));
+void device_interrupt(void);               /* from a thread that is no hart's: wakes one, or interrupts one */
 void device_events(void);                  /* from the signal handler */
 void hart_signal(struct hart *hart);
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Connections: reading, writing, closing. Every attempt is a call of the host's kernel that does not wait; one that
+ * finds nothing parks the goroutine until the poller has heard of the socket.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "gump/net.h"
+#include "socket.h"
+
+#define KEEP_IDLE_S 60
+#define KEEP_INTERVAL_S 15
+#define KEEP_COUNT 8
+
+static void set(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void conn_options(int fd)
+{
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+}
+
+ssize_t go_read(go_conn *conn, void *buf, size_t size)
+{
+	struct socket *s = &conn->socket;
+	ssize_t n = 0;
+	int error;
+
+	if (size == 0)
+		return 0;
+	socket_enter(s, NETPOLL_READ);
+	while ((error = socket_before(s, NETPOLL_READ)) == 0) {
+		n = recv(s->fd, buf, size, 0);
+		if (n > 0)
+			break;
+		if (n == 0) {
+			error = socket_error(s); /* the kernel tells of a reset once only */
+			break;
+		}
+		if (errno != EAGAIN) {
+			error = socket_failed(s, errno);
+			break;
+		}
+		socket_wait(s, NETPOLL_READ);
+	}
+	socket_leave(s, NETPOLL_READ);
+	return error != 0 ? net_fail(error) : n;
+}
+
+ssize_t go_write(go_conn *conn, const void *buf, size_t size)
+{
+	struct socket *s = &conn->socket;
+	size_t done = 0;
+	int error;
+
+	socket_enter(s, NETPOLL_WRITE);
+	while ((error = socket_before(s, NETPOLL_WRITE)) == 0 && done < size) {
+		ssize_t n = send(s->fd, (const char *)buf + done, size - done, MSG_NOSIGNAL);
+		if (n >= 0) {
+			done += (size_t)n;
+			if (done == size)
+				break;
+		} else if (errno == EAGAIN) {
+			socket_wait(s, NETPOLL_WRITE);
+		} else {
+			error = socket_failed(s, errno);
+			break;
+		}
+	}
+	socket_leave(s, NETPOLL_WRITE);
+	return error != 0 ? net_fail(error) : (ssize_t)done;
+}
+
+int go_shutdown(go_conn *conn)
+{
+	struct socket *s = &conn->socket;
+	struct glist ready = { 0 };
+
+	spin_lock(&s->source.lock);
+	int error = s->closed ? EBADF : s->error;
+	if (error == 0 && !s->write_finished && shutdown(s->fd, SHUT_WR) != 0)
+		error = net_errno(errno);
+	if (error == 0)
+		s->write_finished = true;
+	source_wake(&s->source, NETPOLL_WRITE, &ready);
+	spin_unlock(&s->source.lock);
+	netpoll_inject(&ready);
+	return error != 0 ? net_fail(error) : 0;
+}
+
+int go_conn_close(go_conn *conn)
+{
+	return socket_close(&conn->socket);
+}
+
+void go_conn_deadline(go_conn *conn, int64_t read, int64_t write)
+{
+	socket_set_deadline(&conn->socket, read, write);
+}
+
+int go_conn_peer(const go_conn *conn, char *buf, size_t size)
+{
+	return endpoint_format(&conn->socket.end, buf, size) ? 0 : net_fail(ERANGE);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Listeners. As on the machines, a connection for which there is no room waits in the backlog, and beyond that the client
+ * tries again: go_accept fails for one reason only, that the listener was closed.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gump/net.h"
+#include "socket.h"
+
+#define BACKLOG 1024
+#define NO_ROOM_NS 10000000 /* until one that has no descriptor tries again */
+
+go_listener *go_listen(const char *addr)
+{
+	struct socket *s = socket_open(addr, SOCK_STREAM);
+
+	if (s == NULL)
+		return NULL;
+	conn_options(s->fd);
+	if (listen(s->fd, BACKLOG) == 0)
+		return (go_listener *)s;
+	int error = net_errno(errno);
+	socket_close(s);
+	errno = error;
+	return NULL;
+}
+
+/* The next connection; NULL with an errno. */
+static struct socket *accept_one(struct socket *s)
+{
+	union endpoint peer;
+	socklen_t size = sizeof(peer);
+	int fd = accept4(s->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return NULL;
+	endpoint_unmap(&peer);
+	return socket_new(fd, s->family, SOCK_STREAM, &peer);
+}
+
+go_conn *go_accept(go_listener *listener)
+{
+	struct socket *s = &listener->socket, *conn = NULL;
+
+	socket_enter(s, NETPOLL_READ);
+	while (socket_before(s, NETPOLL_READ) == 0 && (conn = accept_one(s)) == NULL) {
+		int error = net_errno(errno);
+		if (error == EAGAIN)
+			socket_wait(s, NETPOLL_READ);
+		else if (error == ENOMEM)
+			go_sleep(NO_ROOM_NS);
+		/* Otherwise the connection has ended before it was accepted. */
+	}
+	socket_leave(s, NETPOLL_READ);
+	if (conn == NULL)
+		errno = EBADF;
+	return (go_conn *)conn;
+}
+
+void go_listener_close(go_listener *listener)
+{
+	socket_close(&listener->socket);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names. The C library's getaddrinfo() may wait for seconds, and knows no deadline; so it runs on a thread of its
+ * own, one a name, which is no hart. A blocking section (go_block_enter) would take a hart out of use each time,
+ * and with one hart everything.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "socket.h"
+
+#define STACK ((size_t)256 << 10)
+
+struct query {
+	struct source source;         /* first */
+	_Atomic(int) references;      /* of who asks, and of the answer: the last one frees it */
+	char host[ADDRESS_HOST_MAX];
+	bool found;                   /* written before the event */
+	union endpoint answer;
+};
+
+static void release(struct query *query)
+{
+	if (atomic_fetch_sub_explicit(&query->references, 1, memory_order_acq_rel) == 1)
+		free(query);
+}
+
+static void handled(struct source *source)
+{
+	release((struct query *)source);
+}
+
+/* On its own thread. The first address of those that a name has, as the host orders them. */
+static void *look_up(void *arg)
+{
+	struct query *query = arg;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list;
+
+	if (getaddrinfo(query->host, NULL, &hints, &list) == 0) {
+		query->found = list->ai_addrlen <= sizeof(query->answer);
+		if (query->found)
+			memcpy(&query->answer, list->ai_addr, list->ai_addrlen);
+		freeaddrinfo(list);
+	}
+	source_event(&query->source, 1u << NETPOLL_READ);
+	return NULL;
+}
+
+static bool ask(struct query *query)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setsigmask_np(&attr, &all); /* signals are the harts' */
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK);
+	bool asked = pthread_create(&thread, &attr, look_up, query) == 0;
+	pthread_attr_destroy(&attr);
+	return asked;
+}
+
+static void unlock_parked(void *lock)
+{
+	spin_release(lock);
+}
+
+/* False: the deadline passed. */
+static bool answered(struct query *query, int64_t deadline)
+{
+	for (int late = 0;;) {
+		spin_lock(&query->source.lock);
+		if (query->source.ready[NETPOLL_READ] || late != 0) {
+			bool ready = query->source.ready[NETPOLL_READ];
+			spin_unlock(&query->source.lock);
+			return ready;
+		}
+		late = netpoll_wait(&query->source.desc, NETPOLL_READ, deadline, unlock_parked,
+				    &query->source.lock);
+	}
+}
+
+int net_resolve(struct address *address, int64_t deadline)
+{
+	uint16_t port = endpoint_port(&address->to);
+	int error = 0;
+
+	if (address->to.any.sa_family != AF_UNSPEC)
+		return 0;
+	if (ports_closed())
+		return ENETDOWN;
+	struct query *query = calloc(1, sizeof(*query));
+	if (query == NULL)
+		return ENOMEM;
+	lockrank_set(&query->source.lock, LOCK_NET);
+	query->source.handled = handled;
+	atomic_store_explicit(&query->references, 2, memory_order_relaxed);
+	strcpy(query->host, address->host);
+	if (!ask(query)) {
+		free(query);
+		return ENOMEM;
+	}
+	if (!answered(query, deadline))
+		error = ETIMEDOUT;
+	else if (!query->found)
+		error = EHOSTUNREACH;
+	else
+		address->to = query->answer;
+	endpoint_set_port(&address->to, port);
+	release(query);
+	return error;
+}
