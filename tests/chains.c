@@ -3,6 +3,7 @@
  * Programs made of channels: many goroutines, each doing little, nothing lost on the way.
  *
  * @test harts=1,2,4,8 timeout=60 sanitize=address,undefined
+ * @stress env=PART=10 timeout=60
  */
 #include "test.h"
 
@@ -19,24 +20,24 @@ static void pass_on(void *arg)
 	go_send(link->left, &value);
 }
 
-/* 10,000 goroutines in a row, each adds one. */
+/* 10,000 goroutines in a row, or a part of that: each adds one. */
 static void daisy_chain(void)
 {
-	enum { LENGTH = 10000 };
-	struct link *links = calloc(LENGTH, sizeof(*links));
-	go_chan **chans = calloc(LENGTH + 1, sizeof(*chans));
+	int length = test_part(10000);
+	struct link *links = calloc((size_t)length, sizeof(*links));
+	go_chan **chans = calloc((size_t)length + 1, sizeof(*chans));
 	int value = 0;
-	for (int i = 0; i <= LENGTH; i++)
+	for (int i = 0; i <= length; i++)
 		CHECK(chans[i] = go_chan_make(sizeof(int), 0));
-	for (int i = 0; i < LENGTH; i++) {
+	for (int i = 0; i < length; i++) {
 		links[i] = (struct link){ chans[i], chans[i + 1] };
 		go(pass_on, &links[i]);
 	}
-	go_send(chans[LENGTH], &value);
+	go_send(chans[length], &value);
 	go_recv(chans[0], &value);
-	CHECK_EQ(value, LENGTH);
+	CHECK_EQ(value, length);
 	WAIT_FOR(go_count() == 1);
-	for (int i = 0; i <= LENGTH; i++)
+	for (int i = 0; i <= length; i++)
 		go_chan_free(chans[i]);
 	free(chans);
 	free(links);
@@ -64,29 +65,42 @@ static void filter(void *arg)
 	}
 }
 
+static int nth_prime(int n)
+{
+	int number = 1;
+	while (n > 0) {
+		int factor = 2;
+		for (number++; number % factor != 0; factor++)
+			;
+		n -= factor == number;
+	}
+	return number;
+}
+
 static void prime_sieve(void)
 {
-	enum { PRIMES = 150 };
+	int primes = test_part(150);
 	go_chan *in = go_chan_make(sizeof(int), 0);
 	int prime = 0;
 	go(generate, in);
-	for (int i = 0; i < PRIMES; i++) {
+	for (int i = 0; i < primes; i++) {
 		struct sieve *sieve = malloc(sizeof(*sieve));
 		go_recv(in, &prime);
 		*sieve = (struct sieve){ in, go_chan_make(sizeof(int), 0), prime };
 		go(filter, sieve);
 		in = sieve->out;
 	}
-	CHECK_EQ(prime, 863);
+	CHECK_EQ(prime, nth_prime(primes));
 }
 
+static int each;
 static go_chan *work;
 static _Atomic(int64_t) sum;
 static go_waitgroup producers, consumers;
 
 static void produce(void *first)
 {
-	for (int64_t i = 0; i < 2000; i++) {
+	for (int64_t i = 0; i < each; i++) {
 		int64_t number = (intptr_t)first + i;
 		go_send(work, &number);
 		if (i % 7 == 0)
@@ -108,6 +122,7 @@ static void consume(void *unused)
 
 static void sum_is_kept_with(size_t cap)
 {
+	int64_t all = 8 * each;
 	sum = 0;
 	work = go_chan_make(sizeof(int64_t), cap);
 	go_waitgroup_add(&producers, 8);
@@ -115,16 +130,17 @@ static void sum_is_kept_with(size_t cap)
 	for (intptr_t i = 0; i < 23; i++)
 		go(consume, NULL);
 	for (intptr_t i = 0; i < 8; i++)
-		go(produce, (void *)(i * 2000));
+		go(produce, (void *)(i * each));
 	go_waitgroup_wait(&producers);
 	go_close(work);
 	go_waitgroup_wait(&consumers);
-	CHECK_EQ(sum, INT64_C(15999) * 16000 / 2);
+	CHECK_EQ(sum, (all - 1) * all / 2);
 	go_chan_free(work);
 }
 
 static void sum_is_kept(void)
 {
+	each = test_part(2000);
 	sum_is_kept_with(0);
 	sum_is_kept_with(10);
 	sum_is_kept_with(100);
@@ -161,11 +177,12 @@ static void skynet(void *arg)
 
 static void tree(void)
 {
-	struct node root = { go_chan_make(sizeof(int64_t), 1), 0, 10000 };
+	int64_t leaves = test_part(10) > 1 ? 10000 : 1000;
+	struct node root = { go_chan_make(sizeof(int64_t), 1), 0, leaves };
 	int64_t total = 0;
 	go(skynet, &root);
 	go_recv(root.out, &total);
-	CHECK_EQ(total, INT64_C(9999) * 10000 / 2);
+	CHECK_EQ(total, (leaves - 1) * leaves / 2);
 	go_chan_free(root.out);
 }
 

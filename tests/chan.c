@@ -3,6 +3,7 @@
  * Channels: order, hand-over, closing, and the sizes at the edges.
  *
  * @test
+ * @stress
  */
 #include "test.h"
 

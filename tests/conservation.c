@@ -6,6 +6,7 @@
  * has run: so only a hart that sleeps can run it, and nothing but the wake-up under test makes it do so.
  *
  * @test harts=2,4 sanitize=
+ * @stress harts=2,4,8 env=PART=4 args=-by_yield|-by_preemption
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -42,7 +43,7 @@ static void run(void *unused)
 /* A new goroutine goes into runnext: a thief takes it from there. */
 static void by_go(void)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		alone();
 		hart_lock();
 		go(run, NULL);
@@ -64,7 +65,7 @@ static void by_ready(void)
 {
 	ch = go_chan_make(0, 0);
 	go(receive, NULL);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		alone();
 		hart_lock();
 		while (go_try_send(ch, NULL) == 0) { /* it does not wait yet */
@@ -121,7 +122,7 @@ static void put_hold_quietly(bool global)
 /* One that yields goes behind what is in the global queue, and that runs here. */
 static void by_yield(void)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		put_hold_quietly(true);
 		go_yield();
 		ran = 1;
@@ -131,7 +132,7 @@ static void by_yield(void)
 
 static void by_preemption(void)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		put_hold_quietly(false);
 		while (!started)
 			;
@@ -144,7 +145,7 @@ static void by_preemption(void)
 static void by_timer(void)
 {
 	go_timer timer = { 0 };
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		alone();
 		hart_lock();
 		go_timer_call(&timer, go_now() + 100 * US, 0, run, NULL);
@@ -157,7 +158,7 @@ static void by_timer(void)
 static void by_timer_after_the_slice(void)
 {
 	go_timer timer = { 0 };
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < test_part(5); i++) {
 		alone();
 		hart_lock();
 		go_timer_call(&timer, go_now() + 20 * MS, 0, run, NULL);
@@ -176,7 +177,7 @@ static void run_together(void *unused)
 
 static void by_the_woken(void)
 {
-	for (int i = 0; i < 20 && go_harts() >= 3; i++) {
+	for (int i = 0; i < test_part(20) && go_harts() >= 3; i++) {
 		ch = go_chan_make(0, 0);
 		go(run_together, NULL);
 		go(run_together, NULL);

@@ -3,6 +3,7 @@
  * Goroutines: each runs once, whatever their number; yields are fair; errno is their own.
  *
  * @test harts=1,2,4,8 mem=512M timeout=60 sanitize=address,undefined
+ * @stress mem=512M env=PART=20 timeout=60
  */
 #include <errno.h>
 
@@ -22,14 +23,15 @@ static void run_once(void *number)
 /* 100,000, in batches that fit into memory: most go through the global queue's overflow. */
 static void each_runs_once(void)
 {
+	int many = test_part(MANY);
 	count = 0;
-	for (intptr_t i = 0; i < MANY; i++) {
+	for (intptr_t i = 0; i < many; i++) {
 		go(run_once, (void *)i);
 		if (i % BATCH == BATCH - 1)
 			WAIT_FOR(count == i + 1);
 	}
-	WAIT_FOR(count == MANY);
-	for (int i = 0; i < MANY; i++)
+	WAIT_FOR(count == many);
+	for (int i = 0; i < many; i++)
 		CHECK_EQ(ran[i], 1);
 }
 
@@ -87,7 +89,8 @@ static void attributes(void)
 
 static void keep_errno(void *number)
 {
-	for (int i = 0; i < 100; i++) {
+	int times = test_part(50) == 50 ? 100 : 20;
+	for (int i = 0; i < times; i++) {
 		int mine = (int)(intptr_t)number * 1000 + i;
 		errno = mine;
 		if (i % 3 == 0)
@@ -140,7 +143,7 @@ static void yield_is_fair(void)
 	count = 0;
 	for (intptr_t i = 0; i < YIELDERS; i++)
 		go(take_turns, (void *)i);
-	go_sleep(200 * MS);
+	go_sleep(test_part(200) * MS);
 	WAIT_FOR(fewest_turns() > 10);
 	stop = true;
 	WAIT_FOR(count == YIELDERS);

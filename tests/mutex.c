@@ -3,6 +3,7 @@
  * Mutexes: exclusion, and fairness to those who come late.
  *
  * @test harts=1,2,4,8
+ * @stress env=PART=10
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -10,11 +11,12 @@
 static go_mutex mutex;
 static go_waitgroup all;
 static long counter;
+static int often;
 static _Atomic(bool) stop;
 
 static void add_one_often(void *unused)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < often; i++) {
 		go_mutex_lock(&mutex);
 		counter++;
 		go_mutex_unlock(&mutex);
@@ -29,7 +31,7 @@ static void exclusion(void)
 	for (int i = 0; i < 8; i++)
 		go(add_one_often, NULL);
 	go_waitgroup_wait(&all);
-	CHECK_EQ(counter, 8 * 20000);
+	CHECK_EQ(counter, 8 * often);
 }
 
 /* Holders that yield, sleep or are preempted inside: nobody else gets in. */
@@ -62,7 +64,7 @@ static void exclusion_over_switches(void)
 
 static void try_some(void *taken)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < often; i++) {
 		if (!go_mutex_try_lock(&mutex))
 			continue;
 		++*(long *)taken;
@@ -167,6 +169,7 @@ static void handed_over_in_order(void)
 
 int main(int argc, char **argv)
 {
+	often = test_part(20000);
 	TESTS(TEST(exclusion), TEST(exclusion_over_switches), TEST(try_lock),
 	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order));
 	return test_main(argc, argv, tests);

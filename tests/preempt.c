@@ -5,6 +5,7 @@
  *
  * @test alone harts=1,2,4
  * @test alone harts=4 env=GOMAXPROCS=1
+ * @stress env=PART=10 args=-sleeper_beside_hogs
  */
 #include "test.h"
 
@@ -71,7 +72,7 @@ static __attribute__((noinline)) struct result compute(intptr_t number)
 {
 	struct result r = { 0, (uint64_t)number };
 	double a = (double)number;
-	for (int i = 0; i < 2000000; i++) {
+	for (int i = test_part(2000000); i > 0; i--) {
 		r.sum += a * 0.3 - r.sum * 0.01;
 		r.hash = r.hash * 6364136223846793005u + (r.hash >> 33);
 	}
@@ -118,7 +119,7 @@ static void inside_the_library(void)
 	count = 0;
 	for (int i = 0; i < 6; i++)
 		go(print_and_allocate, NULL);
-	go_sleep(200 * MS);
+	go_sleep(test_part(200) * MS);
 	stop = true;
 	WAIT_FOR(count == 6);
 }

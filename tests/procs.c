@@ -7,6 +7,7 @@
  * @test harts=2 env=GOMAXPROCS=1 args=timer_in_a_borrowed_p
  * @test harts=4 env=GOMAXPROCS=1000 args=never_more_than_harts
  * @test harts=4 env=GOMAXPROCS=2 args=spare_harts_park
+ * @stress env=PART=5 args=-maxprocs_limits|-short_section_keeps_its_p
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -110,7 +111,7 @@ static void maxprocs_under_load(void)
 	for (int i = 0; i < 50; i++)
 		go(wander, NULL);
 	go(beat, NULL);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < test_part(100); i++) {
 		go_maxprocs(i % all + 1);
 		if (i % 3 == 0)
 			go_yield();
@@ -163,12 +164,12 @@ static void lock_hart(void)
 	tied_to = -1;
 	for (int i = 0; i < 8; i++)
 		go(keep_off, NULL);
-	for (int round = 1; round <= 2; round++) {
+	for (int round = 1; round <= test_part(2); round++) {
 		go(stay, NULL);
 		WAIT_FOR(count == round);
 	}
 	stop = true;
-	WAIT_FOR(count == 10);
+	WAIT_FOR(count == 8 + test_part(2));
 }
 
 static void stay_a_little(void *unused)
@@ -219,7 +220,7 @@ static void exit_locked(void *unused)
 static void exit_while_locked(void)
 {
 	count = 0;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < test_part(20); i++) {
 		go(exit_locked, NULL);
 		WAIT_FOR(count == i + 1);
 	}
@@ -248,18 +249,18 @@ static void blocking_section(void)
 	stop = false;
 	count = 0;
 	go(beat, NULL);
-	for (int i = 1; i <= 5; i++) {
+	for (int i = 1; i <= test_part(5); i++) {
 		go(hold_hart, NULL);
 		WAIT_FOR(count == i);
 	}
 	stop = true;
-	WAIT_FOR(count == 6);
+	WAIT_FOR(count == 1 + test_part(5));
 	go_maxprocs(all);
 }
 
 static void block_often(void *unused)
 {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < test_part(100); i++) {
 		go_block_enter();
 		test_spin(i % 10 * 10 * US);
 		go_block_leave();
@@ -278,7 +279,7 @@ static void spin_here(void)
 
 static void nest(void *unused)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < test_part(10); i++) {
 		go_block_enter();
 		spin_here();
 		uint64_t before = beats;

@@ -6,6 +6,7 @@
  * @test harts=1 env=GUMPDEBUG=seed=0 args=ring_in_order|next_inherits|overflow_of_half|steal_of_half timeout=60
  * @test harts=1 env=GUMPDEBUG=seed=0 args=back_off|global_batches|pools_of_64|layout
  * @test machines=virt,q35,microvm harts=2,4 each_is_taken_once
+ * @stress harts=2,4,8 args=each_is_taken_once env=PART=8
  * @test machines=hosted harts=2,4 env=GUMPDEBUG=seed=0 each_is_taken_once
  */
 #include "sched/sched.h"
@@ -238,7 +239,7 @@ static void take(struct g *g)
 
 static void rob(void *arg)
 {
-	static struct p mine[4];
+	static struct p mine[HARTS_MAX];
 	struct p *p = &mine[(intptr_t)arg];
 	bool inherit;
 
@@ -271,7 +272,7 @@ static void each_is_taken_once(void)
 {
 	owner.status = P_IDLE; /* no back-off */
 	empty(&owner);
-	for (int round = 0; round < 40; round++) {
+	for (int round = 0; round < test_part(40); round++) {
 		memset(taken, 0, sizeof(taken));
 		thieves = go_harts() - 1;
 		done = false;

@@ -3,6 +3,7 @@
  * Select: one ready case, evenly chosen; nothing lost and nothing done twice.
  *
  * @test
+ * @stress
  */
 #include "test.h"
 

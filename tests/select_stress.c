@@ -4,17 +4,19 @@
  * deadlines that often pass just when a partner comes. Everything sent arrives exactly once.
  *
  * @test harts=1,2,4,8 timeout=60
+ * @stress env=PART=10 timeout=60
  */
 #include "test.h"
 
-enum { CHANS = 4, EACH = 5000 };
+enum { CHANS = 4 };
 
+static int each;
 static go_chan *ch[CHANS];
 static go_waitgroup all;
 
 static void send_plain(void *n)
 {
-	for (int i = 0; i < EACH; i++)
+	for (int i = 0; i < each; i++)
 		go_send(ch[(intptr_t)n], &i);
 	go_waitgroup_done(&all);
 }
@@ -22,7 +24,7 @@ static void send_plain(void *n)
 static void recv_plain(void *n)
 {
 	int value;
-	for (int i = 0; i < EACH; i++) {
+	for (int i = 0; i < each; i++) {
 		CHECK(go_recv(ch[(intptr_t)n], &value));
 		CHECK_EQ(value, i); /* one plain sender and this one receiver see one order */
 	}
@@ -31,10 +33,10 @@ static void recv_plain(void *n)
 
 static void select_all(void *op)
 {
-	int left[CHANS], value[CHANS], total = CHANS * EACH;
+	int left[CHANS], value[CHANS], total = CHANS * each;
 	struct go_case cases[CHANS];
 	for (int i = 0; i < CHANS; i++) {
-		left[i] = EACH;
+		left[i] = each;
 		cases[i] = (struct go_case){ (int)(intptr_t)op, ch[i], &value[i], false };
 		value[i] = 0;
 	}
@@ -45,7 +47,7 @@ static void select_all(void *op)
 		if ((intptr_t)op == GO_SEND)
 			value[which]++;
 		else
-			CHECK_EQ(value[which], EACH - left[which]);
+			CHECK_EQ(value[which], each - left[which]);
 		if (--left[which] == 0)
 			cases[which].ch = NULL; /* as in Go: never ready again */
 		total--;
@@ -98,7 +100,7 @@ static _Atomic(bool) stop;
 
 static void send_or_give_up(void *unused)
 {
-	for (int i = 0; i < EACH / 5; i++) {
+	for (int i = 0; i < each / 5; i++) {
 		struct go_case cases[] = { { GO_SEND, ch[0], &i, false },
 					   { GO_SEND, ch[1], &i, false } };
 		if (go_select(cases, 2, go_now() + (i % 5) * 20 * US) >= 0)
@@ -144,6 +146,7 @@ static void deadlines_race_with_partners(void)
 
 int main(int argc, char **argv)
 {
+	each = test_part(5000);
 	TESTS(TEST(plain_to_plain), TEST(plain_to_select), TEST(select_to_plain),
 	      TEST(plain_to_select_buffered), TEST(select_to_select),
 	      TEST(deadlines_race_with_partners));

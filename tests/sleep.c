@@ -3,6 +3,7 @@
  * Sleeping: not too short, not much too long, in order, and many at once.
  *
  * @test alone
+ * @stress env=PART=4
  */
 #include <stdatomic.h>
 
@@ -24,7 +25,7 @@ static void clock_goes_on(void)
 static void compare_clocks(void *last)
 {
 	/* Every goroutine, on whatever hart, sees the others' times as past. */
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < test_part(3000); i++) {
 		int64_t before = __atomic_load_n((int64_t *)last, __ATOMIC_SEQ_CST);
 		int64_t now = go_now();
 		CHECK(now >= before);
@@ -133,9 +134,10 @@ static void sleep_some(void *number)
 static void many_sleepers(void)
 {
 	count = 0;
-	for (intptr_t i = 0; i < 2000; i++)
+	int sleepers = test_part(2000);
+	for (intptr_t i = 0; i < sleepers; i++)
 		go(sleep_some, (void *)i);
-	WAIT_FOR(count == 2000);
+	WAIT_FOR(count == sleepers);
 	printf("\tat most %lld us late\n", (long long)(worst_late / US));
 }
 

@@ -3,6 +3,7 @@
  * Reader-writer locks, conditions, wait groups, once, semaphores.
  *
  * @test
+ * @stress
  */
 #include <stdatomic.h>
 

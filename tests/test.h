@@ -2,9 +2,9 @@
 /*
  * What the test programs share: checks that end the machine, and a table of tests.
  *
- * A program is a table of functions. Without arguments it runs them in order and prints the
- * time that each took; with arguments, those that are named. It ends with a line PASS and status
- * 0; a check that fails prints where, and ends the machine with status 1 from any goroutine.
+ * A program is a table of functions. Without arguments it runs them in order and prints the time that each took;
+ * with arguments, those that are named, or, with a - before their names, all others. It ends with a line PASS and
+ * status 0; a check that fails prints where, and ends the machine with status 1 from any goroutine.
  *
  * tests/run reads what to boot from the first comment of the program: a line that starts
  * with @test, see there.
@@ -92,6 +92,15 @@ TEST_FN void test_same_text(const char *file, int line, const char *what, const 
 		} \
 	} while (0)
 
+/* A part of n: the stress suite, which repeats everything a hundred times, asks for a tenth with PART=10. */
+TEST_FN int test_part(int n)
+{
+	const char *part = getenv("PART");
+	if (part != NULL && atoi(part) > 0)
+		n /= atoi(part);
+	return n > 0 ? n : 1;
+}
+
 /* Keeps the hart busy without a call. */
 TEST_FN void test_spin(int64_t ns)
 {
@@ -117,11 +126,12 @@ TEST_FN void test_one(const struct test *test)
 TEST_FN int test_main(int argc, char **argv, const struct test *test)
 {
 	int run = 0;
+	bool all = argc < 2 || argv[1][0] == '-';
 	for (; test->name; test++) {
 		bool named = false;
 		for (int i = 1; i < argc; i++)
-			named |= strcmp(argv[i], test->name) == 0;
-		if (named || (argc < 2 && !(test->flags & TEST_NAMED))) {
+			named |= strcmp(argv[i] + all, test->name) == 0;
+		if (all ? !named && !(test->flags & TEST_NAMED) : named) {
 			test_one(test);
 			run++;
 		}

@@ -3,6 +3,7 @@
  * Timers: calls and sends, once and again, and what a stop promises.
  *
  * @test
+ * @stress env=PART=4
  */
 #include "test.h"
 
@@ -142,7 +143,7 @@ static _Atomic(int) stops;
 static void set_and_stop(void *number)
 {
 	go_timer *timer = &races[(intptr_t)number];
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < test_part(300); i++) {
 		go_timer_call(timer, go_now() + i % 5 * 10 * US, 0, add_one, NULL);
 		if (i % 7 == 0)
 			go_sleep(30 * US);
@@ -159,9 +160,9 @@ static void stop_races_with_firing(void)
 	count = stops = 0;
 	for (intptr_t i = 0; i < 8; i++)
 		go(set_and_stop, (void *)i);
-	WAIT_FOR(count + stops == 8 * 300);
+	WAIT_FOR(count + stops == 8 * test_part(300));
 	WAIT_FOR(go_count() == 1);
-	CHECK_EQ(count + stops, 8 * 300);
+	CHECK_EQ(count + stops, 8 * test_part(300));
 }
 
 static void never(void)
@@ -201,7 +202,7 @@ static void stop_itself(void *unused)
 static void from_its_own_function(void)
 {
 	count = 0;
-	for (int chain = 1; chain <= 5; chain++) {
+	for (int chain = 1; chain <= test_part(5); chain++) {
 		wanted = go_now();
 		go_timer_call(&own, wanted, 0, set_itself, NULL);
 		WAIT_FOR(count == chain * 100);
@@ -265,7 +266,8 @@ static void set_by_many(void)
 	setting = true;
 	for (int i = 0; i < 4; i++)
 		go(i % 2 ? set_for_long : set_for_now, &shared);
-	go_sleep(100 * MS);
+	go_sleep(test_part(100) * MS);
+	WAIT_FOR(fired > 0); /* before it is set anew: that takes luck */
 	setting = false;
 	WAIT_FOR(count == 4);
 	go_timer_call(&shared, go_now() + 3600 * SECOND, 0, test_is_over, NULL);
@@ -273,7 +275,6 @@ static void set_by_many(void)
 	CHECK(!go_timer_stop(&shared));
 	WAIT_FOR(go_count() == 1);
 	int after = fired;
-	CHECK(after > 0);
 	go_sleep(5 * MS);
 	CHECK_EQ(fired, after);
 }
@@ -294,7 +295,7 @@ static void beside_switches(void)
 	fro = go_chan_make(0, 0);
 	ch = go_chan_make(sizeof(int64_t), 1);
 	go(pong, NULL);
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < test_part(1000); i++) {
 		go_timer timer = { 0 };
 		int64_t when = go_now() + i % 10 * US;
 		int trips = 0;
@@ -329,7 +330,7 @@ static void set_and_sleep(void *number)
 static void of_a_removed_p(void)
 {
 	int procs = go_maxprocs(0);
-	for (int round = 0; round < 5; round++) {
+	for (int round = 0; round < test_part(5); round++) {
 		count = set_there = 0;
 		for (intptr_t i = 0; i < 64; i++)
 			go(set_and_sleep, (void *)i);

@@ -5,10 +5,11 @@
  * ends the machine when a goroutine waits while a hart sleeps.
  *
  * @test harts=1,2,4,8 timeout=60
+ * @stress env=PART=3 timeout=60
  */
 #include "test.h"
 
-enum { ROUNDS = 300 };
+static int often; /* rounds */
 
 static _Atomic(bool) over;
 
@@ -73,7 +74,7 @@ static void take_work(void *rounds)
  */
 static void yield_to_whom_one_woke(void)
 {
-	int rounds = 4 * ROUNDS;
+	int rounds = 4 * often;
 	uint32_t random = 2;
 	go_sem_init(&work, 0);
 	go(take_work, &rounds);
@@ -101,7 +102,7 @@ static void yield_often(void *rounds)
 /* One more than there are harts: somebody always waits. */
 static void yield_among_many(void)
 {
-	int rounds = ROUNDS;
+	int rounds = often;
 	start_stirring();
 	for (int i = 0; i <= go_harts(); i++)
 		go(yield_often, &rounds);
@@ -122,18 +123,19 @@ static void create_and_go_on(void)
 	uint32_t random = 3;
 	count = 0;
 	start_stirring();
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < often; i++) {
 		go(touch, &count);
 		pause(&random);
 		if (i % 3 == 0)
 			go_sleep(10 * US);
 	}
-	WAIT_FOR(count == ROUNDS);
+	WAIT_FOR(count == often);
 	stop_stirring();
 }
 
 int main(int argc, char **argv)
 {
+	often = test_part(300);
 	TESTS(TEST(yield_to_whom_one_woke), TEST(yield_among_many), TEST(create_and_go_on));
 	return test_main(argc, argv, tests);
 }

@@ -18,6 +18,9 @@ the console must show, with ! before it one that it must not. Keys:
     timeout=30       seconds
     lines=N each=/regex/   exactly N lines of the console match the regex from end to end
     alone            nothing else runs meanwhile: it measures time
+
+A program with a line of @stress is in the stress suite, `tests/run --stress`, which boots it as that line says, on
+virt and q35 with 1, 2, 4, and 8 harts. PART=10 in the environment makes a tenth of the rounds (test_part()).
 """
 import os
 import re
@@ -30,9 +33,6 @@ TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<key>\w+)=(?P<value>"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|\S*)
                      | (?P<word>\S+)''', re.VERBOSE)
 FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
-# The stress suite: what works the scheduler hard, on any number of harts.
-STRESS = ['chains', 'chan', 'goroutines', 'mutex', 'preempt', 'procs', 'select', 'select_stress', 'sleep',
-          'sync', 'timers', 'wakeups']
 FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
          '-fno-optimize-sibling-calls',  # backtraces that name every caller
          '-Itests', '-I.']  # some look at the kernel and the scheduler from inside
@@ -180,20 +180,21 @@ def sources():
                 yield os.path.join(folder, name), arch
 
 
-def lines(source):
-    """The Lines of a program's @test lines."""
+def lines(source, kind='@test'):
+    """The Lines of a program's lines of that kind."""
     with open(os.path.join(TREE, source), encoding='utf-8') as file:
         comment = file.read().split('*/\n', 2)[1]  # after the licence's
-    return [Line(match[1]) for match in re.finditer(r'@test\b(.*)', comment)]
+    return [Line(match[1]) for match in re.finditer(kind + r'\b(.*)', comment)]
 
 
 def stress():
-    """The programs of the stress suite with 1, 2, 4 and 8 harts on each machine, by their first @test line."""
-    for name in STRESS:
-        source = os.path.join('tests', name + '.c')
-        for machine_name in ARCH:
-            for harts in 1, 2, 4, 8:
-                yield Boot(source, lines(source)[0], machine_name, harts)
+    """The boots of the stress suite."""
+    for source, _ in sources():
+        for line in lines(source, '@stress'):
+            line.name = ''
+            for machine_name in 'virt', 'q35':
+                for harts in map(int, line.keys.get('harts', '1,2,4,8').split(',')):
+                    yield Boot(source, line, machine_name, harts)
 
 
 def boots():
