@@ -13,6 +13,7 @@
  * @test harts=1 args=quick|44 status=44 !"at exit" !"destructor"
  * @test harts=1 args=short|45 status=45 "second, first" !"at exit" !"destructor"
  * @test harts=4 args=busy|5 status=5
+ * @test harts=1 args=status|0 env=GUMPDEBUG=nonsense,trace=0 "GUMPDEBUG=nonsense is not" "GUMPDEBUG=trace=0 is not"
  */
 #include <unistd.h>
 

@@ -7,15 +7,30 @@
  * @test harts=2,4 polled_at_the_deadline
  * @test harts=2,4 polled_during_blocking_sections
  * @test harts=1,2 polled_at_the_end_of_a_slice
+ * @test harts=1,4 waiters
  */
+#include <errno.h>
+
 #include "sched/sched.h"
 #include "test.h"
 
 static _Atomic(int) polls;
 
+/* The connections of the last test, and what protects them as the network's lock does. */
+enum { WAITERS = 20 };
+static struct spinlock lock = SPINLOCK(LOCK_NET);
+static struct netpoll_desc descs[WAITERS];
+static _Atomic(bool) have_come; /* to all of them */
+
 static void poll(struct glist *ready)
 {
 	polls++;
+	if (!have_come)
+		return;
+	spin_acquire(&lock);
+	for (int i = 0; i < WAITERS; i++)
+		netpoll_wake(&descs[i], NETPOLL_READ, ready);
+	spin_release(&lock);
 }
 
 static bool polled_since(int before)
@@ -120,10 +135,75 @@ static void polled_at_the_end_of_a_slice(void)
 	WAIT_FOR(ended == go_harts());
 }
 
+static void release(void *held)
+{
+	spin_release(held);
+}
+
+static int wait_for(int i, enum netpoll_mode mode, int64_t deadline)
+{
+	spin_lock(&lock);
+	return netpoll_wait(&descs[i], mode, deadline, release, &lock);
+}
+
+static _Atomic(int) woken, late;
+
+static void reader(void *number)
+{
+	CHECK_EQ(wait_for((int)(intptr_t)number, NETPOLL_READ, GO_FOREVER), 0);
+	woken++;
+}
+
+static void writer(void *number)
+{
+	CHECK_EQ(wait_for((int)(intptr_t)number, NETPOLL_WRITE, go_now() + 5 * MS), ETIMEDOUT);
+	late++;
+}
+
+static int waiting(enum netpoll_mode mode)
+{
+	int n = 0;
+	for (int i = 0; i < WAITERS; i++)
+		n += descs[i].waiter[mode] != NULL;
+	return n;
+}
+
+/* Each is woken once: by the poll function, by another goroutine, or by its deadline. */
+static void waiters(void)
+{
+	struct glist ready = { 0 };
+
+	woken = late = 0;
+	for (intptr_t i = 0; i < WAITERS; i++) {
+		go(reader, (void *)i);
+		go(writer, (void *)i);
+	}
+	WAIT_FOR(late == WAITERS && waiting(NETPOLL_READ) == WAITERS);
+	CHECK_EQ(waiting(NETPOLL_WRITE), 0);
+	spin_lock(&lock);
+	netpoll_set_deadline(go_now()); /* it comes once, and never again */
+	test_spin(MS);
+	netpoll_set_deadline(INT64_MAX);
+	for (int i = 0; i < 3; i++)
+		netpoll_wake(&descs[i], NETPOLL_READ, &ready);
+	netpoll_wake(&descs[0], NETPOLL_READ, &ready); /* nobody any more */
+	spin_unlock(&lock);
+	CHECK_EQ(ready.size, 3);
+	netpoll_inject(&ready);
+	netpoll_inject(&ready); /* which is empty now */
+	WAIT_FOR(woken == 3);
+	have_come = true;
+	hart_lock();
+	sched_netpoll_ready();
+	hart_unlock();
+	WAIT_FOR(woken == WAITERS && go_count() == 1);
+	have_come = false;
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(polled_at_an_interrupt), TEST(polled_at_the_deadline),
-	      TEST(polled_during_blocking_sections), TEST(polled_at_the_end_of_a_slice));
+	      TEST(polled_during_blocking_sections), TEST(polled_at_the_end_of_a_slice), TEST(waiters));
 	netpoll_register(poll);
 	return test_main(argc, argv, tests);
 }

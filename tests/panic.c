@@ -300,6 +300,17 @@ static void wait_on(void *ch) { go_recv(ch, NULL); }
 static void free_it(void *ch) { go_chan_free(ch); }
 static void leave_section(void *unused) { go_block_leave(); }
 static void untie(void *unused) { go_unlock_hart(); }
+static void rw_runlock(void *rw) { go_rwmutex_runlock(rw); }
+static void rw_unlock(void *rw) { go_rwmutex_unlock(rw); }
+static void select_minus_one(void *unused) { go_select(NULL, -1, GO_NOW); }
+static void panic_once(void *unused) { go_panic("the only time"); }
+static void do_once(void *once) { go_once_do(once, panic_once, NULL); }
+
+static void send_while_it_is_closed(void *ch)
+{
+	CHECK_STR(go_call(send_closed, ch), "send on closed channel");
+	count++;
+}
 
 static void misuse(void)
 {
@@ -314,8 +325,38 @@ static void misuse(void)
 	CHECK_STR(go_call(close_it, NULL), "close of nil channel");
 	CHECK(go_call(leave_section, NULL) != NULL);
 	CHECK(go_call(untie, NULL) != NULL);
+	CHECK_STR(go_call(select_minus_one, NULL), "go_select: -1 cases, at most 65536");
 	WAIT_FOR(go_count() == 1);
 	go_chan_free(ch);
+}
+
+static void misuse_of_locks(void)
+{
+	go_rwmutex rw = { 0 };
+	go_once once = { 0 };
+
+	CHECK_STR(go_call(rw_runlock, &rw), "runlock of unlocked rwmutex");
+	CHECK_STR(go_call(rw_unlock, &rw), "unlock of unlocked rwmutex");
+	go_rwmutex_lock(&rw); /* is as it was */
+	CHECK_STR(go_call(rw_runlock, &rw), "runlock of unlocked rwmutex");
+	go_rwmutex_unlock(&rw);
+	CHECK_STR(go_call(do_once, &once), "the only time");
+	CHECK(go_call(do_once, &once) == NULL);
+}
+
+/* Senders that wait when the channel is closed, of words and of what is no word. */
+static void close_beside_senders(void)
+{
+	for (size_t size = 1; size <= sizeof(int); size += sizeof(int) - 1) {
+		go_chan *ch = go_chan_make(size, 0);
+		count = 0;
+		for (int i = 0; i < 3; i++)
+			go(send_while_it_is_closed, ch);
+		go_sleep(2 * MS);
+		go_close(ch);
+		WAIT_FOR(count == 3 && go_count() == 1);
+		go_chan_free(ch);
+	}
 }
 
 int main(int argc, char **argv)
@@ -324,6 +365,6 @@ int main(int argc, char **argv)
 	      TEST(panic_in_deferred_call), TEST(deferred_by_deferred),
 	      TEST(exit_runs_deferred_calls), TEST(exit_cannot_be_undone),
 	      TEST(from_blocking_sections), TEST(many_goroutines), TEST(long_message),
-	      TEST(misuse));
+	      TEST(misuse), TEST(misuse_of_locks), TEST(close_beside_senders));
 	return test_main(argc, argv, tests);
 }

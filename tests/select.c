@@ -2,6 +2,7 @@
 /*
  * Select: one ready case, evenly chosen; nothing lost and nothing done twice.
  *
+ * @test machines=hosted harts=4 env=GUMPDEBUG=trace=4096
  * @test
  * @stress
  */
@@ -207,9 +208,31 @@ static void close_wakes_selects(void)
 	free_chans(2);
 }
 
+/* More than a few, in a wild order of addresses, of which the last to come is ready. */
+static void many_channels(void)
+{
+	enum { MANY = 50 };
+	go_chan *all[MANY];
+	struct go_case cases[MANY];
+	int value, sent = 7;
+
+	for (int i = 0; i < MANY; i++)
+		all[i] = go_chan_make(sizeof(int), 1);
+	for (int i = 0; i < MANY; i++)
+		cases[i] = (struct go_case){ GO_RECV, all[i * 17 % MANY], &value, false };
+	for (int i = 0; i < MANY; i++) {
+		go_send(cases[i].ch, &sent);
+		CHECK_EQ(go_select(cases, MANY, GO_FOREVER), i);
+		CHECK_EQ(go_select(cases, MANY, GO_NOW), -1);
+	}
+	for (int i = 0; i < MANY; i++)
+		go_chan_free(all[i]);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(fairness), TEST(default_clause), TEST(deadline), TEST(null_and_empty_cases),
-	      TEST(same_channel), TEST(duplicates), TEST(close_wakes_selects));
+	      TEST(same_channel), TEST(duplicates), TEST(close_wakes_selects),
+	      TEST(many_channels));
 	return test_main(argc, argv, tests);
 }

@@ -5,7 +5,10 @@
  * @test alone
  * @stress env=PART=4
  */
+#include <errno.h>
 #include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "test.h"
 
@@ -158,10 +161,40 @@ static void overflow(void)
 	CHECK_IN(go_now() - start, 5 * MS, SECOND);
 }
 
+/* The standard's names for it. */
+static void as_posix_has_it(void)
+{
+	struct timespec rest = { 1, 1 }, wrong[] = { { -1, 0 }, { 0, -1 }, { 0, SECOND } };
+	int64_t start = go_now();
+
+	CHECK_EQ(nanosleep(&(struct timespec){ 0, 2 * MS }, &rest), 0);
+	CHECK(rest.tv_sec == 0 && rest.tv_nsec == 0);
+	CHECK_EQ(usleep(2000), 0);
+	CHECK_EQ(sleep(0), 0);
+	CHECK_IN(go_now() - start, 4 * MS, SECOND);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		errno = 0;
+		CHECK_EQ(nanosleep(&wrong[i], NULL), -1);
+		CHECK_EQ(errno, EINVAL);
+	}
+}
+
+static void posix_for_ever(void *unused)
+{
+	nanosleep(&(struct timespec){ INT64_MAX, 0 }, NULL);
+	test_failed(__FILE__, __LINE__, "a sleep of 292 years is over");
+}
+
+static void posix_overflow(void)
+{
+	go(posix_for_ever, NULL);
+	go_sleep(5 * MS);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(clock_goes_on), TEST(harts_agree_on_the_time), TEST(accuracy),
 	      TEST(no_time_at_all), TEST(zero_is_a_yield), TEST(in_order), TEST(many_sleepers),
-	      TEST_THAT_LEAVES(overflow));
+	      TEST(as_posix_has_it), TEST_THAT_LEAVES(overflow), TEST_THAT_LEAVES(posix_overflow));
 	return test_main(argc, argv, tests);
 }

@@ -283,10 +283,37 @@ static void semaphore_counts(void)
 	go_waitgroup_wait(&all);
 }
 
+static go_mutex crowd[600]; /* more than there are roots of the table that waiters lie in */
+
+static void pass_through(void *mutex)
+{
+	go_mutex_lock(mutex);
+	count++;
+	go_mutex_unlock(mutex);
+}
+
+/* Words of one root are kept apart, whichever is released first. */
+static void many_words(void)
+{
+	enum { CROWD = sizeof(crowd) / sizeof(crowd[0]) };
+	count = 0;
+	for (int i = 0; i < CROWD; i++) {
+		go_mutex_lock(&crowd[i]);
+		go(pass_through, &crowd[i]);
+	}
+	go_sleep(5 * MS);
+	for (int i = 0; i < CROWD; i++) {
+		CHECK_EQ(count, i);
+		go_mutex_unlock(&crowd[i * 7 % CROWD]);
+		WAIT_FOR(count == i + 1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(readers_and_writers), TEST(readers_share), TEST(writer_goes_before_new_readers),
 	      TEST(cond_in_order), TEST(cond_broadcast), TEST(waitgroup), TEST(once_only),
-	      TEST(semaphore), TEST(semaphore_counts));
+	      TEST(semaphore), TEST(semaphore_counts),
+	      TEST(many_words));
 	return test_main(argc, argv, tests);
 }

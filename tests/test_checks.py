@@ -60,7 +60,7 @@ def repeats(test):
 
 
 def tests():
-    found = [CheckedTest('checks.notice', noticed, name, 2) for name in ('virt', 'q35')]
+    found = [CheckedTest('checks.notice', noticed, name, 2) for name in ('virt', 'q35', 'hosted')]
     found += [CheckedTest('checks.repeat', repeats, name, 1) for name in ('virt', 'q35')]
     for program in PROGRAMS:
         source = os.path.join('tests', program + '.c')

@@ -213,9 +213,9 @@ DETAIL = {
 }
 
 
-def schedtrace(test, words, lines):
-    image = machine.image_path('select_stress', ARCH[test.machine_name])
-    with test.boot(image, env=[f'GUMPDEBUG=schedtrace=20{words}'], timeout=60) as boot:
+def schedtrace(test, words, lines, program='select_stress', args=()):
+    image = machine.image_path(program, ARCH[test.machine_name])
+    with test.boot(image, args=args, env=[f'GUMPDEBUG=schedtrace=20{words}'], timeout=60) as boot:
         if (status := boot.wait()) != 0:
             raise Failure(f'exit status {status}')
     whole = boot.text.split('\n')[:-1]  # the machine may end amid the last one
@@ -238,6 +238,8 @@ def tests():
     for words, lines in ('', PLAIN), (',detail', DETAIL):
         function = functools.partial(schedtrace, words=words, lines=lines)
         name = 'trace.schedtrace' + words.replace(',', '.')
-        found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35')]
+        found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35', 'hosted')]
+    function = functools.partial(schedtrace, words=',detail', lines=DETAIL, program='procs', args=['lock_hart'])
+    found.append(HostTest('trace.schedtrace.locked', function, 'hosted', 2))
     found += [HostTest('trace.called', called, name, n) for name in ('virt', 'q35') for n in (1, 4)]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

@@ -335,12 +335,36 @@ static void of_a_removed_p(void)
 		for (intptr_t i = 0; i < 64; i++)
 			go(set_and_sleep, (void *)i);
 		WAIT_FOR(set_there == 64);
+		for (int i = 0; i < 64; i += 8)
+			CHECK(go_timer_stop(&far_off[i])); /* what is left of these does not move on */
 		go_maxprocs(1);
 		WAIT_FOR(count == 64);
 		go_maxprocs(procs);
 		for (int i = 0; i < 64; i++)
-			CHECK(go_timer_stop(&far_off[i]));
+			CHECK_EQ(go_timer_stop(&far_off[i]), i % 8 != 0);
 	}
+}
+
+/* A period that leads beyond the end of time: once is all. */
+static void period_without_end(void)
+{
+	go_chan *ch = go_chan_make(sizeof(int64_t), 4);
+	go_timer timer = { 0 };
+
+	go_timer_send(&timer, go_now() + MS, INT64_MAX - 5, ch);
+	go_recv(ch, NULL);
+	go_sleep(5 * MS);
+	CHECK_EQ(go_chan_len(ch), 0);
+	CHECK(go_timer_stop(&timer));
+	go_chan_free(ch);
+}
+
+static void to_no_channel(void)
+{
+	go_timer timer = { 0 };
+	go_timer_send(&timer, go_now(), MS, NULL);
+	go_sleep(5 * MS);
+	CHECK(go_timer_stop(&timer));
 }
 
 int main(int argc, char **argv)
@@ -348,6 +372,7 @@ int main(int argc, char **argv)
 	TESTS(TEST(call_once), TEST(call_again_and_again), TEST(send_times),
 	      TEST(send_unbuffered), TEST(set_anew), TEST(stop_many),
 	      TEST(stop_races_with_firing), TEST(never), TEST(from_its_own_function), TEST(late_period),
-	      TEST(set_by_many), TEST(beside_switches), TEST(of_a_removed_p));
+	      TEST(set_by_many), TEST(beside_switches), TEST(of_a_removed_p),
+	      TEST(period_without_end), TEST(to_no_channel));
 	return test_main(argc, argv, tests);
 }

@@ -37,6 +37,7 @@ def options():
                         help='hosted, with this sanitizer and random scheduling')
     parser.add_argument('--harts', type=int, help='only boots with this many')
     parser.add_argument('--clang', action='store_true', help='build with clang, not gcc')
+    parser.add_argument('--coverage', action='store_true', help='hosted, built for tests/coverage')
     parser.add_argument('--checks', action='store_true', help='the build with checks')
     parser.add_argument('--seeds', type=int, default=1, metavar='N',
                         help='with --checks: each test N times, with another seed each time')
@@ -74,7 +75,7 @@ def wanted(test, chosen):
 
 
 def wanted_hosted(test, chosen):
-    if machine.compiler or (machine.checks and test.sanitizer):
+    if test.sanitizer and (machine.compiler or machine.checks):
         return False  # there is no such build; those with a sanitizer have checks on
     if chosen.sanitize or not test.sanitizer or test.machine_name == chosen.machine:
         return test.sanitizer == (chosen.sanitize or '') or test.machine_name == chosen.machine
@@ -163,7 +164,7 @@ def main():
     chosen = options()
     signal.signal(signal.SIGINT, ended)
     signal.signal(signal.SIGTERM, ended)
-    machine.compiler = '-clang' if chosen.clang else ''
+    machine.compiler = '-clang' if chosen.clang else '-coverage' if chosen.coverage else ''
     machine.checks = chosen.checks
     tests = [test for test in (programs.stress() if chosen.stress else all_tests())
              if wanted(test, chosen)]

@@ -32,7 +32,8 @@ from lib.machine import ARCH, TREE, Failure, Machine
 TOKEN = re.compile(r'''(?P<expect>!?(?:"[^"]*"|/(?:\\.|[^/\\])+/))(?!\S)
                      | (?P<key>\w+)=(?P<value>"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/|\S*)
                      | (?P<word>\S+)''', re.VERBOSE)
-FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'examples': None}
+FOLDERS = {'tests': None, 'tests/riscv64': 'riscv64', 'tests/x86_64': 'x86_64', 'tests/hosted': 'hosted',
+           'examples': None}
 FLAGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-infinite-recursion',
          '-fno-optimize-sibling-calls',  # backtraces that name every caller
          '-Itests', '-I.']  # some look at the kernel and the scheduler from inside
