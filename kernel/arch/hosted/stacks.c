@@ -5,7 +5,9 @@
  * A mapping takes a whole row of slots, so that a million stacks are a few thousand mappings: the kernel allows
  * 65,530 unless told otherwise. The guards would cut them up; Linux 6.13 has guards that do not
  * (MADV_GUARD_INSTALL). On an older kernel each is a mapping of its own, and some 30,000 goroutines are the
- * limit (vm.max_map_count), after which go() is out of memory.
+ * limit (vm.max_map_count), after which go() is out of memory. A guard costs an entry of the page table for each
+ * of its pages, and a system call: so it is short, since the program is compiled with -fstack-clash-protection and
+ * no frame can step over it, and many are made by one call.
  *
  * Pages come on the first touch. A freed stack keeps its own, and is linked into the list of its size through its
  * topmost word.
@@ -13,6 +15,9 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "hosted.h"
 
@@ -22,7 +27,9 @@
 #define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
 #define ROW_BYTES ((size_t)64 << 20)
 #define ROWS_MAX 32768
-#define GUARD_MAX ((size_t)1 << 20) /* as long as the stack, but no longer than this */
+#define GUARD_MIN ((size_t)64 << 10) /* or a quarter of the stack, */
+#define GUARD_MAX ((size_t)1 << 20) /* but no longer than this */
+#define GUARDS_AT_ONCE 32
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -38,6 +45,7 @@ static struct class {
 	struct spinlock lock;
 	uintptr_t free;        /* top of a freed stack */
 	uintptr_t next, end;   /* what is left of the newest row */
+	uintptr_t guarded;     /* up to here the guards are there */
 } classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
 
 /* Only grows. One that is not filled in yet is empty. Read by the fault handler. */
@@ -51,7 +59,8 @@ static size_t class_size(unsigned class)
 
 static size_t guard_size(unsigned class)
 {
-	return class_size(class) < GUARD_MAX ? class_size(class) : GUARD_MAX;
+	size_t size = class_size(class) / 4;
+	return size < GUARD_MIN ? GUARD_MIN : size < GUARD_MAX ? size : GUARD_MAX;
 }
 
 /* From the low end: the guard, the stack, and a page that spreads the tops over the sets of caches. */
@@ -73,16 +82,32 @@ static bool row_new(unsigned index)
 	if (start == MAP_FAILED)
 		return false;
 	madvise(start, bytes, MADV_NOHUGEPAGE); /* a stack's first touch would take 2 MiB */
-	class->next = (uintptr_t)start;
+	class->next = class->guarded = (uintptr_t)start;
 	class->end = class->next + bytes;
 	rows[place] = (struct row){ class->next, bytes, index };
 	return true;
 }
 
-static bool guard(uintptr_t start, size_t size)
+/* The next guards of the row, as many as one call takes; where the kernel is too old, the next one. */
+static bool guard_some(unsigned index)
 {
-	return madvise((void *)start, size, MADV_GUARD_INSTALL) == 0 ||
-	       mprotect((void *)start, size, PROT_NONE) == 0;
+	static _Atomic(int) self = -1; /* a descriptor of this process */
+	struct class *class = &classes[index];
+	size_t size = guard_size(index);
+	struct iovec guards[GUARDS_AT_ONCE];
+	unsigned n = 0;
+
+	if (self < 0)
+		self = (int)SYS(SYS_pidfd_open, getpid(), 0, 0, 0, 0, 0);
+	for (uintptr_t at = class->next; n < GUARDS_AT_ONCE && at < class->end; at += stride(index))
+		guards[n++] = (struct iovec){ (void *)at, size };
+	if (SYS(SYS_process_madvise, self, guards, n, MADV_GUARD_INSTALL, 0, 0) == (long)(n * size)) {
+		class->guarded = class->next + n * stride(index);
+		return true;
+	}
+	class->guarded = class->next + stride(index);
+	return madvise((void *)class->next, size, MADV_GUARD_INSTALL) == 0 ||
+	       mprotect((void *)class->next, size, PROT_NONE) == 0;
 }
 
 static uintptr_t stack_new(unsigned index)
@@ -91,8 +116,10 @@ static uintptr_t stack_new(unsigned index)
 	if (class->next == class->end && !row_new(index))
 		return 0;
 	uintptr_t start = class->next;
-	if (!guard(start, guard_size(index)))
+	if (start == class->guarded && !guard_some(index)) {
+		class->guarded = start;
 		return 0;
+	}
 	class->next += stride(index);
 	return start + guard_size(index) + class_size(index);
 }

@@ -5,6 +5,9 @@
  * The kernel's timer is set for the scheduler's deadline, or for a second look at a G that could not be
  * preempted (signals.c), whichever comes first; and only when that is earlier than what it is set to: a signal
  * that comes too early is cheaper than a system call each time.
+ *
+ * A signal costs as much as hundreds of switches. So none is asked for sooner than SLACK_NS from now, which makes one
+ * of many timers that are close together; it is also what Linux adds to the waits of any thread.
  */
 #include <signal.h>
 #include <string.h>
@@ -12,6 +15,8 @@
 #include <time.h>
 
 #include "hosted.h"
+
+#define SLACK_NS 50000
 
 void timer_install(struct hart *hart)
 {
@@ -30,15 +35,16 @@ void timer_install(struct hart *hart)
 UNSANITIZED void timer_update(struct hart *hart)
 {
 	struct arch_hart *a = &hart->arch;
-	int64_t now = hart_now(), when = a->deadline < a->retry ? a->deadline : a->retry;
+	int64_t now = hart_now(), when = a->deadline < now + SLACK_NS ? now + SLACK_NS : a->deadline;
 
-	if (a->retry != INT64_MAX && a->deadline <= now) /* it has come, and is looked at then */
+	/* A deadline that has come is looked at when it is tried again. */
+	if (a->retry < when || (a->retry != INT64_MAX && a->deadline <= now))
 		when = a->retry;
 	if (when >= a->armed)
 		return;
 	a->armed = when;
-	/* Relative, since the clocks differ by a little. 0 would turn it off. */
-	int64_t left = when > now ? when - now : 1;
+	/* Relative, since the clocks differ by a little. */
+	int64_t left = when > now ? when - now : 1; /* 0 would turn it off */
 	struct itimerspec set = { .it_value = { left / 1000000000, left % 1000000000 } };
 	SYS(SYS_timer_settime, a->timer, 0, &set, NULL, 0, 0);
 }
