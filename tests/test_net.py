@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import socket
+import sys
 import time
 
 from lib import machine
@@ -95,8 +96,28 @@ def hosted_idle(test):
             raise Failure(f'{woken} wake-ups in two silent seconds')
 
 
+def names(test):
+    """The host looks names up, on threads of their own: tests/names.c, in namespaces of the test's own."""
+    image = machine.image_path('names', ARCH[test.machine_name])
+    server = os.path.join(TREE, 'tests', 'lib', 'nameserver.py')
+    with test.boot(image, net='user', prefix=['unshare', '-n', '-m', sys.executable, server]) as boot:
+        if boot.wait() != 0 or 'PASS' not in boot.text:
+            raise Failure('no PASS')
+
+
+def names_tests():
+    if os.geteuid() != 0:
+        print('skipped: the test of names needs root')
+        return []
+    found = [HostTest('net.names', names, name, n) for name, n in
+             (('hosted', 1), ('hosted', 4), ('hosted-thread', 4), ('hosted-address', 4))]
+    for test in found:
+        test.source = 'tests/names.c'
+    return found
+
+
 def hosted_tests():
-    found = [HostTest('net.idle.hostnet', hosted_idle, 'hosted', n) for n in (1, 4)]
+    found = names_tests() + [HostTest('net.idle.hostnet', hosted_idle, 'hosted', n) for n in (1, 4)]
     for name, counts in [('hosted', (1, 4))] + [(f'hosted-{s}', (4,)) for s in SANITIZERS]:
         for function, source in (echo, 'tests/echo.c'), (http, 'examples/http.c'):
             for n in counts:
