@@ -5,7 +5,7 @@
  * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free
  * run; the run's length stands in those pages themselves. So a freed run finds its free neighbours at
  * once, and zones never meet. Free runs are listed by the power of two that their length reaches: a request
- * looks in the list of its own length for one that fits, and takes the first of the lists above. Not
+ * looks in the list of its own length for one that fits, else in those above, and takes the end of it. Not
  * buddies, because those give a request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of
  * 128 MiB there is none.
  *
@@ -27,6 +27,7 @@
 struct run { /* in the first page of a free run; `pages` also at the start of its last page */
 	uint64_t pages;
 	struct run *next, *prev;
+	unsigned list;
 };
 
 struct zone {
@@ -38,6 +39,7 @@ static struct spinlock lock = SPINLOCK(LOCK_PAGES);
 static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
+static uint64_t not_empty;                       /* of the lists: bit i for lists[i]; under `lock` */
 static size_t free_pages, total_pages;           /* under `lock` */
 
 static uint64_t page_of(const void *p)
@@ -63,18 +65,27 @@ static unsigned list_of(uint64_t pages)
 	return 63 - (unsigned)__builtin_clzll(pages);
 }
 
+/* So long is the free run that begins with that page: noted at both of its ends. */
+static void run_mark(struct zone *zone, uint64_t page, uint64_t pages)
+{
+	run_at(page + pages - 1)->pages = pages;
+	run_at(page)->pages = pages;
+	zone->map[page + pages - 1 - zone->first] |= LAST;
+	zone->map[page - zone->first] |= FIRST;
+}
+
 static void run_add(struct zone *zone, uint64_t page, uint64_t pages)
 {
-	struct run *run = run_at(page), *head = &lists[list_of(pages)];
+	unsigned list = list_of(pages);
+	struct run *run = run_at(page), *head = &lists[list];
 
-	run_at(page + pages - 1)->pages = pages;
-	run->pages = pages;
+	run_mark(zone, page, pages);
+	run->list = list;
 	run->next = head->next;
 	run->prev = head;
 	head->next->prev = run;
 	head->next = run;
-	zone->map[page + pages - 1 - zone->first] |= LAST;
-	zone->map[page - zone->first] |= FIRST;
+	not_empty |= UINT64_C(1) << list;
 }
 
 static void run_remove(struct zone *zone, struct run *run)
@@ -83,33 +94,57 @@ static void run_remove(struct zone *zone, struct run *run)
 
 	run->prev->next = run->next;
 	run->next->prev = run->prev;
+	if (run->next == run->prev) /* both the head */
+		not_empty &= ~(UINT64_C(1) << run->list);
 	zone->map[page - zone->first] = 0;
 	zone->map[page + run->pages - 1 - zone->first] = 0;
 }
 
-/* Where in the run a block of that length and alignment begins; 0 when it does not fit. */
+/* Takes pages off the run's end; `rest` of them stay. */
+static void run_cut(struct zone *zone, struct run *run, uint64_t rest)
+{
+	uint64_t page = page_of(run);
+
+	if (rest >> run->list == 0) { /* too short for its list */
+		run_remove(zone, run);
+		if (rest != 0)
+			run_add(zone, page, rest);
+		return;
+	}
+	zone->map[page + run->pages - 1 - zone->first] = 0;
+	run_mark(zone, page, rest);
+}
+
+/* Where in the run a block of that length and alignment begins, as near to its end as can be; 0 if it does not fit. */
 static uint64_t fit(const struct run *run, uint64_t pages, uint64_t align)
 {
-	uint64_t page = page_of(run), at = (page + align - 1) & ~(align - 1);
-	return at + pages <= page + run->pages ? at : 0;
+	uint64_t page = page_of(run), at = (page + run->pages - pages) & ~(align - 1);
+	return run->pages >= pages && at >= page ? at : 0;
+}
+
+/* The first of a list's runs in which the block fits, and where. */
+static struct run *run_find(unsigned list, uint64_t pages, uint64_t align, uint64_t *at)
+{
+	for (struct run *run = lists[list].next; run != &lists[list]; run = run->next)
+		if ((*at = fit(run, pages, align)) != 0)
+			return run;
+	return NULL;
 }
 
 static void *alloc_locked(uint64_t pages, uint64_t align)
 {
 	struct run *run = NULL;
 	uint64_t at = 0;
+	unsigned list = list_of(pages);
 
-	for (unsigned i = list_of(pages); i < LISTS && at == 0; i++)
-		for (run = lists[i].next; run != &lists[i] && at == 0; run = at == 0 ? run->next : run)
-			at = fit(run, pages, align);
-	if (at == 0)
+	for (uint64_t left = not_empty >> list << list; left != 0 && run == NULL; left &= left - 1)
+		run = run_find((unsigned)__builtin_ctzll(left), pages, align, &at);
+	if (run == NULL)
 		return NULL;
 
 	uint64_t page = page_of(run), end = page + run->pages;
 	struct zone *zone = zone_of(page);
-	run_remove(zone, run);
-	if (at > page)
-		run_add(zone, page, at - page);
+	run_cut(zone, run, at - page);
 	if (at + pages < end)
 		run_add(zone, at + pages, end - at - pages);
 	free_pages -= pages;
