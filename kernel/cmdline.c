@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel command line is the program's: words of the form NAME=VALUE before the first other
- * word are its environment, the rest its arguments. Words are split at blanks; "..." keeps
- * blanks together, and \ takes the next character as it is inside quotes.
+ * word are its environment, the rest its arguments; a word -- between the two is left out, so that the first
+ * argument may have that form. Words are split at blanks; "..." keeps blanks together, and \ takes the next
+ * character as it is inside quotes.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -61,6 +62,8 @@ void cmdline_parse(int *argc, char ***argv)
 		env[n++] = word;
 	env[n++] = NULL;
 	environ = env;
+	if (word != NULL && strcmp(word, "--") == 0)
+		word = next_word(&at);
 
 	*argv = &words[n];
 	words[n++] = (char *)"gump";

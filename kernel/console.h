@@ -19,4 +19,7 @@ void console_write_unlocked(const char *text, size_t length);
 /* From here on hart_print() takes no lock. */
 void console_ending(void);
 
+/* Writes what goroutines have printed without a newline; the machine ends. On a goroutine's stack. */
+void stdio_end(void);
+
 #endif

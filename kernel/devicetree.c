@@ -274,11 +274,6 @@ void devicetree_read(const void *tree, uint32_t boot_hwid)
 		devicetree_fail("device tree: %u bytes long", (unsigned)fdt_totalsize(tree));
 
 	devicetree_read_test_device(tree); /* first: it tells the status of a failure */
-	const char *name = devicetree_string(tree, 0, "compatible");
-	static char machine_name[64] = "riscv64";
-	if (name != NULL)
-		snprintf(machine_name, sizeof(machine_name), "%s", name);
-	machine.name = machine_name;
 	read_memory(tree);
 	read_reservations(tree);
 	read_chosen(tree);

@@ -128,7 +128,8 @@ void hart_timer_set(int64_t deadline);
 
 int64_t hart_now(void);                     /* monotonic ns since boot; from anywhere */
 int64_t hart_ticks_to_ns(uint64_t ticks);   /* a difference or a point of hart_ticks() */
-uint64_t hart_ns_to_ticks(int64_t ns);      /* rounded up; INT64_MAX stays INT64_MAX, and so does what is too far */
+uint64_t hart_ns_to_ticks(int64_t ns);      /* rounded up; from HART_NEVER on INT64_MAX */
+#define HART_NEVER (INT64_MAX - 1000000000) /* a tick is shorter: no deadline before passes INT64_MAX by rounding */
 
 /* Implemented by the kernel for all architectures. */
 

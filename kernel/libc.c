@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/console.h"
 #include "kernel/hart.h"
 
 int *go_errno(void);
@@ -23,7 +24,7 @@ int *go_errno(void)
 
 void _exit(int status)
 {
-	fflush(stdout);
+	stdio_end();
 	hart_poweroff(status);
 }
 

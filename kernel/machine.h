@@ -28,7 +28,6 @@ struct machine_virtio { /* one virtio-mmio transport, empty or not */
 };
 
 struct machine {
-	const char *name;                            /* "riscv-virtio,qemu", "x86_64 q35", ... for the boot report */
 	struct machine_range memory[MACHINE_RANGES]; /* usable RAM: firmware, image, tables left out */
 	unsigned memory_count;
 	unsigned hart_count;                         /* 1 .. HARTS_MAX; the boot hart is index 0 */

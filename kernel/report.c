@@ -20,9 +20,8 @@ static _Atomic(uint32_t) reporter; /* hart id + 1 of the hart that ends the mach
 
 void hart_stop_others(void)
 {
+	hart_lock(); /* first: who is preempted after he has read `me` would halt himself as another */
 	uint32_t me = hart_self()->id + 1, none = 0;
-
-	hart_lock();
 	if (!atomic_compare_exchange_strong_explicit(&reporter, &none, me, memory_order_acq_rel,
 						     memory_order_acquire) &&
 	    none != me)

@@ -3,8 +3,8 @@
  * stdout and stderr.
  *
  * Each goroutine collects a line of its own, which goes to the console whole: at its newline, when
- * it is full, at fflush(), and when the goroutine or the machine ends. So lines never mix, whatever
- * prints on whichever hart, and putting a byte takes no lock.
+ * it is full, at fflush(), and when the goroutine ends. So lines never mix, whatever prints on whichever hart,
+ * and putting a byte takes no lock. When the machine ends, what all goroutines have begun is written.
  *
  * stdin is empty: the machine's console is for output.
  */
@@ -17,15 +17,46 @@
 #define LINE_SIZE 240
 
 struct line {
-	size_t length;
+	struct line *next, **link; /* in `lines`; link: what points to this one. Under lines_lock */
+	_Atomic(size_t) length;    /* written by its goroutine, and set to 0 by whoever writes it out */
 	char text[LINE_SIZE];
 };
 
+static struct line *lines;
+static struct spinlock lines_lock = SPINLOCK(LOCK_LIBC);
+
+static struct line *line_new(void)
+{
+	struct line *line = malloc(sizeof(*line));
+	if (line == NULL)
+		return NULL;
+	atomic_init(&line->length, 0);
+	spin_lock(&lines_lock);
+	line->next = lines;
+	line->link = &lines;
+	if (lines != NULL)
+		lines->link = &line->next;
+	lines = line;
+	spin_unlock(&lines_lock);
+	return line;
+}
+
+static void line_free(struct line *line)
+{
+	spin_lock(&lines_lock);
+	*line->link = line->next;
+	if (line->next != NULL)
+		line->next->link = line->link;
+	spin_unlock(&lines_lock);
+	free(line);
+}
+
+/* Exchange: at the end of the machine its goroutine and stdio_end() may both come here, and one of them writes. */
 static void line_flush(struct line *line)
 {
-	if (line->length != 0)
-		console_write(line->text, line->length);
-	line->length = 0;
+	size_t length = atomic_exchange_explicit(&line->length, 0, memory_order_acquire);
+	if (length != 0)
+		console_write(line->text, length);
 }
 
 static int put(char c, FILE *file)
@@ -38,16 +69,18 @@ static int put(char c, FILE *file)
 	}
 	struct line *line = g->line;
 	if (line == NULL) {
-		line = malloc(sizeof(*line));
+		line = line_new();
 		if (line == NULL) {
 			console_write(&c, 1);
 			return (unsigned char)c;
 		}
-		line->length = 0;
 		g->line = line;
 	}
-	line->text[line->length++] = c;
-	if (c == '\n' || line->length == LINE_SIZE)
+	size_t length = atomic_load_explicit(&line->length, memory_order_relaxed);
+	line->text[length] = c;
+	/* Release: stdio_end() on another hart sees the byte. */
+	atomic_store_explicit(&line->length, length + 1, memory_order_release);
+	if (c == '\n' || length + 1 == LINE_SIZE)
 		line_flush(line);
 	return (unsigned char)c;
 }
@@ -73,8 +106,17 @@ void hart_goroutine_end(void)
 	if (g->line == NULL)
 		return;
 	line_flush(g->line);
-	free(g->line);
+	line_free(g->line);
 	g->line = NULL;
+}
+
+void stdio_end(void)
+{
+	fflush(stdout); /* the own line first */
+	spin_lock(&lines_lock);
+	for (struct line *line = lines; line != NULL; line = line->next)
+		line_flush(line);
+	spin_unlock(&lines_lock);
 }
 
 static FILE output = FDEV_SETUP_STREAM(put, NULL, flush, _FDEV_SETUP_WRITE);

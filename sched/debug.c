@@ -180,7 +180,7 @@ static void option(const char *word, size_t length)
 	const char *value = memchr(word, '=', length);
 	size_t name = value != NULL ? (size_t)(value - word) : length;
 	long number = value != NULL ? strtol(value + 1, &end, 10) : 0;
-	bool whole = value != NULL && end == word + length && number > 0;
+	bool whole = value != NULL && end == word + length && number > 0 && number <= INT32_MAX;
 
 	if (length == 0)
 		return;

@@ -98,6 +98,15 @@ static noreturn void uncaught(const struct panicking *panics)
 	hart_poweroff(2);
 }
 
+/* Interrupts off: a G that moves between the two loads would read another hart's count. */
+static bool no_locks(void)
+{
+	bool on = hart_irq_off();
+	uint32_t locks = hart_self()->locks;
+	hart_irq_restore(on);
+	return locks == 0;
+}
+
 void go_panic(const char *fmt, ...)
 {
 	char message[MESSAGE_SIZE];
@@ -109,7 +118,7 @@ void go_panic(const char *fmt, ...)
 	va_end(args);
 	if (g == NULL)
 		hart_fatal("panic on the scheduler's stack: %s", message);
-	assert(hart_self()->locks == 0 && "go_panic under a lock");
+	assert(no_locks() && "go_panic under a lock");
 	struct panicking panic = { message, g->panicking };
 	g->panicking = &panic;
 	block_leave_to(g, g->call != NULL ? g->call->block_depth : 0);

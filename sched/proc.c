@@ -27,11 +27,11 @@ static void g_entry(void)
 
 static struct g *g_alloc(void)
 {
-	if (!timers_reserve(m_self()->p))
-		return NULL;
 	struct g *g = calloc(1, sizeof(*g));
-	if (g == NULL)
+	if (g == NULL || !timers_reserve(m_self()->p)) {
+		free(g);
 		return NULL;
+	}
 	g->timer.flags_ = TIMER_KEPT;
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
 	g_change(g, G_IDLE, G_DEAD);

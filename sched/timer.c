@@ -17,6 +17,7 @@
  */
 #include <stdlib.h>
 
+#include "sched/chan.h"
 #include "sched/timer_heap.h"
 #include "sched/trace.h"
 
@@ -325,6 +326,8 @@ void go_timer_call(go_timer *t, int64_t when, int64_t period, void (*fn)(void *)
 
 void go_timer_send(go_timer *t, int64_t when, int64_t period, go_chan *ch)
 {
+	if (ch != NULL && ch->elem_size != sizeof(int64_t) && ch->elem_size != 0)
+		go_panic("go_timer_send: elements of %zu bytes, a time has %zu", ch->elem_size, sizeof(int64_t));
 	set(t, when, period, fire_send, ch, NULL);
 }
 

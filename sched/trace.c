@@ -36,15 +36,13 @@ void trace_write_unblock(const struct g *g, uint64_t queue)
 }
 
 /*
- * The rings of an earlier trace are kept if they are as large, and go on: another hart may still be writing
- * its last record, which a reader knows by its sequence.
+ * The rings of an earlier trace are kept, and go on: another hart may still be writing its last record, which a
+ * reader knows by its sequence.
  */
 static int rings_alloc(uint64_t capacity)
 {
-	if (gump_trace.capacity == capacity)
-		return 0;
 	if (gump_trace.capacity != 0)
-		return -1;
+		return gump_trace.capacity >= capacity ? 0 : -1;
 	for (unsigned id = 0; id < hart_count(); id++) {
 		gump_trace.rings[id].records = calloc(capacity, sizeof(struct trace_record));
 		if (gump_trace.rings[id].records == NULL) {
@@ -53,6 +51,7 @@ static int rings_alloc(uint64_t capacity)
 			return -1;
 		}
 	}
+	gump_trace.capacity = capacity;
 	return 0;
 }
 
@@ -74,7 +73,6 @@ int go_trace_start(size_t events)
 	memcpy(gump_trace.magic, "gump trace 2", 13);
 	gump_trace.ticks_per_second = hart_ns_to_ticks(1000000000);
 	gump_trace.harts = hart_count();
-	gump_trace.capacity = capacity;
 	gump_trace.first = atomic_load_explicit(&gump_trace.sequence, relaxed);
 	gump_trace.quantum = sched.quantum;
 	gump_trace.procs = sched.procs;

@@ -298,6 +298,11 @@ static void try_send_closed(void *ch) { go_try_send(ch, &count); }
 static void close_it(void *ch) { go_close(ch); }
 static void wait_on(void *ch) { go_recv(ch, NULL); }
 static void free_it(void *ch) { go_chan_free(ch); }
+static void time_into(void *ch)
+{
+	static go_timer timer;
+	go_timer_send(&timer, go_now(), 0, ch);
+}
 static void leave_section(void *unused) { go_block_leave(); }
 static void untie(void *unused) { go_unlock_hart(); }
 static void rw_runlock(void *rw) { go_rwmutex_runlock(rw); }
@@ -323,6 +328,7 @@ static void misuse(void)
 	CHECK_STR(go_call(try_send_closed, ch), "send on closed channel");
 	CHECK_STR(go_call(close_it, ch), "close of closed channel");
 	CHECK_STR(go_call(close_it, NULL), "close of nil channel");
+	CHECK(go_call(time_into, ch) != NULL); /* an int is no time */
 	CHECK(go_call(leave_section, NULL) != NULL);
 	CHECK(go_call(untie, NULL) != NULL);
 	CHECK_STR(go_call(select_minus_one, NULL), "go_select: -1 cases, at most 65536");

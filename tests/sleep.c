@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/hart.h"
 #include "test.h"
 
 static _Atomic(int) count;
@@ -22,6 +23,16 @@ static void clock_goes_on(void)
 		int64_t now = go_now();
 		CHECK(now >= last);
 		last = now;
+	}
+}
+
+/* The scheduler counts in ticks, the hardware's timer is told ns: rounding up must not pass INT64_MAX. */
+static void the_far_future_is_never(void)
+{
+	static const int64_t far[] = { GO_FOREVER, GO_FOREVER - 1, GO_FOREVER - 7, GO_FOREVER - SECOND, GO_FOREVER / 2 };
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		uint64_t ticks = hart_ns_to_ticks(far[i]);
+		CHECK(ticks == INT64_MAX || hart_ticks_to_ns(ticks) >= far[i]);
 	}
 }
 
@@ -193,7 +204,7 @@ static void posix_overflow(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(clock_goes_on), TEST(harts_agree_on_the_time), TEST(accuracy),
+	TESTS(TEST(clock_goes_on), TEST(the_far_future_is_never), TEST(harts_agree_on_the_time), TEST(accuracy),
 	      TEST(no_time_at_all), TEST(zero_is_a_yield), TEST(in_order), TEST(many_sleepers),
 	      TEST(as_posix_has_it), TEST_THAT_LEAVES(overflow), TEST_THAT_LEAVES(posix_overflow));
 	return test_main(argc, argv, tests);

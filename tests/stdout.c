@@ -4,6 +4,7 @@
  *
  * @test harts=1,2,4,8 lines=4000 each=/<\d\d \d{3} ([a-t])\1{30,180}>/
  * @test unfinished harts=1 lines=1 each=/no_newline_at_the_end/ status=0
+ * @test begun harts=1,2 lines=1 each=/main,(worker,){3}/ status=0
  */
 #include "test.h"
 
@@ -30,8 +31,28 @@ static void print_lines(void *arg)
 	go_waitgroup_done(&all);
 }
 
+static void begin_a_line(void *arg)
+{
+	printf("worker,");
+	go_waitgroup_done(&all);
+	go_sleep(100 * SECOND);
+}
+
+/* What goroutines have printed when main returns comes out, as from a process. */
+static int begun(void)
+{
+	printf("PASS\nmain,");
+	go_waitgroup_add(&all, 3);
+	for (int i = 0; i < 3; i++)
+		go(begin_a_line, NULL);
+	go_waitgroup_wait(&all);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "begun") == 0)
+		return begun();
 	if (argc > 1 && strcmp(argv[1], "unfinished") == 0) {
 		printf("PASS\nno_newline_at_the_end");
 		return 0;

@@ -103,6 +103,23 @@ def one_file(test):
         check(test, (0, again[1]), 0, '3 harts', 'said [a b]', 'argument [x y]', 'argument []')
 
 
+def assignments(test):
+    """An argument of a variable's form is an argument, and -- is one, too."""
+    with Folder() as folder:
+        for arguments in ['NAME=1', 'SAID=2'], ['--', 'NAME=1'], ['x', '--']:
+            result = call(test, *run('--machine', test.machine_name, '--net', 'none', '-e', 'SAID=yes', folder.path,
+                                     *arguments))
+            check(test, result, 11, 'said [yes]', *(f'argument [{each}]' for each in arguments))
+
+
+def trace_beside_other_options(test):
+    with Folder() as folder:
+        for options in 'schedtrace=1000', 'seed=5', 'trace=100':
+            result = call(test, *run('--machine', test.machine_name, '--net', 'none', '-e', f'GUMPDEBUG={options}',
+                                     '--trace', folder.file('out.json'), folder.path))
+            check(test, result, 11, 'events in ')
+
+
 def folder_of_files(test):
     with Folder() as folder:
         result = call(test, *run('--machine', test.machine_name, '--net', 'none', folder.path))
@@ -158,7 +175,12 @@ def wrong_use(test):
                 (['--net', 'tap:nothere0', program], 'nothere0'),
                 (['--publish', 'http', program], '--publish'),
                 (['--publish', f'{port}:80', program], f'{port}'),
+                (['--publish', '8080:70000', program], '65535'),
+                (['--publish', '08080:80', program], '65535'),
+                (['--quiet=1', program], '--quiet'),
+                (['--trace', folder.file('no/folder.json'), program], 'cannot be written'),
                 (['-e', 'NOVALUE', program], 'NOVALUE'),
+                (['-e', 'a.b=1', program], 'a.b'),
                 ([folder.file('missing.c')], 'missing.c'),
                 ([folder.file('empty')], 'empty'),
                 ([text], 'text'),
@@ -204,7 +226,7 @@ def published_port(test):
 
 
 def tests():
-    each = [one_file, folder_of_files, makefile, odd_status]
+    each = [one_file, assignments, trace_beside_other_options, folder_of_files, makefile, odd_status]
     return ([HostTest(f'qemu-run.{f.__name__}', f, name, 4) for f in each
              for name in (MACHINES if f is odd_status else ('virt', 'q35'))]
             + [HostTest(f'qemu-run.{f.__name__}', f)

@@ -4,6 +4,7 @@
  *
  * @test harts=1 machines=virt,q35,microvm
  */
+#include <errno.h>
 #include <gump/trace.h>
 
 #include "sched/trace.h"
@@ -30,8 +31,19 @@ static void last_records_in_order(void)
 	go_trace_stop();
 }
 
+/* The rings of the first trace serve a later one that needs no larger ones. */
+static void memory_is_used_again(void)
+{
+	CHECK_EQ(go_trace_start(ROOM / 2), 0);
+	go_trace_stop();
+	CHECK_EQ(go_trace_start(2 * ROOM), -1);
+	CHECK_EQ(errno, ENOMEM);
+	CHECK_EQ(go_trace_start(ROOM), 0);
+	go_trace_stop();
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(last_records_in_order));
+	TESTS(TEST(last_records_in_order), TEST(memory_is_used_again));
 	return test_main(argc, argv, tests);
 }

@@ -155,8 +155,6 @@ void arch_discover(uintptr_t a0, uintptr_t a1)
 	take_cmdline(info);
 	if (!acpi_discover(info->rsdp) && !mptable_discover())
 		hart_print("boot: neither ACPI nor an MP table: one hart, no device interrupts\n");
-	machine.name = machine.pci_ecam.size != 0 && !acpi.hardware_reduced ? "x86_64 q35"
-									    : "x86_64 microvm";
 	find_pci_window();
 	seed_random();
 	vm_build(ram, ram_count);

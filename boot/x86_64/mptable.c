@@ -50,10 +50,9 @@ static bool take_entries(const uint8_t *at, const uint8_t *end)
 static bool take_table(const uint8_t *at)
 {
 	const uint8_t *table = (const uint8_t *)(uintptr_t)get32(at + 4);
-	unsigned length = table[4] | table[5] << 8;
+	unsigned length = table != NULL ? table[4] | table[5] << 8 : 0;
 
-	if (table == NULL || memcmp(table, "PCMP", 4) != 0 || length < HEADER_SIZE ||
-	    !sums_to_zero(table, length)) {
+	if (length < HEADER_SIZE || memcmp(table, "PCMP", 4) != 0 || !sums_to_zero(table, length)) {
 		hart_print("mptable: no sound table at 0x%x, skipped\n", (unsigned)get32(at + 4));
 		return false;
 	}

@@ -78,7 +78,7 @@ uint64_t hart_ns_to_ticks(int64_t ns)
 		return 0;
 	/* Up, so that a tick that is reached is a deadline that has passed. */
 	unsigned __int128 ticks = ((unsigned __int128)(uint64_t)ns << 32) / ns_per_tick + 1;
-	return ns == INT64_MAX || ticks > INT64_MAX ? INT64_MAX : (uint64_t)ticks;
+	return ns >= HART_NEVER || ticks > INT64_MAX ? INT64_MAX : (uint64_t)ticks;
 }
 
 UNSANITIZED int64_t hart_now(void)

@@ -21,7 +21,6 @@ struct arch_fiber {
 	void *tsan;
 	uintptr_t bottom;
 	size_t size;
-	bool ended;
 	jmp_buf base;            /* of a g0 */
 	void (*fn)(void *);      /* what to call there */
 	void *arg;
@@ -39,15 +38,12 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 void *__tsan_get_current_fiber(void);
 
+/* The fiber of the G that had this stack before, if one had, ends here: at its own end it was still running. */
 static inline void sanitizer_new(struct arch_fiber *fiber)
 {
+	if (fiber->tsan != NULL)
+		__tsan_destroy_fiber(fiber->tsan);
 	fiber->tsan = __tsan_create_fiber(0);
-}
-
-static inline void sanitizer_end(struct arch_fiber *fiber)
-{
-	__tsan_destroy_fiber(fiber->tsan);
-	fiber->tsan = NULL;
 }
 
 static inline void sanitizer_g0(struct arch_fiber *fiber)
@@ -73,11 +69,6 @@ static inline void sanitizer_new(struct arch_fiber *fiber)
 	__asan_unpoison_memory_region((void *)fiber->bottom, fiber->size - sizeof(*fiber));
 }
 
-static inline void sanitizer_end(struct arch_fiber *fiber)
-{
-	(void)fiber;
-}
-
 static inline void sanitizer_g0(struct arch_fiber *fiber)
 {
 	pthread_attr_t attr;
@@ -100,15 +91,9 @@ struct arch_fiber *fiber_new(uintptr_t top)
 {
 	struct arch_fiber *fiber = (struct arch_fiber *)((top - sizeof(*fiber) - 64) & ~(uintptr_t)63);
 
-	fiber->ended = false;
 	fiber->bottom = top;
 	sanitizer_new(fiber);
 	return fiber;
-}
-
-void fiber_ended(void)
-{
-	hart_self()->arch.fiber->ended = true;
 }
 
 UNSANITIZED void fiber_start(struct arch_fiber *fiber, void (*entry)(void))
@@ -123,13 +108,11 @@ UNSANITIZED void fiber_start(struct arch_fiber *fiber, void (*entry)(void))
 UNSANITIZED static void enter_g0(void *unused)
 {
 	struct hart *hart = hart_self();
-	struct arch_fiber *left = hart->arch.fiber, *g0 = &g0_fibers[hart->id];
+	struct arch_fiber *g0 = &g0_fibers[hart->id];
 
 	(void)unused;
 	hart->arch.fiber = g0;
 	sanitizer_switch(g0);
-	if (left->ended)
-		sanitizer_end(left);
 #ifdef __SANITIZE_THREAD__
 	longjmp(g0->base, 1);
 #else

@@ -45,7 +45,6 @@ void thread_install(struct hart *hart);           /* the calling thread becomes 
 noreturn void thread_run(struct hart *hart, void (*fn)(void)); /* calls fn on the hart's g0 stack, for good */
 void symbols_init(void);
 void stdio_init(void);
-void stdio_flush(void);
 
 /* timer.c: sets the kernel's timer to whatever comes first. On the hart itself, irq_off or in its handler. */
 void timer_update(struct hart *hart);
@@ -64,9 +63,8 @@ bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size);
 /* The stack whose top that is. */
 size_t stack_size_of(uintptr_t top);
 
-/* fibers.c, with a sanitizer: at a stack's top; the running G ends */
+/* fibers.c, with a sanitizer: for a new G, at the top of its stack. */
 struct arch_fiber *fiber_new(uintptr_t top);
-void fiber_ended(void);
 
 /* switch.S */
 void preempt_entry(void);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hosted.h"
+#include "kernel/console.h"
 #include "kernel/machine.h"
 
 int *go_errno(void)
@@ -42,7 +43,7 @@ void perror(const char *what)
 void _exit(int status)
 {
 	fflush(stdout);
-	stdio_flush();
+	stdio_end();
 	hart_poweroff(status);
 }
 

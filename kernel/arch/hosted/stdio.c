@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stdout, as on the machines: each goroutine collects a line of its own, which is written whole at its newline, when
- * it is full, and when the goroutine or the program ends.
+ * stdout, as on the machines (kernel/stdio.c): each goroutine collects a line of its own, which is written whole at its
+ * newline, when it is full, and when the goroutine ends; when the program ends, what all have begun.
  *
  * It is a stream of the C library without a buffer, which calls put() with what one printf() makes, and with the
  * stream's lock held: so nothing here is preempted or parks. stderr is the library's own.
@@ -17,9 +17,13 @@
 #define LINE_SIZE 240
 
 struct line {
-	size_t length;
+	struct line *next, **link; /* in `lines`; link: what points to this one. Under lines_lock */
+	_Atomic(size_t) length;    /* written by its goroutine, and set to 0 by whoever writes it out */
 	char text[LINE_SIZE];
 };
+
+static struct line *lines;
+static struct spinlock lines_lock = SPINLOCK(LOCK_LIBC);
 
 CALLED_BY_LIBC static void write_all(int fd, const char *text, size_t size)
 {
@@ -34,24 +38,56 @@ CALLED_BY_LIBC static void write_all(int fd, const char *text, size_t size)
 	}
 }
 
+CALLED_BY_LIBC static struct line *line_new(void)
+{
+	struct line *line = calloc(1, sizeof(struct line));
+	if (line == NULL)
+		return NULL;
+	spin_lock(&lines_lock);
+	line->next = lines;
+	line->link = &lines;
+	if (lines != NULL)
+		lines->link = &line->next;
+	lines = line;
+	spin_unlock(&lines_lock);
+	return line;
+}
+
+static void line_free(struct line *line)
+{
+	spin_lock(&lines_lock);
+	*line->link = line->next;
+	if (line->next != NULL)
+		line->next->link = line->link;
+	spin_unlock(&lines_lock);
+	free(line);
+}
+
 CALLED_BY_LIBC static struct line *own_line(void)
 {
 	struct hart_goroutine *g = hart_g();
 	if (g == NULL) /* before the first goroutine */
 		return NULL;
 	if (g->line == NULL)
-		g->line = calloc(1, sizeof(struct line));
+		g->line = line_new();
 	return g->line;
+}
+
+/* Exchange: at the end its goroutine and stdio_end() may both come here, and one of them writes. */
+CALLED_BY_LIBC static void line_flush(struct line *line)
+{
+	write_all(1, line->text, atomic_exchange_explicit(&line->length, 0, memory_order_acquire));
 }
 
 CALLED_BY_LIBC static void add(struct line *line, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
-		line->text[line->length++] = text[i];
-		if (text[i] == '\n' || line->length == LINE_SIZE) {
-			write_all(1, line->text, line->length);
-			line->length = 0;
-		}
+		size_t length = atomic_load_explicit(&line->length, memory_order_relaxed);
+		line->text[length] = text[i];
+		/* Release: stdio_end() on another hart sees the byte. */
+		atomic_store_explicit(&line->length, length + 1, memory_order_release);
+		if (text[i] == '\n' || length + 1 == LINE_SIZE)
+			line_flush(line);
 	}
 }
 
@@ -67,32 +103,32 @@ CALLED_BY_LIBC static ssize_t put(void *cookie, const char *text, size_t size)
 	return (ssize_t)size;
 }
 
-void stdio_flush(void)
+void stdio_end(void)
 {
 	struct hart_goroutine *g = hart_g();
-	if (g == NULL || g->line == NULL)
-		return;
-	struct line *line = g->line;
-	write_all(1, line->text, line->length);
-	line->length = 0;
+	if (g != NULL && g->line != NULL) /* the own line first */
+		line_flush(g->line);
+	spin_lock(&lines_lock);
+	for (struct line *line = lines; line != NULL; line = line->next)
+		line_flush(line);
+	spin_unlock(&lines_lock);
 }
 
 /* The very last of exit(): whatever atexit() and destructors have printed. */
 static __attribute__((destructor(101))) void flush_at_exit(void)
 {
-	stdio_flush();
+	stdio_end();
 }
 
 void hart_goroutine_end(void)
 {
 	struct hart_goroutine *g = hart_g();
 
-	stdio_flush();
-	free(g->line);
+	if (g->line == NULL)
+		return;
+	line_flush(g->line);
+	line_free(g->line);
 	g->line = NULL;
-#if FIBERS
-	fiber_ended();
-#endif
 }
 
 /* Reports: to stderr, which is where a Go program's go. */

@@ -70,7 +70,7 @@ uint64_t hart_ns_to_ticks(int64_t deadline)
 {
 	if (deadline <= 0)
 		return 0;
-	if (deadline == INT64_MAX)
+	if (deadline >= HART_NEVER)
 		return INT64_MAX;
 	uint64_t ns = (uint64_t)deadline;
 	if (ns_per_tick != 0)
