@@ -62,10 +62,22 @@ static struct pbuf *copy_frame(const struct virtq_piece *pieces, unsigned count,
 	return p;
 }
 
+/*
+ * On a wire a frame has 60 bytes at least, and lwIP takes it for granted that an ARP packet is whole. A device can
+ * give out fewer, and does when there is less to say.
+ */
+#define SHORTEST_ARP (SIZEOF_ETH_HDR - ETH_PAD_SIZE + SIZEOF_ETHARP_HDR)
+
+static bool too_short(const struct virtq_piece *first)
+{
+	const uint8_t *type = (const uint8_t *)first->address + 12;
+	return first->length < SIZEOF_ETH_HDR - ETH_PAD_SIZE || (type[0] << 8 | type[1]) == ETHTYPE_ARP;
+}
+
 static void receive(const struct virtq_piece *pieces, unsigned count, size_t length,
 		    bool checksum_good)
 {
-	if (length < SIZEOF_ETH_HDR - ETH_PAD_SIZE)
+	if (length < SHORTEST_ARP && too_short(&pieces[0]))
 		return;
 	struct pbuf *p = copy_frame(pieces, count, length);
 	if (!p)
