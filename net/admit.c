@@ -9,6 +9,10 @@
  * A closed window: lwIP takes every segment for one outside of it and answers, even a mere
  * acknowledgement; two such peers that do not read would answer each other for ever. One byte of
  * window that is never announced makes it see that nothing is wrong.
+ *
+ * A SYN for a connection that is half open: lwIP would read its options once more, and asserts that the window
+ * is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second with a scale, would
+ * end the machine. Our answer to the first is sent again by its own timer.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
@@ -16,10 +20,37 @@
 #include "net/memory.h"
 #include "net/timewait.h"
 
-err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p)
+static err_t admit_early(const struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p)
 {
 	if (pcb->state == LISTEN)
 		return timewait_admit(header, p) ? ERR_OK : ERR_ABRT;
+	return pcb->state == SYN_RCVD && (TCPH_FLAGS(header) & TCP_SYN) ? ERR_ABRT : ERR_OK;
+}
+
+/* lwIP reads the length of an option even when its kind is the last byte that there is. */
+static bool options_are_whole(const uint8_t *at, unsigned length)
+{
+	for (unsigned i = 0; i < length && at[i] != LWIP_TCP_OPT_EOL;) {
+		if (at[i] == LWIP_TCP_OPT_NOP) {
+			i++;
+			continue;
+		}
+		if (i + 1 == length)
+			return false;
+		if (at[i + 1] < 2) /* it stops here */
+			return true;
+		i += at[i + 1];
+	}
+	return true;
+}
+
+err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t options_length,
+		       const struct pbuf *p)
+{
+	if (options_length > 0 && !options_are_whole((const uint8_t *)(header + 1), options_length))
+		return ERR_ABRT;
+	if (pcb->state < ESTABLISHED)
+		return admit_early(pcb, header, p);
 	if (p->tot_len > 0 && net_memory_scarce() && conn_has_unread(pcb))
 		return ERR_MEM;
 	if (p->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt)

@@ -15,6 +15,7 @@ struct tcp_pcb;
 u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
 		  u16_t remote_port);
 /* net/admit.c: whether the segment is to be looked at, by the pcb it belongs to. */
-err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p);
+err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t options_length,
+		       const struct pbuf *p);
 
 #endif

@@ -86,7 +86,7 @@
 
 #define LWIP_HOOK_TCP_ISN net_tcp_isn
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, length, one, two, p) \
-	net_admit_packet(pcb, header, p)
+	net_admit_packet(pcb, header, one, p)
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 
 #endif
