@@ -3,7 +3,9 @@
  * go_lock_hart(): a G that runs on one M only, and that M runs nothing else.
  *
  * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable gives a P to
- * that M (start_locked()).
+ * that M (start_locked()). Go makes a new M when no other is left to look around. Here there may be none: the rest are
+ * busy, or sleep for locked Gs of their own. So whoever makes such a G ready gives its M an idle P right then
+ * (ready_locked()), and whoever leaves a P idle looks for one in the global queue (start_tied_ms()).
  *
  * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G
  * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others found
@@ -106,18 +108,36 @@ static bool is_parked_locked(struct m *m)
 	return atomic_load_explicit(&sched.parked_locked, relaxed) & bit(m->hart.id);
 }
 
-/*
- * Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one; if not, it
- * looks at locked_ready before it sleeps or looks for another G.
- */
+/* Under sched.lock. False: it looks at locked_ready before it sleeps or looks for another G. */
+static bool sleeps(struct m *m)
+{
+	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id);
+	return atomic_load_explicit(&m->next_p, relaxed) == NULL && (idle || is_parked_locked(m));
+}
+
+/* m, which sleeps, gets p for its locked G g; under sched.lock. */
+static void start_tied(struct m *m, struct p *p, struct g *g)
+{
+	if (is_parked_locked(m))
+		parked_locked_set(m, false);
+	else
+		idle_m_remove(m);
+	if (m == m_self())
+		check_m(m, M_STARTED);
+	trace(TRACE_HANDOFF, g, p->id, m->hart.id);
+	store_release(&m->next_p, p);
+	if (m != m_self()) /* which looks at next_p before it sleeps */
+		hart_kick(m->hart.id);
+}
+
+/* Found a G that only another M may run. If that M sleeps it gets an idle P, or else this one. */
 void start_locked(struct m *m, struct g *g)
 {
 	struct m *other = g->locked_m;
 
 	spin_acquire(&sched.lock);
 	locked_ready(other, g);
-	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(other->hart.id);
-	if (atomic_load_explicit(&other->next_p, relaxed) == NULL && (idle || is_parked_locked(other))) {
+	if (sleeps(other)) {
 		struct p *p = idle_p_take(other->hart.id);
 		if (p == NULL) {
 			p = m->p;
@@ -126,18 +146,67 @@ void start_locked(struct m *m, struct g *g)
 			trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 			idle_m_add(m);
 		}
-		if (is_parked_locked(other))
-			parked_locked_set(other, false);
-		else
-			idle_m_remove(other);
-		trace(TRACE_HANDOFF, g, p->id, other->hart.id);
-		store_release(&other->next_p, p);
-		hart_kick(other->hart.id);
+		start_tied(other, p, g);
 	}
 	spin_release(&sched.lock);
 	if (m->p == NULL) {
 		fence_store_load();
 		m_park_until_p(m);
+	}
+}
+
+/* g, which waited, is runnable. False: it goes into a queue as any other, where an M with a P will find it. */
+bool ready_locked(struct g *g)
+{
+	struct m *m = g->locked_m;
+	bool started = false;
+
+	if (m == m_self())
+		return false;
+	spin_acquire(&sched.lock);
+	bool asleep = sleeps(m);
+	struct p *p = asleep && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
+	if (!asleep || p != NULL) {
+		locked_ready(m, g);
+		if (asleep)
+			start_tied(m, p, g);
+		started = true;
+	}
+	spin_release(&sched.lock);
+	return started;
+}
+
+/* The first in the global queue that only an M which sleeps may run; one that is far behind has its turn later. */
+static struct g *tied_in_global(void)
+{
+	struct g **at = &sched.runq.head, *before = NULL;
+
+	for (uint32_t i = 0; i < RUNQ_SIZE && *at != NULL; i++) {
+		struct g *g = *at;
+		if (g->locked_m != NULL && sleeps(g->locked_m)) {
+			*at = g->schedlink;
+			if (*at == NULL)
+				sched.runq.tail = before;
+			store_relaxed(&sched.runq_size, --sched.runq.size);
+			return g;
+		}
+		before = g;
+		at = &g->schedlink;
+	}
+	return NULL;
+}
+
+/* No M is idle that could look around with an idle P: those that sleep for a G in the global queue get one. */
+void start_tied_ms(void)
+{
+	struct g *g;
+
+	while (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping &&
+	       atomic_load_explicit(&sched.parked_locked, relaxed) != 0 &&
+	       atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && (g = tied_in_global()) != NULL) {
+		struct m *m = g->locked_m;
+		locked_ready(m, g);
+		start_tied(m, idle_p_take(m->hart.id), g);
 	}
 }
 
@@ -191,6 +260,7 @@ static bool serve_others(struct m *m)
 	if (!own) {
 		p_hand_off(m);
 		parked_locked_set(m, true);
+		start_tied_ms();
 		check_dead();
 	}
 	spin_release(&sched.lock);
@@ -219,6 +289,7 @@ void park_locked(struct m *m)
 	if (m->p != NULL)
 		p_hand_off(m);
 	parked_locked_set(m, true);
+	start_tied_ms();
 	check_dead();
 	spin_release(&sched.lock);
 
@@ -227,6 +298,8 @@ void park_locked(struct m *m)
 		int64_t now = now_ticks();
 		if (work_somewhere(now) && serve_others(m))
 			return;
+		if (atomic_load_explicit(&m->next_p, relaxed) != NULL)
+			continue; /* it gave itself one, without a kick */
 		sysmon_arm_idle(m, now);
 		fuzz_wait(FUZZ_SLEEP);
 		check_asleep(m);

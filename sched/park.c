@@ -142,6 +142,8 @@ static ALWAYS_INLINE void submit(struct g *g)
 
 	fuzz_wait(FUZZ_READY);
 	g_change(g, G_WAITING, G_RUNNABLE);
+	if (__builtin_expect(g->locked_m != NULL, 0) && ready_locked(g))
+		return;
 	if (fuzz_migrate())
 		to_global_queue(g);
 	else
@@ -176,6 +178,8 @@ void ready_list(struct glist *list)
 	for (struct g *g; (g = glist_pop(list)) != NULL;) {
 		trace_unblock(g, 0);
 		g_change(g, G_WAITING, G_RUNNABLE);
+		if (g->locked_m != NULL && ready_locked(g))
+			continue;
 		if (fuzz_migrate())
 			to_global_queue(g);
 		else

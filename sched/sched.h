@@ -282,6 +282,8 @@ void requeue_locked(struct m *m);      /* (L) m parks without a P: those go to b
 void locked_add(struct m *m, struct g *g); /* g runs on m only from now on, or not any more */
 void locked_remove(struct m *m, struct g *g);
 void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
+bool ready_locked(struct g *g);        /* g was made ready and is locked: true if its M has been told */
+void start_tied_ms(void);              /* (L) a P was left idle */
 void park_locked(struct m *m);         /* waits until whoever finds a locked G of m's has given m a P */
 
 /* ---- gfree.c: dead Gs ---- */

@@ -219,8 +219,12 @@ static noreturn void __attribute__((noinline)) schedule_slow(struct m *m, struct
 	for (;;) {
 		bool inherit = false;
 		if (g == NULL) {
-			if (m->p == NULL || exclusive(m))
+			if (m->p == NULL || exclusive(m)) {
+				/* It was woken to look around, and meanwhile may not. */
+				if (m->spinning)
+					spinning_end(m);
 				park_locked(m);
+			}
 			g = find_runnable(m, &inherit);
 			if (m->spinning)
 				spinning_end(m);

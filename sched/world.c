@@ -108,6 +108,7 @@ static void start_the_world(void)
 		}
 		idle_p_add(p);
 	}
+	start_tied_ms();
 	spin_release(&sched.lock);
 	wake_p();
 	hart_unlock();

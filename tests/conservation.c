@@ -25,11 +25,11 @@ static void hold_until_ran(int n)
 	CHECK_EQ(ran, n);
 }
 
-/* Lets the other harts fall asleep. */
+/* Lets the other harts fall asleep, those too that wait for a goroutine which is locked to them. */
 static void alone(void)
 {
 	int64_t end = go_now() + 5 * SECOND;
-	while (__builtin_popcount(sched.idle_ms) < go_harts() - 1 && go_now() < end)
+	while (__builtin_popcount(sched.idle_ms | sched.parked_locked) < go_harts() - 1 && go_now() < end)
 		hart_relax();
 	test_spin(3 * MS); /* they look once more, then sleep */
 	ran = 0;
@@ -141,6 +141,72 @@ static void by_preemption(void)
 	}
 }
 
+static _Atomic(int) locked_to;
+
+static void receive_locked(void *unused)
+{
+	go_lock_hart();
+	locked_to = go_hart();
+	receive(NULL);
+}
+
+/*
+ * A locked goroutine, while each other hart is busy or, as with two, there is none: its own hart sleeps, and is woken.
+ * It sleeps for that goroutine only, so nothing that looks for any idle M finds it.
+ */
+static void by_ready_of_a_locked_one(void)
+{
+	ch = go_chan_make(0, 0);
+	locked_to = -1;
+	go(receive_locked, NULL);
+	for (int i = 0; i < test_part(20); i++) {
+		WAIT_FOR(locked_to >= 0 && locked_to != go_hart());
+		alone();
+		hart_lock();
+		while (go_try_send(ch, NULL) == 0) {
+			hart_unlock();
+			go_sleep(MS);
+			alone();
+			hart_lock();
+		}
+		hold_until_ran(1);
+		hart_unlock();
+	}
+	go_close(ch);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(ch);
+}
+
+static void yield_locked(void *unused)
+{
+	go_lock_hart();
+	locked_to = go_hart();
+	while (ran == 0)
+		;
+	go(run, NULL); /* so that there is somebody to yield to */
+	go_yield();
+	ran = 10;
+}
+
+/* One that yields waits in a queue, and its hart sleeps with nobody awake to find it. */
+static void by_yield_of_a_locked_one(void)
+{
+	for (int i = 0; i < test_part(20); i++) {
+		ran = 0;
+		locked_to = -1;
+		go(yield_locked, NULL);
+		WAIT_FOR(locked_to >= 0 && locked_to != go_hart());
+		hart_lock();
+		ran = 1;
+		int64_t end = go_now() + 5 * SECOND;
+		while (ran < 10 && go_now() < end)
+			hart_relax();
+		CHECK_IN(ran, 10, 11);
+		hart_unlock();
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
 /* A timer that becomes due on a hart which does not look. */
 static void by_timer(void)
 {
@@ -194,7 +260,8 @@ static void by_the_woken(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_timer),
+	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_ready_of_a_locked_one),
+	      TEST(by_yield_of_a_locked_one), TEST(by_timer),
 	      TEST(by_timer_after_the_slice), TEST(by_the_woken));
 	return test_main(argc, argv, tests);
 }

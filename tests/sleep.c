@@ -3,7 +3,7 @@
  * Sleeping: not too short, not much too long, in order, and many at once.
  *
  * @test alone
- * @stress env=PART=4
+ * @stress env=PART=4 args=-accuracy
  */
 #include <errno.h>
 #include <stdatomic.h>
