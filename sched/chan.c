@@ -63,16 +63,6 @@ size_t go_chan_cap(const go_chan *c)
 	return c == NULL ? 0 : c->cap;
 }
 
-/* Releases c's lock and wakes whom the step wants woken. */
-static inline void finish(go_chan *c, struct g *wake)
-{
-	spin_release(&c->lock);
-	if (wake != NULL)
-		ready_unlock(wake);
-	else
-		hart_unlock();
-}
-
 static bool never(struct g *g, void *arg)
 {
 	(void)g;
@@ -120,7 +110,7 @@ static NOINLINE void send_any(go_chan *c, const void *elem)
 		send_wait(c, elem);
 		return;
 	}
-	finish(c, wake);
+	chan_finish(c, wake);
 	if (result == CHAN_CLOSED)
 		go_panic("send on closed channel");
 }
@@ -174,7 +164,7 @@ static NOINLINE bool recv_any(go_chan *c, void *elem)
 
 	if (result == CHAN_WAIT)
 		return recv_wait(c, elem);
-	finish(c, wake);
+	chan_finish(c, wake);
 	return result == CHAN_DONE;
 }
 
@@ -227,7 +217,7 @@ int go_try_send(go_chan *c, const void *elem)
 	struct g *wake;
 	spin_lock(&c->lock);
 	enum chan_result result = chan_send_step(c, elem, &wake);
-	finish(c, wake);
+	chan_finish(c, wake);
 	if (result == CHAN_CLOSED)
 		go_panic("send on closed channel");
 	return result == CHAN_DONE;
@@ -240,7 +230,7 @@ int go_try_recv(go_chan *c, void *elem)
 	struct g *wake;
 	spin_lock(&c->lock);
 	enum chan_result result = chan_recv_step(c, elem, &wake);
-	finish(c, wake);
+	chan_finish(c, wake);
 	return result == CHAN_DONE ? 1 : result == CHAN_WAIT ? 0 : -1;
 }
 
@@ -254,7 +244,7 @@ void chan_send_from_timer(go_chan *c)
 	spin_lock(&c->lock);
 	int64_t now = hart_now();
 	chan_send_step(c, &now, &wake); /* full or closed: dropped */
-	finish(c, wake);
+	chan_finish(c, wake);
 }
 
 /* Takes every waiter out of q; they find that no value was handed over. */

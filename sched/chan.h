@@ -80,15 +80,26 @@ static inline void waitq_take(struct waitq *q, struct waiter *w)
 		q->tail = NULL;
 }
 
+/* A select waits in several queues: the first that takes it wins, the others pass on. */
+static inline bool select_win(struct g *g)
+{
+	for (;;) {
+		uint32_t state = SELECT_OPEN;
+		/* Acquire: pairs with the release in park_select(). */
+		if (atomic_compare_exchange_strong_explicit(&g->select_state, &state, SELECT_WON,
+							    memory_order_acq_rel, memory_order_relaxed))
+			return true;
+		if (state == SELECT_WON)
+			return false;
+		hart_relax(); /* a few instructions more, and g has left its stack */
+	}
+}
+
 static inline struct waiter *waitq_pop(struct waitq *q)
 {
 	for (struct waiter *w; (w = q->head) != NULL;) {
 		waitq_take(q, w);
-		uint32_t no = 0;
-		/* A select waits in several queues: the first that takes it wins, the others pass on. */
-		if (!w->in_select ||
-		    atomic_compare_exchange_strong_explicit(&w->g->select_done, &no, 1,
-							    memory_order_acq_rel, memory_order_relaxed))
+		if (!w->in_select || select_win(w->g))
 			return w;
 	}
 	return NULL;
@@ -176,6 +187,16 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 	if (elem != NULL)
 		memset(elem, 0, c->elem_size);
 	return CHAN_CLOSED;
+}
+
+/* Releases c's lock and wakes whom the step wants woken. */
+static inline void chan_finish(go_chan *c, struct g *wake)
+{
+	spin_release(&c->lock);
+	if (wake != NULL)
+		ready_unlock(wake);
+	else
+		hart_unlock();
 }
 
 #endif

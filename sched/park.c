@@ -69,11 +69,34 @@ static void park_unlock_on_g0(void *lock)
 	schedule();
 }
 
+static void park_select_on_g0(void *arg)
+{
+	struct g *g = arg;
+
+	g_park(g, g_stop(g));
+	fuzz_wait(FUZZ_PARK);
+	/* Release: pairs with the acquire in select_win(). */
+	store_release(&g->select_state, SELECT_OPEN);
+	fuzz_wait(FUZZ_PARKED);
+	schedule();
+}
+
 static NOINLINE void park_unlock_long(struct spinlock *lock, struct g *next)
 {
 	put_back(next);
 	hart_mcall(&g_self()->sp, park_unlock_on_g0, lock);
 	hart_unlock();
+}
+
+/* g waits, published by that store, and next goes on. */
+static ALWAYS_INLINE void wait_from(struct m *m, struct g *g, struct g *next, int64_t now, _Atomic(uint32_t) *word,
+				     uint32_t value)
+{
+	g->wait_since = now;
+	g_change(g, G_RUNNING, G_WAITING);
+	fuzz_wait(FUZZ_PARK);
+	account(m, g, next, now);
+	hart_switch(&g->sp, next->sp, next, word, value);
 }
 
 static ALWAYS_INLINE void park_unlock_short(struct spinlock *lock, enum wait_reason reason, bool traced)
@@ -90,16 +113,12 @@ static ALWAYS_INLINE void park_unlock_short(struct spinlock *lock, enum wait_rea
 		park_unlock_long(lock, next);
 		return;
 	}
-	g->wait_since = now;
 	if (traced) {
 		trace_write(TRACE_BLOCK, g, reason, (uintptr_t)lock);
 		trace_start(m->p, next);
 	}
-	g_change(g, G_RUNNING, G_WAITING);
-	fuzz_wait(FUZZ_PARK);
 	lockrank_released(lock);
-	account(m, g, next, now);
-	hart_switch(&g->sp, next->sp, next, &lock->owner, lockrank_bits(lock));
+	wait_from(m, g, next, now, &lock->owner, lockrank_bits(lock));
 	hart_unlock();
 }
 
@@ -114,6 +133,25 @@ void park_unlock(struct spinlock *lock, enum wait_reason reason)
 		park_unlock_traced(lock, reason);
 	else
 		park_unlock_short(lock, reason, false);
+}
+
+void park_select(void)
+{
+	struct g *g = g_self();
+	struct m *m = m_self();
+	int64_t now;
+	bool inherit;
+
+	check_parks();
+	struct g *next = next_at_hand(m, m->p, &now, &inherit);
+	if (!runs_here(next)) {
+		put_back(next);
+		hart_mcall(&g->sp, park_select_on_g0, g);
+		return;
+	}
+	if (trace_on())
+		trace_start(m->p, next);
+	wait_from(m, g, next, now, &g->select_state, SELECT_OPEN);
 }
 
 /* ---- Waking ---- */

@@ -58,6 +58,12 @@ enum wait_reason {
 	WAIT_STOP_WORLD,
 };
 
+enum select_state {
+	SELECT_OPEN,     /* waits in all its queues */
+	SELECT_WON,
+	SELECT_CHOOSING, /* is in some of them, and still on its stack: it opens in an instant */
+};
+
 struct g {
 	struct hart_goroutine kernel;  /* first: hart_g() points to it */
 	uintptr_t sp;                  /* context, while it does not run */
@@ -67,7 +73,7 @@ struct g {
 	struct m *locked_m;            /* go_lock_hart(): the only M it may run on */
 	uint32_t lock_count;
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
-	_Atomic(uint32_t) select_done; /* the waker that sets it owns the wake-up of a select */
+	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
 	struct hart_stack stack;       /* size 0: none */
 	go_timer timer;                /* sleep, deadlines */
@@ -319,6 +325,8 @@ static inline void g_count_add(struct p *p, int32_t n) /* by the P's holder */
 void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason);
 /* The same for the usual case, to release a spin lock. */
 void park_unlock(struct spinlock *lock, enum wait_reason reason);
+/* The same to open the calling G's select, with its wait_reason; the trace has it already. Returns with locks == 1. */
+void park_select(void);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
 void ready_taken(struct g *g);          /* the same; trace_unblock() was called as it was taken out of a queue */
 bool ready_unlock(struct g *g);         /* that, and then hart_unlock(); true, so that go_recv() can end with it */

@@ -2,117 +2,237 @@
 /*
  * go_select.
  *
- * All channels concerned are locked, in the order of their addresses, so that two selects cannot wait for each
- * other's. The cases are then tried in a random order, so that no case starves. If none is ready the goroutine
- * waits in the queues of all of them; who takes it out of one wins by a compare-and-swap on
- * g->select_done, the deadline's timer included, and the others pass over it. Awake again, it takes itself out of the
- * queues where it lost.
+ * First a look at all cases without a lock. If some seem ready, one of them is drawn, its channel alone is locked,
+ * and the case carried out; if somebody was faster, another is drawn.
+ *
+ * That none is ready can only be said with all channels locked, which is done in the order of their addresses, so
+ * that two selects cannot wait for each other's. If it is so the goroutine enters the queues of all of them and
+ * waits. Who takes it out of one wins by a compare-and-swap on g->select_state, the deadline's timer included, and the
+ * others pass over it. Awake again, it takes itself out of the queues where it lost, one after the other: from the
+ * win on it makes no difference when.
+ *
+ * Its context is not saved yet when it releases the locks. So select_state is CHOOSING until then, and who finds it so
+ * waits for the store that opens it (waiter_take()): that comes from a hart that waits for nobody.
  *
  * Everything lies on the stack of the caller: about 80 bytes a case.
  */
 #include "sched/chan.h"
 
 #define CASES_MAX 65536
-#define relaxed memory_order_relaxed
 
-struct select {
-	struct go_case *cases;
-	uint16_t *poll, *lock;    /* the cases that can become ready, in the order to try, to lock */
-	struct waiter *waiters;   /* one each, in the order of `lock` */
-	int count;
-	int64_t deadline;
+/* A case that is waited for. An array of them ends with one without a channel. */
+struct place {
+	go_chan *chan;
+	struct go_case *what;
+	struct waiter waiter;
 };
 
-static go_chan *locked_chan(const struct select *s, int i)
+/* ---- A case that is ready ---- */
+
+/*
+ * True if c could be carried out; without the lock, at one instant or another during the look. `closed` comes last: the
+ * closing of a channel that had something comes after that was taken.
+ */
+static inline bool seems_ready(const struct go_case *c)
 {
-	return s->cases[s->lock[i]].ch;
+	const go_chan *ch = c->ch;
+
+	if (c->op == GO_SEND) {
+		if (peek(&ch->receivers.head) != NULL || chan_count(ch) < ch->cap)
+			return true;
+	} else if (peek(&ch->senders.head) != NULL || chan_count(ch) != 0) {
+		return true;
+	}
+	return atomic_load_explicit(&ch->closed, memory_order_acquire);
 }
 
-/* Shell's sort with Knuth's steps: few instructions for few cases, good enough for thousands. */
-static void sort_by_address(struct select *s)
+/* One of them at random, evenly; it goes out of the array. locks > 0. */
+static struct go_case *draw(struct go_case **ready, int *count)
+{
+	uint32_t at = 0;
+
+	if (*count > 1)
+		at = (uint32_t)((uint64_t)random_next(&m_self()->p->random) * (uint32_t)*count >> 32);
+	struct go_case *c = ready[at];
+	ready[at] = ready[--*count];
+	return c;
+}
+
+static enum chan_result step(const struct go_case *c, struct g **wake)
+{
+	return c->op == GO_SEND ? chan_send_step(c->ch, c->elem, wake) : chan_recv_step(c->ch, c->elem, wake);
+}
+
+/* What became of a case that was carried out, or of its channel. */
+static void settle(struct go_case *c, bool ok)
+{
+	if (!ok && c->op == GO_SEND)
+		go_panic("send on closed channel");
+	c->ok = ok;
+}
+
+/* Carries out one of those in `ready`, the lock of one channel at a time. NULL: they were not, after all. */
+static struct go_case *take_ready(struct go_case **ready, int count)
+{
+	hart_lock();
+	while (count > 0) {
+		struct go_case *c = draw(ready, &count);
+		struct g *wake;
+		spin_acquire(&c->ch->lock);
+		enum chan_result result = step(c, &wake);
+		if (result != CHAN_WAIT) {
+			chan_finish(c->ch, wake);
+			settle(c, result == CHAN_DONE);
+			return c;
+		}
+		spin_release(&c->ch->lock);
+	}
+	hart_unlock();
+	return NULL;
+}
+
+/* ---- All channels at once ---- */
+
+/* Sorts every step-th place by insertion. */
+static ALWAYS_INLINE void sort_by_step(struct place *places, int count, int step)
+{
+	for (int i = step; i < count; i++) {
+		go_chan *chan = places[i].chan;
+		struct go_case *what = places[i].what;
+		int at = i;
+		for (; at >= step && (uintptr_t)places[at - step].chan > (uintptr_t)chan; at -= step) {
+			places[at].chan = places[at - step].chan;
+			places[at].what = places[at - step].what;
+		}
+		places[at].chan = chan;
+		places[at].what = what;
+	}
+}
+
+/* Shell's sort with Knuth's steps, but for the last one: good enough for thousands. */
+static NOINLINE void sort_coarsely(struct place *places, int count)
 {
 	int step = 1;
-	while (step < s->count / 3)
+	while (step < count / 3)
 		step = 3 * step + 1;
-	for (; step > 0; step /= 3)
-		for (int i = step; i < s->count; i++) {
-			uint16_t moving = s->lock[i];
-			uintptr_t key = (uintptr_t)s->cases[moving].ch;
-			int at = i;
-			for (; at >= step && (uintptr_t)locked_chan(s, at - step) > key; at -= step)
-				s->lock[at] = s->lock[at - step];
-			s->lock[at] = moving;
+	for (; step > 1; step /= 3)
+		sort_by_step(places, count, step);
+}
+
+/* The cases that can become ready, in the order of their channels' addresses. */
+static int place_all(struct place *places, struct go_case *cases, int n)
+{
+	int count = 0;
+
+	for (struct go_case *c = cases; c < cases + n; c++)
+		if (c->ch != NULL && c->op != 0) {
+			places[count].chan = c->ch;
+			places[count++].what = c;
+		}
+	places[count].chan = NULL;
+	if (count > 8)
+		sort_coarsely(places, count);
+	sort_by_step(places, count, 1);
+	return count;
+}
+
+/* One channel may be in several cases: those are neighbours. locks is raised once for all. */
+static void lock_all(struct place *places)
+{
+	go_chan *last = NULL;
+
+	hart_lock();
+	for (struct place *p = places; p->chan != NULL; p++)
+		if (p->chan != last) {
+			last = p->chan;
+			spin_acquire(&last->lock);
 		}
 }
 
-/* The cases with a channel, shuffled in `poll` (Fisher and Yates, inside out), sorted in `lock`. */
-static void order_cases(struct select *s, int n)
+/* The lock of p's channel, if p is the last place with it. */
+static inline void release_last(struct place *p)
 {
-	hart_lock();
-	uint64_t random = random_next(&m_self()->p->random) | 1;
-	hart_unlock();
-
-	s->count = 0;
-	for (int i = 0; i < n; i++) {
-		if (s->cases[i].ch == NULL || s->cases[i].op == 0)
-			continue;
-		int at = (int)((uint64_t)random_next(&random) * (uint64_t)(s->count + 1) >> 32);
-		s->poll[s->count] = s->poll[at];
-		s->poll[at] = (uint16_t)i;
-		s->lock[s->count++] = (uint16_t)i;
-	}
-	sort_by_address(s);
+	if (p[1].chan != p->chan)
+		spin_release(&p->chan->lock);
 }
 
-/* One channel may be in several cases: equal ones are neighbours in `lock`. locks is raised once for all. */
-static void lock_all(const struct select *s)
+static void release_all(struct place *places)
 {
-	hart_lock();
-	for (int i = 0; i < s->count; i++)
-		if (i == 0 || locked_chan(s, i) != locked_chan(s, i - 1))
-			spin_acquire(&locked_chan(s, i)->lock);
+	for (struct place *p = places; p->chan != NULL; p++)
+		release_last(p);
+}
+
+/* Carries out one that became ready since the look without locks; all are locked. NULL: none is; still locked. */
+static struct go_case *take_any(struct place *places, struct go_case **ready)
+{
+	int count = 0;
+
+	for (struct place *p = places; p->chan != NULL; p++) {
+		ready[count] = p->what;
+		count += seems_ready(p->what);
+	}
+	while (count > 0) {
+		struct go_case *c = draw(ready, &count);
+		struct g *wake;
+		enum chan_result result = step(c, &wake);
+		if (result != CHAN_WAIT) {
+			release_all(places);
+			if (wake != NULL)
+				ready_taken(wake);
+			hart_unlock();
+			settle(c, result == CHAN_DONE);
+			return c;
+		}
+	}
+	return NULL;
+}
+
+/* ---- Waiting ---- */
+
+static struct waitq *queue_of(const struct place *p)
+{
+	return p->what->op == GO_SEND ? &p->chan->senders : &p->chan->receivers;
+}
+
+static void trace_waits(const struct g *g, const struct place *places)
+{
+	trace_write(TRACE_BLOCK, g, g->wait_reason, 0);
+	for (const struct place *p = places; p->chan != NULL; p++)
+		trace_write(TRACE_WAIT, g,
+			    trace_queue(p->chan, p->what->op == GO_SEND ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE), 0);
+}
+
+/* Enters the queues of all channels, and releases their locks. */
+static void enqueue_all(struct g *g, struct place *places)
+{
+	store_relaxed(&g->select_state, SELECT_CHOOSING);
+	if (trace_on())
+		trace_waits(g, places);
+	for (struct place *p = places; p->chan != NULL; p++) {
+		p->waiter = (struct waiter){ .g = g, .elem = p->what->elem, .in_select = true };
+		waitq_push(queue_of(p), &p->waiter);
+		release_last(p);
+	}
 }
 
 /*
- * After the last release the goroutine may run on elsewhere, and *s be gone: each round reads what it needs
- * before it releases, and what comes after the last is not read.
+ * Leaves the queues of those that did not win; the case that did, or NULL. Each lock is taken even if the waiter
+ * is in the queue no more: whoever passed over it had the lock, and is done with it then.
  */
-static void release_all(const struct select *s)
+static struct go_case *dequeue_losers(struct place *places, const struct waiter *won)
 {
-	go_chan *c = s->count > 0 ? locked_chan(s, 0) : NULL;
-	for (int i = 1, count = s->count; i <= count; i++) {
-		go_chan *next = i < count ? locked_chan(s, i) : NULL;
-		if (next != c)
-			spin_release(&c->lock);
-		c = next;
-	}
-}
+	struct go_case *what = NULL;
 
-/* Tries the cases once. The index of the one carried out or of a closed channel's, or -1; locks released if not -1. */
-static int try_all(struct select *s)
-{
-	for (int i = 0; i < s->count; i++) {
-		struct go_case *c = &s->cases[s->poll[i]];
-		struct g *wake;
-		enum chan_result result = c->op == GO_SEND ? chan_send_step(c->ch, c->elem, &wake)
-							   : chan_recv_step(c->ch, c->elem, &wake);
-		if (result == CHAN_WAIT)
+	for (struct place *p = places; p->chan != NULL; p++) {
+		if (&p->waiter == won) {
+			what = p->what;
 			continue;
-		release_all(s);
-		if (wake != NULL)
-			ready_taken(wake);
-		hart_unlock();
-		if (result == CHAN_CLOSED && c->op == GO_SEND)
-			go_panic("send on closed channel");
-		c->ok = result == CHAN_DONE;
-		return s->poll[i];
+		}
+		spin_acquire(&p->chan->lock);
+		waitq_remove(queue_of(p), &p->waiter);
+		spin_release(&p->chan->lock);
 	}
-	return -1;
-}
-
-static struct waitq *queue_of(const struct go_case *c)
-{
-	return c->op == GO_SEND ? &c->ch->senders : &c->ch->receivers;
+	return what;
 }
 
 static void fire_deadline(void *arg, int64_t now, void (*unused)(void *))
@@ -120,84 +240,56 @@ static void fire_deadline(void *arg, int64_t now, void (*unused)(void *))
 	(void)now;
 	(void)unused;
 	struct g *g = arg;
-	uint32_t no = 0;
-	if (atomic_compare_exchange_strong_explicit(&g->select_done, &no, 1, memory_order_acq_rel,
-						    relaxed))
+	if (select_win(g))
 		ready(g); /* wake_param stays NULL */
 }
 
-static void trace_waits(const struct select *s, const struct g *g)
+/* None seemed ready. The index, or -1. */
+static NOINLINE int select_locked(struct go_case *cases, int n, int64_t deadline, struct go_case **ready)
 {
-	for (int i = 0; i < s->count; i++) {
-		const struct go_case *c = &s->cases[s->lock[i]];
-		trace_write(TRACE_WAIT, g,
-			    trace_queue(c->ch, c->op == GO_SEND ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE), 0);
-	}
-}
-
-static bool select_commit(struct g *g, void *arg)
-{
-	struct select *s = arg;
-
-	if (trace_on())
-		trace_waits(s, g);
-	if (s->deadline != GO_FOREVER)
-		timer_start(&g->timer, s->deadline, 0, fire_deadline, g);
-	/* Should the timer fire at once: the goroutine first takes the locks that are held here. */
-	release_all(s);
-	return true;
-}
-
-/* Waits in all queues; the locks are held. The waiter that won, or NULL for the deadline. */
-static struct waiter *wait_in_all(struct select *s)
-{
+	struct place *places = __builtin_alloca(((size_t)n + 1) * sizeof(*places));
 	struct g *g = g_self();
 
-	g->wake_param = NULL;
-	store_relaxed(&g->select_done, 0);
-	for (int i = 0; i < s->count; i++) {
-		struct go_case *c = &s->cases[s->lock[i]];
-		s->waiters[i] = (struct waiter){ .g = g, .elem = c->elem, .in_select = true };
-		waitq_push(queue_of(c), &s->waiters[i]);
+	int count = place_all(places, cases, n);
+	lock_all(places);
+	struct go_case *what = take_any(places, ready);
+	if (what != NULL)
+		return (int)(what - cases);
+	if (deadline == GO_NOW) {
+		release_all(places);
+		hart_unlock();
+		return -1;
 	}
-	park(select_commit, s, s->count > 0 ? WAIT_SELECT : WAIT_SELECT_NO_CASES);
-	if (s->deadline != GO_FOREVER)
-		timer_stop(&g->timer);
-
-	lock_all(s);
-	for (int i = 0; i < s->count; i++)
-		if (&s->waiters[i] != g->wake_param)
-			waitq_remove(queue_of(&s->cases[s->lock[i]]), &s->waiters[i]);
-	release_all(s);
+	g->wake_param = NULL;
+	g->wait_reason = count > 0 ? WAIT_SELECT : WAIT_SELECT_NO_CASES;
+	enqueue_all(g, places);
+	if (deadline != GO_FOREVER)
+		timer_start(&g->timer, deadline, 0, fire_deadline, g);
+	park_select();
+	struct waiter *won = g->wake_param;
+	what = dequeue_losers(places, won);
 	hart_unlock();
-	return g->wake_param;
+	if (deadline != GO_FOREVER)
+		timer_stop(&g->timer);
+	if (what == NULL)
+		return -1;
+	settle(what, won->ok);
+	return (int)(what - cases);
 }
 
 int go_select(struct go_case *cases, int n, int64_t deadline)
 {
 	if (n < 0 || n > CASES_MAX)
 		go_panic("go_select: %d cases, at most %d", n, CASES_MAX);
-	struct select s = { .cases = cases, .deadline = deadline };
-	s.poll = __builtin_alloca((size_t)n * sizeof(*s.poll) * 2 + 2);
-	s.lock = s.poll + n;
-	order_cases(&s, n);
-
-	lock_all(&s);
-	int done = try_all(&s);
-	if (done >= 0)
-		return done;
-	if (deadline == GO_NOW) {
-		release_all(&s);
-		hart_unlock();
-		return -1;
+	struct go_case **ready = __builtin_alloca(((size_t)n + 1) * sizeof(*ready));
+	int count = 0;
+	for (struct go_case *c = cases; c < cases + n; c++)
+		if (c->ch != NULL && c->op != 0 && seems_ready(c))
+			ready[count++] = c;
+	if (count > 0) {
+		struct go_case *what = take_ready(ready, count);
+		if (what != NULL)
+			return (int)(what - cases);
 	}
-	s.waiters = __builtin_alloca((size_t)s.count * sizeof(*s.waiters));
-	struct waiter *won = wait_in_all(&s);
-	if (won == NULL)
-		return -1;
-	int index = s.lock[won - s.waiters];
-	if (cases[index].op == GO_SEND && !won->ok)
-		go_panic("send on closed channel");
-	cases[index].ok = won->ok;
-	return index;
+	return select_locked(cases, n, deadline, ready);
 }

@@ -23,25 +23,44 @@ static void free_chans(int n)
 		go_chan_free(ch[i]);
 }
 
-/* Two cases always ready: of 10,000 choices each gets half, within 10 standard deviations. */
+/*
+ * Of 12,000 choices each case that is ready gets its share, within 10 standard deviations, wherever those that are not
+ * lie among them: receives from channels that are full, then sends to ones that are empty.
+ */
 static void fairness(void)
 {
-	enum { TRIALS = 10000 };
-	int value = 0, chosen[2] = { 0 };
-	make_chans(2, 1);
-	CHECK_EQ(go_try_send(ch[0], &value), 1);
-	CHECK_EQ(go_try_send(ch[1], &value), 1);
-	for (int i = 0; i < TRIALS; i++) {
-		struct go_case cases[] = { { GO_RECV, ch[0], &value, false },
-					   { GO_RECV, ch[1], &value, false } };
-		int which = go_select(cases, 2, GO_FOREVER);
-		CHECK_IN(which, 0, 1);
-		CHECK(cases[which].ok);
-		chosen[which]++;
-		CHECK_EQ(go_try_send(ch[which], &value), 1);
-	}
-	CHECK_IN(chosen[0], TRIALS / 2 - 500, TRIALS / 2 + 500);
-	free_chans(2);
+	enum { TRIALS = 12000 };
+	static const bool ready[][4] = { { true, true, true, true }, { true, false, false, true },
+					 { false, true, true, false }, { true, true, false, true } };
+	int value = 0;
+
+	for (int op = GO_SEND; op <= GO_RECV; op++)
+		for (int set = 0; set < 4; set++) {
+			int chosen[4] = { 0 }, n = 0;
+			make_chans(4, 1);
+			for (int i = 0; i < 4; i++) {
+				n += ready[set][i];
+				if (ready[set][i] == (op == GO_RECV))
+					CHECK_EQ(go_try_send(ch[i], &value), 1);
+			}
+			for (int i = 0; i < TRIALS; i++) {
+				struct go_case cases[4];
+				for (int k = 0; k < 4; k++)
+					cases[k] = (struct go_case){ op, ch[k], &value, false };
+				int which = go_select(cases, 4, GO_FOREVER);
+				CHECK_IN(which, 0, 3);
+				CHECK(cases[which].ok);
+				chosen[which]++;
+				if (op == GO_RECV)
+					CHECK_EQ(go_try_send(ch[which], &value), 1);
+				else
+					CHECK_EQ(go_try_recv(ch[which], &value), 1);
+			}
+			for (int i = 0; i < 4; i++)
+				CHECK_IN(chosen[i], ready[set][i] ? TRIALS / n - 550 : 0,
+					 ready[set][i] ? TRIALS / n + 550 : 0);
+			free_chans(4);
+		}
 }
 
 static void default_clause(void)

@@ -144,11 +144,55 @@ static void deadlines_race_with_partners(void)
 	go_chan_free(ch[1]);
 }
 
+enum { MANY = 64 };
+
+static go_chan *many[MANY];
+
+static void move_tokens(void *unused)
+{
+	int token = 0;
+	for (int i = 0; !stop; i++) {
+		go_chan *from = many[i % 2 * (MANY - 1)], *to = many[(i + 1) % 2 * (MANY - 1)];
+		go_send(to, &token);
+		while (go_try_recv(from, &token) == 0 && go_try_recv(to, &token) == 0)
+			;
+	}
+	go_waitgroup_done(&all);
+}
+
+/*
+ * The first or the last of many channels always has something, now the one, now the other: no select that may not
+ * wait finds nothing, however long it takes to look at all of them.
+ */
+static void never_none_at_one_instant(void)
+{
+	int token = 0;
+	int64_t end = go_now() + SECOND / 5;
+	stop = false;
+	for (int i = 0; i < MANY; i++)
+		many[i] = go_chan_make(sizeof(int), 4);
+	go_send(many[0], &token);
+	go_waitgroup_add(&all, 1);
+	go(move_tokens, NULL);
+	while (go_now() < end) {
+		struct go_case cases[MANY];
+		for (int i = 0; i < MANY; i++)
+			cases[i] = (struct go_case){ GO_RECV, many[i], &token, false };
+		int which = go_select(cases, MANY, GO_NOW);
+		CHECK_IN(which, 0, MANY - 1);
+		go_send(many[which], &token);
+	}
+	stop = true;
+	go_waitgroup_wait(&all);
+	for (int i = 0; i < MANY; i++)
+		go_chan_free(many[i]);
+}
+
 int main(int argc, char **argv)
 {
 	each = test_part(5000);
 	TESTS(TEST(plain_to_plain), TEST(plain_to_select), TEST(select_to_plain),
 	      TEST(plain_to_select_buffered), TEST(select_to_select),
-	      TEST(deadlines_race_with_partners));
+	      TEST(deadlines_race_with_partners), TEST(never_none_at_one_instant));
 	return test_main(argc, argv, tests);
 }
