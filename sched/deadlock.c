@@ -31,6 +31,18 @@ const char *wait_reason_name(uint32_t reason)
 	return reason < sizeof(reasons) / sizeof(reasons[0]) ? reasons[reason] : "?";
 }
 
+static long long since_ms(int64_t ticks)
+{
+	return (long long)(hart_ticks_to_ns((uint64_t)(now_ticks() - ticks)) / 1000000);
+}
+
+/* The processor's time that g has had, in us. */
+static long long ran_us(const struct g *g, uint32_t status)
+{
+	int64_t ticks = g->run_ticks + (status == G_RUNNING ? now_ticks() : 0);
+	return ticks > 0 ? (long long)(hart_ticks_to_ns((uint64_t)ticks) / 1000) : 0; /* it may just have stopped */
+}
+
 /* One line in one call: other harts may be printing, too. */
 void g_describe(const char *before, const struct g *g)
 {
@@ -39,13 +51,13 @@ void g_describe(const char *before, const struct g *g)
 	char doing[80];
 
 	if (status == G_WAITING)
-		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason),
-			 (long long)(hart_ticks_to_ns((uint64_t)(now_ticks() - g->wait_since)) / 1000000));
+		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason), since_ms(g->wait_since));
 	else
 		snprintf(doing, sizeof(doing), "%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
 			 : status == G_BLOCKING ? "blocking section" : "dead");
-	hart_print("%sgoroutine %u [%s] %s%screated by %s\n", before, (unsigned)g->number, doing,
-		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset));
+	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us\n", before, (unsigned)g->number, doing,
+		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset),
+		   ran_us(g, status));
 }
 
 void sched_describe_current(void)

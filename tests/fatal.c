@@ -16,7 +16,7 @@
  * @test deadlock_many harts=1,4 status=2 "all goroutines are asleep - deadlock!" "goroutine 1 [chan receive, " "goroutine 101 [chan receive, " "lock_up+" "deadlock_many+"
  * @test deadlock_mutex harts=1 status=2 "all goroutines are asleep - deadlock!" "[mutex lock, " "deadlock_mutex+"
  * @test deadlock_select harts=1 status=2 "all goroutines are asleep - deadlock!" "[select (no cases), " "deadlock_select+"
- * @test deadlock_after_sleep harts=2 status=2 "slept" "all goroutines are asleep - deadlock!"
+ * @test deadlock_after_sleep harts=2 status=2 "slept" "all goroutines are asleep - deadlock!" /goroutine 1 .* ran ([3-9]\d{4}|\d{6,}) us/
  * @test main_exits harts=1,4 status=2 "the last one" "no goroutines (main called go_exit) - deadlock!"
  * @test aborts harts=1 status=2 "abort" "aborts+"
  * @test asserts harts=1 status=2 "one_is_two" "fatal.c"
@@ -149,6 +149,7 @@ static void deadlock_after_sleep(void)
 	go(lock_up, ch);
 	go_sleep(20 * MS); /* a sleeper is no deadlock */
 	say("slept");
+	test_spin(30 * MS);
 	lock_up(ch);
 }
 
