@@ -140,6 +140,8 @@ static void __attribute__((format(printf, 2, 3))) append(struct text *text, cons
 	text->length += n < 0 ? 0 : (size_t)n < left ? (size_t)n : left - 1;
 }
 
+static int64_t begun; /* hosted, the clock is the host's */
+
 /* On g0, from a timer. Others run on: the numbers are of slightly different times. */
 static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 {
@@ -151,7 +153,7 @@ static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 	(void)fn;
 	append(&line, "SCHED %lldms: gomaxprocs=%u idleprocs=%d threads=%u spinningthreads=%u needspinning=0 "
 	       "idlethreads=%d runqueue=%u",
-	       (long long)(now / 1000000), (unsigned)sched.procs, __builtin_popcount(ps), hart_count(),
+	       (long long)((now - begun) / 1000000), (unsigned)sched.procs, __builtin_popcount(ps), hart_count(),
 	       (unsigned)atomic_load_explicit(&sched.spinning, relaxed), __builtin_popcount(ms),
 	       (unsigned)atomic_load_explicit(&sched.runq_size, relaxed));
 	if (detail) {
@@ -203,6 +205,7 @@ void debug_init(void)
 {
 	const char *at = getenv("GUMPDEBUG");
 
+	begun = hart_now();
 	while (at != NULL && *at != '\0') {
 		size_t length = strcspn(at, ",");
 		option(at, length);

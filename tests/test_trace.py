@@ -215,7 +215,8 @@ DETAIL = {
 
 def schedtrace(test, words, lines, program='select_stress', args=()):
     image = machine.image_path(program, ARCH[test.machine_name])
-    with test.boot(image, args=args, env=[f'GUMPDEBUG=schedtrace=20{words}'], timeout=60) as boot:
+    period = 2 if test.machine_name == 'hosted' else 20
+    with test.boot(image, args=args, env=[f'GUMPDEBUG=schedtrace={period}{words}'], timeout=60) as boot:
         if (status := boot.wait()) != 0:
             raise Failure(f'exit status {status}')
     whole = boot.text.split('\n')[:-1]  # the machine may end amid the last one
