@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "hosted.h"
+#include "kernel/arch/x86_64/save.h"
 #include "kernel/trap.h"
 #include "offsets.h"
 

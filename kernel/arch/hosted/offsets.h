@@ -9,16 +9,4 @@
 #define HART_LOCKS 24
 #define ASM_HART_ERROR 56
 
-/* A context that hart_mcall left on a stack, from its stack pointer up. */
-#define CONTEXT_MXCSR 0
-#define CONTEXT_CW 4
-#define CONTEXT_R12 32
-#define CONTEXT_RBX 40
-#define CONTEXT_RBP 48
-#define CONTEXT_RIP 56
-#define CONTEXT_SIZE 64
-
-#define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, round to nearest */
-#define CW_DEFAULT 0x37f        /* the same for the x87 */
-
 #endif

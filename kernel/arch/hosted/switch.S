@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Leaving and resuming a goroutine on an x86_64 host: as kernel/arch/x86_64/switch.S, without what only a
- * kernel may do, and with errno.
+ * Leaving and resuming a goroutine on an x86_64 host: as kernel/arch/x86_64/switch.S, whose save.h it shares, without
+ * what only a kernel may do, and with errno.
  *
  * The C library's errno belongs to the thread. A G that leaves takes along what the library has left there
  * since it last looked (libc.c), and whoever comes finds 0.
  *
  * With a sanitizer that has to know of each change of stack, fibers.c wraps these.
  */
+#include "kernel/arch/x86_64/save.h"
 #include "offsets.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -132,67 +133,10 @@ hart_switch:
 	.globl preempt_entry, preempt_entry_end
 	.type preempt_entry, @function
 preempt_entry:
-	push %rbp
-	mov %rsp, %rbp
-	push %rax
-	push %rcx
-	push %rdx
-	push %rbx
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	cld
-	sub fpu_area_size, %rsp
-	and $-64, %rsp
-	mov fpu_mask, %rax
-	test %rax, %rax
-	jz 1f
-	xor %ecx, %ecx          /* XRSTOR faults on a header with stray bits: XSAVE sets only some */
-	mov %rcx, 512(%rsp)
-	mov %rcx, 520(%rsp)
-	mov %rcx, 528(%rsp)
-	mov %rcx, 536(%rsp)
-	mov %rcx, 544(%rsp)
-	mov %rcx, 552(%rsp)
-	mov %rcx, 560(%rsp)
-	mov %rcx, 568(%rsp)
-	mov fpu_mask + 4, %edx
-	xsave64 (%rsp)
-	jmp 2f
-1:	fxsave64 (%rsp)
-2:	fninit                  /* whoever runs next finds the x87's stack empty */
+	save_all
 	decl %gs:HART_LOCKS
 	call sched_preempt
-	mov fpu_mask, %rax
-	test %rax, %rax
-	jz 1f
-	mov fpu_mask + 4, %edx
-	xrstor64 (%rsp)
-	jmp 2f
-1:	fxrstor64 (%rsp)
-2:	lea -14*8(%rbp), %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rbx
-	pop %rdx
-	pop %rcx
-	pop %rax
-	pop %rbp
+	restore_all
 	iretq
 preempt_entry_end:
 	.size preempt_entry, . - preempt_entry

@@ -22,14 +22,4 @@
 #define VECTOR_SPURIOUS 0x7f    /* its low four bits must be set on old APICs */
 #define VECTOR_COUNT 0x80
 
-/* A context that hart_mcall left on a stack, from its stack pointer up. */
-#define CONTEXT_MXCSR 0
-#define CONTEXT_CW 4
-#define CONTEXT_RBP 48
-#define CONTEXT_RIP 56
-#define CONTEXT_SIZE 64
-
-#define MXCSR_DEFAULT 0x1f80    /* all exceptions masked, round to nearest */
-#define CW_DEFAULT 0x37f        /* the same for the x87 */
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Contexts that hart_mcall saved (switch.S), made and read from C; frames of the rbp chain. */
 #include "asm.h"
+#include "save.h"
 #include "kernel/hart.h"
 #include "kernel/trap.h"
 #include "kernel/vm.h"

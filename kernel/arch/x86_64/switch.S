@@ -10,6 +10,7 @@
  * which nothing in between changes, because the scheduler does no floating point.
  */
 #include "asm.h"
+#include "save.h"
 
 	.text
 
@@ -94,68 +95,11 @@ hart_switch:
 	.globl preempt_entry
 	.type preempt_entry, @function
 preempt_entry:
-	push %rbp
-	mov %rsp, %rbp
-	push %rax
-	push %rcx
-	push %rdx
-	push %rbx
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	cld
-	sub fpu_area_size, %rsp
-	and $-64, %rsp
-	mov fpu_mask, %rax
-	test %rax, %rax
-	jz 1f
-	xor %ecx, %ecx          /* XRSTOR faults on a header with stray bits: XSAVE sets only some */
-	mov %rcx, 512(%rsp)
-	mov %rcx, 520(%rsp)
-	mov %rcx, 528(%rsp)
-	mov %rcx, 536(%rsp)
-	mov %rcx, 544(%rsp)
-	mov %rcx, 552(%rsp)
-	mov %rcx, 560(%rsp)
-	mov %rcx, 568(%rsp)
-	mov fpu_mask + 4, %edx
-	xsave64 (%rsp)
-	jmp 2f
-1:	fxsave64 (%rsp)
-2:	fninit                  /* whoever runs next finds the x87's stack empty */
+	save_all
 	sti
 	call sched_preempt
 	cli
-	mov fpu_mask, %rax
-	test %rax, %rax
-	jz 1f
-	mov fpu_mask + 4, %edx
-	xrstor64 (%rsp)
-	jmp 2f
-1:	fxrstor64 (%rsp)
-2:	lea -14*8(%rbp), %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rbx
-	pop %rdx
-	pop %rcx
-	pop %rax
-	pop %rbp
+	restore_all
 	iretq
 	.size preempt_entry, . - preempt_entry
 
