@@ -88,5 +88,5 @@ def build(target, jobs=2):
 def command(target, seconds, corpus, more=()):
     """Runs it on its own corpus, and writes what it finds new into `corpus`; a finding is kept in build/fuzz."""
     kept = os.path.join('tests', 'fuzz', 'corpus', target)
-    return [f'build/fuzz/{target}', f'-max_total_time={seconds}', '-max_len=5000', '-timeout=20', '-rss_limit_mb=2048',
+    return [f'build/fuzz/{target}', f'-max_total_time={seconds}', '-max_len=10000', '-timeout=20', '-rss_limit_mb=2048',
             '-verbosity=1', f'-artifact_prefix=build/fuzz/{target}-', *more, corpus, kept]
