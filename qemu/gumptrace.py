@@ -89,6 +89,27 @@ class Ram:
             return ''
 
 
+class Memory:
+    """A process's memory, as kernel/arch/hosted/memory.c has left it in a file: stretches with their addresses."""
+
+    def __init__(self, file, size):
+        self.file, self.places, at = file, [], 8
+        while at + 16 <= size:
+            file.seek(at)
+            start, length = struct.unpack('<QQ', file.read(16))
+            self.places.append((start, length, at + 16))
+            at += 16 + length
+
+    def read(self, address, length):
+        for start, size, at in self.places:
+            if start <= address and address + length <= start + size:
+                self.file.seek(at + address - start)
+                return self.file.read(length)
+        raise Broken(f'address {address:#x} is not in memory')
+
+    text = Ram.text
+
+
 class Trace:
     """All events in their order; `lost` tells how many gave way to newer ones: `events` has what came later."""
 
@@ -98,7 +119,9 @@ class Trace:
         if at is None:
             raise Broken(f'{image_path} has no gump_trace: was it stripped?')
         with open(ram_path, 'rb') as file:
-            ram = Ram(file, self.image.machine, file.seek(0, 2))
+            size = file.seek(0, 2)
+            file.seek(0)
+            ram = Memory(file, size) if file.read(8) == b'gumpmem\0' else Ram(file, self.image.machine, size)
             (magic, self.frequency, self.harts, self.on, capacity, self.first, self.quantum, self.procs,
              idle) = HEADER.unpack(ram.read(at, HEADER.size))
             if magic.split(b'\0')[0] != b'gump trace 2':

@@ -2,7 +2,6 @@
 /*
  * Select: one ready case, evenly chosen; nothing lost and nothing done twice.
  *
- * @test machines=hosted harts=4 env=GUMPDEBUG=trace=4096
  * @test
  * @stress
  */

@@ -54,12 +54,16 @@ PROGRAMS = [
 class Traced:
     """A machine's RAM in a file, and the trace in it."""
 
-    def __init__(self, events=None, mem='256M'):
+    def __init__(self, events=None, mem='256M', machine_name=''):
         self.file = tempfile.NamedTemporaryFile(dir=os.path.join(TREE, 'build'), prefix='ram.')
         self.mem, self.env = mem, [f'GUMPDEBUG=trace={events}'] if events else []
         self.options = ['--qemu-arg', '-object', '--qemu-arg',
                         f'memory-backend-file,id=ram,mem-path={self.file.name},share=on,size={mem}',
                         '--qemu-arg', '-machine', '--qemu-arg', 'memory-backend=ram']
+
+        if machine_name == 'hosted':
+            self.options = []
+            self.env.append('GUMP_MEMORY=' + self.file.name)
 
     def __enter__(self):
         return self
@@ -94,7 +98,7 @@ def ended(boot):
 def traced(test, name, rules, special, timed=(), options=(), env=(), events=32768):
     image = machine.image_path(name, ARCH[test.machine_name])
     mem = special.get('mem', '256M')
-    with Traced(events, mem) as trace:
+    with Traced(events, mem, test.machine_name) as trace:
         with test.boot(image, env=trace.env + list(env), mem=mem, args=special.get('args', ()),
                        options=trace.options + list(options), timeout=90) as boot:
             failure = ended(boot)
@@ -132,8 +136,8 @@ def served(test):
 def called(test):
     """tests/traces.c starts the trace itself: what it has is of the last time, and nothing is missing."""
     image = machine.image_path('traces', ARCH[test.machine_name])
-    with Traced() as trace:
-        with test.boot(image, mem=trace.mem, options=trace.options) as boot:
+    with Traced(machine_name=test.machine_name) as trace:
+        with test.boot(image, mem=trace.mem, env=trace.env, options=trace.options) as boot:
             failure = ended(boot)
         trace.check(boot, image, ['state'], failure=failure)
         seen = tracecheck.t.Trace(image, trace.file.name)
@@ -229,18 +233,22 @@ def schedtrace(test, words, lines, program='select_stress', args=()):
 
 def tests():
     found = [HostTest('trace.checker', self_check)]
-    found += [HostTest('trace.exported', exported, name, 2) for name in MACHINES]
+    found += [HostTest('trace.exported', exported, name, 2) for name in (*MACHINES, 'hosted')]
     for i, (name, runs, rules, special) in enumerate(PROGRAMS):
         for run, one, harts in ('host', host, 4), ('slices', slices, 1), ('idle', idle, 4), ('wake', wake, 2):
             if run in runs.split():
                 where = 'q35' if run in ('idle', 'wake') or (i + (run == 'host')) % 2 else 'virt'
                 function = functools.partial(one, name=name, rules=rules, special=special)
                 found.append(HostTest(f'trace.{run}.{name}', function, where, harts))
+    for name, runs, rules, special in PROGRAMS:
+        if 'host' in runs.split() and name != 'net':
+            function = functools.partial(host, name=name, rules=rules, special=special)
+            found.append(HostTest(f'trace.host.{name}', function, 'hosted', 4))
     for words, lines in ('', PLAIN), (',detail', DETAIL):
         function = functools.partial(schedtrace, words=words, lines=lines)
         name = 'trace.schedtrace' + words.replace(',', '.')
         found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35', 'hosted')]
     function = functools.partial(schedtrace, words=',detail', lines=DETAIL, program='procs', args=['lock_hart'])
     found.append(HostTest('trace.schedtrace.locked', function, 'hosted', 2))
-    found += [HostTest('trace.called', called, name, n) for name in ('virt', 'q35') for n in (1, 4)]
+    found += [HostTest('trace.called', called, name, n) for name in ('virt', 'q35', 'hosted') for n in (1, 4)]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

@@ -122,10 +122,10 @@ void __gcov_dump(void) __attribute__((weak)); /* in the build for tests/coverage
 
 void arch_poweroff(int status)
 {
-	if (__gcov_dump != NULL) {
-		hart_lock_raise(); /* it takes locks, and lies in the program's text */
+	hart_lock_raise(); /* what follows lies in the program's text, and may take locks */
+	if (__gcov_dump != NULL)
 		__gcov_dump();
-	}
+	memory_save();
 	for (;;)
 		SYS(SYS_exit_group, status, 0, 0, 0, 0, 0);
 }

@@ -60,8 +60,11 @@ bool memory_read(void *to, uintptr_t from, size_t size); /* context.c: false whe
 
 /* stacks.c: is `address` below the end of a goroutine's stack, in its guard? */
 bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size);
+bool stack_row(uintptr_t address); /* is it among the goroutines' stacks? */
 /* The stack whose top that is. */
 size_t stack_size_of(uintptr_t top);
+
+void memory_save(void); /* memory.c: at the end, into the file that GUMP_MEMORY names */
 
 /* fibers.c, with a sanitizer: for a new G, at the top of its stack. */
 struct arch_fiber *fiber_new(uintptr_t top);

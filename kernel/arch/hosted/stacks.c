@@ -168,6 +168,11 @@ static const struct row *row_of(uintptr_t address)
 	return NULL;
 }
 
+bool stack_row(uintptr_t address)
+{
+	return row_of(address) != NULL;
+}
+
 bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size)
 {
 	const struct row *row = row_of(address);
