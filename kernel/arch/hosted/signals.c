@@ -55,8 +55,11 @@ struct iret_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Makes the interrupted G find itself in preempt_entry, with the frame that leads back to where it was. */
-static void inject_preemption(struct hart *hart, greg_t *r)
+/*
+ * Makes the interrupted G find itself in preempt_entry, with the frame that leads back to where it was. Elsewhere
+ * `locks` is changed in assembly, which the sanitizer does not see, and checks look at that of other harts.
+ */
+UNSANITIZED static void inject_preemption(struct hart *hart, greg_t *r)
 {
 	uintptr_t below = ((uintptr_t)r[REG_RSP] - RED_ZONE) & ~(uintptr_t)15;
 	struct iret_frame *resume = (struct iret_frame *)below - 1;
