@@ -72,6 +72,9 @@ struct hart {
  *                                    preemption is due.
  *   uint64_t hart_ticks(void)        The monotonic counter, raw. One instruction or two;
  *                                    the same on all harts.
+ *   bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
+ *                                    *word was `free` and is free | hart_mark() now: a compare-and-swap, an
+ *                                    acquire operation. May fail for no reason.
  *   void hart_relax(void)            In a spin loop.
  *   bool hart_irq_off(void)          Interrupts off; answers whether they were on.
  *   void hart_irq_restore(bool on)

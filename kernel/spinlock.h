@@ -27,16 +27,13 @@ static inline bool spin_held_here(struct spinlock *lock)
 /* Takes the lock without raising locks, which the caller has done. */
 static inline void spin_acquire(struct spinlock *lock)
 {
-	uint32_t unlocked = lockrank_bits(lock), me = unlocked | hart_mark();
+	uint32_t unlocked = lockrank_bits(lock);
 	int64_t since = 0;
 
 	lockrank_wanted(lock);
 	for (;;) {
-		uint32_t free = unlocked;
 		/* Acquire: pairs with the release in spin_release(). */
-		if (atomic_compare_exchange_weak_explicit(&lock->owner, &free, me,
-							  memory_order_acquire,
-							  memory_order_relaxed))
+		if (hart_word_take(&lock->owner, unlocked))
 			break;
 		/* Wait on a plain load: a failed CAS takes the line from its holder. */
 		while (atomic_load_explicit(&lock->owner, memory_order_relaxed) != unlocked) {

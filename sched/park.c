@@ -286,39 +286,71 @@ static NOINLINE void yield_long(struct g *next)
 	hart_unlock();
 }
 
-/*
- * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so that no M
- * that looks for work for the last time finds the ring empty in between: so this is no submission.
- */
-static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t tail, bool end_slice, bool traced)
+static ALWAYS_INLINE void yield_switch(struct m *m, struct g *g, struct g *next, int64_t now)
+{
+	check_g(g, G_RUNNING, G_RUNNABLE);
+	account(m, g, next, now);
+	hart_switch(&g->sp, next->sp, next, &g->status, G_RUNNABLE);
+	hart_unlock();
+}
+
+/* g is in the ring; whoever comes next. */
+static NOINLINE void yield_to_any(struct m *m, struct p *p)
 {
 	struct g *g = g_self();
 	int64_t now;
 	bool inherit;
-
-	if (traced)
-		trace_write(TRACE_YIELD, g, 0, 0);
-	runq_put_last(p, g, tail);
 	struct g *next = next_at_hand(m, p, &now, &inherit);
+
 	if (!runs_here(next)) {
 		yield_long(next);
 		return;
 	}
-	if (inherit && end_slice)
+	if (inherit)
 		slice_begin(p, now);
-	if (traced)
+	if (trace_on())
 		trace_start(p, next);
-	if (next != g) { /* if it is, a thief took the others */
-		check_g(g, G_RUNNING, G_RUNNABLE);
-		account(m, g, next, now);
-		hart_switch(&g->sp, next->sp, next, &g->status, G_RUNNABLE);
-	}
-	hart_unlock();
+	if (next != g) /* if it is, a thief took the others */
+		yield_switch(m, g, next, now);
+	else
+		hart_unlock();
 }
 
-static NOINLINE void yield_behind_traced(struct m *m, struct p *p, uint32_t tail, bool end_slice)
+static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
 {
-	yield_behind(m, p, tail, end_slice, true);
+	struct g *g = g_self();
+
+	trace(TRACE_YIELD, g, 0, 0);
+	runq_put_last(p, g, tail);
+	yield_to_any(m, p);
+}
+
+/*
+ * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so that no M
+ * that looks for work for the last time finds the ring empty in between: so this is no submission.
+ *
+ * Mostly the next one is the ring's first: this is next_at_hand() without what go_yield() has seen already. If the
+ * head has not moved since then, the G there was before g.
+ */
+static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, uint32_t tail)
+{
+	struct g *g = g_self(), *next;
+
+	runq_put_last(p, g, tail);
+	int64_t now = now_ticks();
+	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) || --p->global_in < 0 ||
+	    !runq_get_at(p, head, &next)) {
+		yield_to_any(m, p);
+		return;
+	}
+	next = fuzz_pick(p, next);
+	slice_begin(p, now);
+	if (next->locked_m != NULL)
+		yield_long(next);
+	else if (GUMP_CHECKS && next == g)
+		hart_unlock();
+	else
+		yield_switch(m, g, next, now);
 }
 
 /*
@@ -333,14 +365,15 @@ void go_yield(void)
 	/* Acquire: as in runq_put(). */
 	uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
 	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
-	bool nobody = head == tail && atomic_load_explicit(&p->runnext, relaxed) == NULL;
+	bool none_next = atomic_load_explicit(&p->runnext, relaxed) == NULL;
 
-	if (nobody || tail - head >= RUNQ_SIZE || atomic_load_explicit(&sched.runq_size, relaxed) != 0)
+	if ((head == tail && none_next) || tail - head >= RUNQ_SIZE ||
+	    atomic_load_explicit(&sched.runq_size, relaxed) != 0)
 		yield_global();
-	else if (trace_on())
-		yield_behind_traced(m, p, tail, true);
+	else if (head == tail || !none_next || trace_on())
+		yield_behind_any(m, p, tail);
 	else
-		yield_behind(m, p, tail, true, false);
+		yield_behind(m, p, head, tail);
 }
 
 static void yield_local_on_g0(void *arg)

@@ -68,6 +68,14 @@ static inline struct g *runq_get_next(struct p *p)
 	return atomic_exchange_explicit(&p->runnext, NULL, memory_order_acquire);
 }
 
+/* By the P's holder: the one at `head`, which was the oldest of the ring. False: it is not any more. */
+static ALWAYS_INLINE bool runq_get_at(struct p *p, uint32_t head, struct g **g)
+{
+	*g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + 1, memory_order_release,
+						       memory_order_relaxed);
+}
+
 /* By the P's holder: the oldest of the ring. False: it is empty. */
 static inline __attribute__((always_inline)) bool runq_get_first(struct p *p, struct g **g)
 {

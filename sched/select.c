@@ -29,10 +29,7 @@ struct place {
 
 /* ---- A case that is ready ---- */
 
-/*
- * True if c could be carried out; without the lock, at one instant or another during the look. `closed` comes last: the
- * closing of a channel that had something comes after that was taken.
- */
+/* Could c be carried out? Without the lock only a hint, in whatever order the words are seen: who acts on it locks. */
 static inline bool seems_ready(const struct go_case *c)
 {
 	const go_chan *ch = c->ch;
@@ -43,7 +40,7 @@ static inline bool seems_ready(const struct go_case *c)
 	} else if (peek(&ch->senders.head) != NULL || chan_count(ch) != 0) {
 		return true;
 	}
-	return atomic_load_explicit(&ch->closed, memory_order_acquire);
+	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
 
 /* One of them at random, evenly; it goes out of the array. locks > 0. */

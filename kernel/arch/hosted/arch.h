@@ -96,6 +96,12 @@ HOSTED_INLINE uint64_t hart_ticks(void)
 	return (uint64_t)high << 32 | low;
 }
 
+HOSTED_INLINE bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
+{
+	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
 /* There may be more harts than CPUs: whoever is waited for may want this one. */
 void hart_relax_slow(void);
 

@@ -89,6 +89,24 @@ static inline uint64_t hart_ticks(void)
 	return ticks;
 }
 
+/* gcc 12 makes twice as many instructions of C11's. In `long`, so that it sign-extends nothing. */
+static inline bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
+{
+	long was, mark, from = (int32_t)free;
+	__asm__ volatile("lw %0, %1(tp)" : "=r"(mark) : "i"(HART_MARK));
+	__asm__ goto("lr.w.aq %0, %1\n\t"
+		     "bne %0, %z2, %l[no]\n\t"
+		     "sc.w %0, %3, %1\n\t"
+		     "bnez %0, %l[no]"
+		     : "=&r"(was), "+A"(*word)
+		     : "rJ"(from), "r"(from | mark)
+		     : "memory"
+		     : no);
+	return true;
+no:
+	return false;
+}
+
 /* The pause hint, spelled as the fence that it is: older assemblers do not know it. */
 static inline void hart_relax(void)
 {

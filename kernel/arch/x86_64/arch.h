@@ -77,6 +77,12 @@ static inline uint64_t hart_ticks(void)
 	return high << 32 | low;
 }
 
+static inline bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
+{
+	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
 static inline void hart_relax(void)
 {
 	__asm__ volatile("pause" ::: "memory");
