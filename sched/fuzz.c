@@ -8,7 +8,8 @@
  *
  * A bug mostly wants much of one disturbance and little of the others: one that needs a long queue never comes up
  * where every wake-up goes elsewhere. So the seed also draws how often each kind is done in this run, and how
- * often each window is held open, from never to nearly always.
+ * often each window is held open, from never to nearly always. GUMPDEBUG=windows holds all of them open half of the
+ * time and does nothing else: for what is lost in a window.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static const uint16_t rates[KINDS][4] = { /* of 256: the four are equally likely
 
 static const uint16_t wait_rates[4] = { 0, 2, 32, 128 };
 
-static bool on;
+static bool on, only_windows;
 static uint16_t rate[KINDS], wait_rate[FUZZ_POINTS];
 static int64_t wait_ticks, long_wait_ticks, slice_min;
 
@@ -57,10 +58,15 @@ static bool chance(enum kind kind)
 	return on && draw(rate[kind]);
 }
 
-static uint64_t seed_of_run(void)
+static const char *debug_word(const char *text)
 {
 	const char *debug = getenv("GUMPDEBUG");
-	const char *word = debug != NULL ? strstr(debug, "seed=") : NULL;
+	return debug != NULL ? strstr(debug, text) : NULL;
+}
+
+static uint64_t seed_of_run(void)
+{
+	const char *word = debug_word("seed=");
 	return word != NULL ? strtoull(word + 5, NULL, 10)
 			    : (hart_ticks() * UINT64_C(0x9e3779b97f4a7c15) >> 32) | 1;
 }
@@ -83,22 +89,39 @@ void fuzz_init(void)
 		rate[kind] = rates[kind][random_next(&state) % 4];
 	for (int point = 0; point < FUZZ_POINTS; point++)
 		wait_rate[point] = wait_rates[random_next(&state) % 4];
+	only_windows = debug_word("windows") != NULL;
+	if (only_windows) {
+		memset(rate, 0, sizeof(rate));
+		for (int point = 0; point < FUZZ_POINTS; point++)
+			wait_rate[point] = wait_rates[3];
+	}
 	/* A program that chooses with the P's random numbers (select, the thief's start) is to repeat, too. */
 	for (unsigned id = 0; id < hart_count(); id++)
 		p_get(id)->random = streams[id].random ^ UINT64_C(0x5851f42d4c957f2d);
 	on = true;
 }
 
-/* Until `enough`, if there is such a thing. */
+static void wait_for(int64_t ticks, bool (*enough)(void))
+{
+	int64_t until = now_ticks() + ticks;
+	while (now_ticks() < until && !(enough != NULL && enough()))
+		hart_relax();
+}
+
+static int64_t random_part(int64_t ticks)
+{
+	return (int64_t)((uint64_t)ticks * random_next(&mine()->random) >> 32);
+}
+
+/* Holds a window open. What is waited for has often to go on for a while before it is too late for the other side. */
 static void wait_until(enum fuzz_point point, bool (*enough)(void))
 {
 	if (!on || !draw(wait_rate[point]))
 		return;
-	uint32_t random = random_next(&mine()->random);
-	int64_t most = random % 16 == 0 ? long_wait_ticks : wait_ticks;
-	int64_t until = now_ticks() + (int64_t)((uint64_t)most * (random >> 8) >> 24);
-	while (now_ticks() < until && !(enough != NULL && enough()))
-		hart_relax();
+	bool wait_long = random_next(&mine()->random) % (only_windows && enough != NULL ? 2 : 16) == 0;
+	wait_for(random_part(wait_long ? long_wait_ticks : wait_ticks), enough);
+	if (enough != NULL && enough())
+		wait_for(random_part(wait_ticks), NULL);
 }
 
 void fuzz_wait(enum fuzz_point point)

@@ -161,6 +161,7 @@ static bool m_unpark(struct m *m)
 
 void m_park_until_p(struct m *m)
 {
+	fuzz_wait(FUZZ_ANNOUNCED);
 	while (m->p == NULL) {
 		/* Acquire: pairs with the release in m_start(). */
 		struct p *p = atomic_load_explicit(&m->next_p, memory_order_acquire);

@@ -4,6 +4,7 @@
  * deadlines that often pass just when a partner comes. Everything sent arrives exactly once.
  *
  * @test harts=1,2,4,8 timeout=60
+ * @test windows checks machines=virt,q35 harts=4 env=GUMPDEBUG=windows|PART=20 args=-none timeout=60
  * @stress env=PART=10 timeout=60
  */
 #include "test.h"

@@ -5,6 +5,7 @@
  * ends the machine when a goroutine waits while a hart sleeps.
  *
  * @test harts=1,2,4,8 timeout=60
+ * @test windows checks machines=virt,q35 harts=4 env=GUMPDEBUG=windows args=-none timeout=60
  * @stress env=PART=3 timeout=60
  */
 #include "test.h"

@@ -18,6 +18,7 @@ the console must show, with ! before it one that it must not. Keys:
     timeout=30       seconds
     lines=N each=/regex/   exactly N lines of the console match the regex from end to end
     alone            nothing else runs meanwhile: it measures time
+    checks           in the build with checks, whichever is asked for
 
 A program with a line of @stress is in the stress suite, `tests/run --stress`, which boots it as that line says, on
 virt and q35 with 1, 2, 4, and 8 harts. PART=10 in the environment makes a tenth of the rounds (test_part()).
@@ -132,7 +133,8 @@ class Line:
     """What one @test line says."""
 
     def __init__(self, text):
-        self.name, self.alone, self.keys, self.expected = '', False, {}, []
+        self.name, self.keys, self.expected = '', {}, []
+        self.alone = self.checks = False
         for token in TOKEN.finditer(text):
             if token['expect']:
                 self.expected.append(token['expect'])
@@ -141,8 +143,8 @@ class Line:
                 if value.startswith('"'):
                     value = re.sub(r'\\(.)', r'\1', value[1:-1])
                 self.keys[token['key']] = value
-            elif token['word'] == 'alone':
-                self.alone = True
+            elif token['word'] in ('alone', 'checks'):
+                setattr(self, token['word'], True)
             else:
                 self.name = token['word']
         if self.name:
@@ -212,7 +214,7 @@ def boots():
                     counts = [count for count in counts if count != '2']
                 for harts in counts:
                     if arch in (None, ARCH[name]):
-                        yield Boot(source, line, name, int(harts))
+                        yield Boot(source, line, name, int(harts), line.checks or None)
 
 
 def build(source, arch, with_checks=None):
