@@ -203,9 +203,12 @@ static void use_stack(void *unused)
 static void start_with_own_stacks(void *unused)
 {
 	struct go_attr attr = { .stack_max = (size_t)512 << 10 };
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < 500; i++) {
 		while (go_try(use_stack, NULL, &attr) != 0)
 			go_yield();
+		if (i % 2 == 0) /* so that some end while others begin */
+			go_yield();
+	}
 	count++;
 }
 

@@ -18,9 +18,11 @@ static _Atomic(int) count;
 static _Atomic(long) turns, others;
 static go_chan *ch;
 
+static long hops;
+
 static void bounce(void *unused)
 {
-	while (go_recv(ch, NULL) && !stop)
+	for (; go_recv(ch, NULL) && !stop; hops++)
 		go_send(ch, NULL);
 	count++;
 }
@@ -35,20 +37,23 @@ static void take_ten_turns(void *done)
 
 /*
  * A pair that wakes each other through runnext shares one slice: at its end the one that waits in the ring comes.
- * If each wake-up brought a new slice, the ring would never be looked at. No timer is set, which would stir the queues.
+ * If each wake-up brought a new slice, the ring would be looked at only when the host was away for a slice. No timer is
+ * set, which would stir the queues.
  */
 static void pair_shares_a_slice(void)
 {
 	stop = false;
 	count = 0;
-	turns = 0;
+	turns = hops = 0;
 	ch = go_chan_make(0, 0);
+	uint32_t tick = p_get(0)->sched_tick;
 	go_chan *done = go_chan_make(0, 0);
 	go(bounce, NULL);
 	go(bounce, NULL);
 	go(take_ten_turns, done);
 	go_send(ch, NULL);
 	go_recv(done, NULL);
+	CHECK_IN(p_get(0)->sched_tick - tick, 10, hops / 10);
 	stop = true;
 	WAIT_FOR(count == 2);
 	go_close(ch); /* wakes the one of the pair that waits */
