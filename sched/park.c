@@ -332,18 +332,19 @@ static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
  * Mostly the next one is the ring's first: this is next_at_hand() without what go_yield() has seen already. If the
  * head has not moved since then, the G there was before g.
  */
-static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, uint32_t tail)
+static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, uint32_t tail, bool none_next)
 {
 	struct g *g = g_self(), *next;
 
 	runq_put_last(p, g, tail);
 	int64_t now = now_ticks();
-	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) || --p->global_in < 0 ||
-	    !runq_get_at(p, head, &next)) {
+	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) ||
+	    (none_next ? --p->global_in < 0 || !runq_get_at(p, head, &next) : (next = runq_get_next(p)) == NULL)) {
 		yield_to_any(m, p);
 		return;
 	}
-	next = fuzz_pick(p, next);
+	if (none_next)
+		next = fuzz_pick(p, next);
 	slice_begin(p, now);
 	if (next->locked_m != NULL)
 		yield_long(next);
@@ -370,10 +371,10 @@ void go_yield(void)
 	if ((head == tail && none_next) || tail - head >= RUNQ_SIZE ||
 	    atomic_load_explicit(&sched.runq_size, relaxed) != 0)
 		yield_global();
-	else if (head == tail || !none_next || trace_on())
+	else if (trace_on())
 		yield_behind_any(m, p, tail);
 	else
-		yield_behind(m, p, head, tail);
+		yield_behind(m, p, head, tail, none_next);
 }
 
 static void yield_local_on_g0(void *arg)
