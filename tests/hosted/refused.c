@@ -6,7 +6,7 @@
  * @test harts=1,4
  * @test timer_without_place harts=1,4 status=2 "out of memory for a timer" !"not reached"
  * @test goroutine_of_a_timer harts=1,4 status=2 "go_timer_call: out of memory for a goroutine" !"not reached"
- * @test timers_of_a_removed_p harts=2,4 status=2 "go_maxprocs: out of memory for timers" !"not reached"
+ * @test timers_of_a_removed_p harts=2,4 env=GUMPDEBUG=seed=0 status=2 "go_maxprocs: out of memory for timers" !"not reached"
  * @test harts=2 env=GUMPDEBUG=trace=60000000 args=first_of_all "no memory for a trace of 60000000 events a hart"
  */
 #include <errno.h>
