@@ -222,9 +222,10 @@ static void sort_queue(struct p *p, struct m *m, struct glist *own, struct glist
 /*
  * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
  * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
- * True if a G of its own became ready meanwhile: it keeps the P.
  */
-static bool serve_others(struct m *m)
+enum served { NOT_SERVED, SERVED, SERVED_OWN /* a G of its own became ready, and it keeps the P */ };
+
+static enum served serve_others(struct m *m)
 {
 	struct p *p = NULL;
 
@@ -239,7 +240,7 @@ static bool serve_others(struct m *m)
 	spin_release(&sched.lock);
 	if (p == NULL) {
 		wake_p();
-		return false;
+		return NOT_SERVED;
 	}
 
 	m->now = now_ticks();
@@ -266,7 +267,7 @@ static bool serve_others(struct m *m)
 	spin_release(&sched.lock);
 	if (own)
 		wake_p(); /* for the others, should an M have gone idle meanwhile */
-	return own;
+	return own ? SERVED_OWN : SERVED;
 }
 
 /* Waits until whoever finds a locked G of this M's has given it a P. */
@@ -295,11 +296,17 @@ void park_locked(struct m *m)
 
 	struct p *p;
 	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
+		/* It has announced that it sleeps, now or in serve_others(). Pairs with the fence in wake_p(). */
+		fence_store_load();
 		int64_t now = now_ticks();
-		if (work_somewhere(now) && serve_others(m))
+		enum served served = work_somewhere(now) ? serve_others(m) : NOT_SERVED;
+		if (served == SERVED_OWN)
 			return;
 		if (atomic_load_explicit(&m->next_p, relaxed) != NULL)
 			continue; /* it gave itself one, without a kick */
+		/* While it served, the network's interrupt found no idle P and kicked nobody. */
+		if (served == SERVED && atomic_load_explicit(&sched.netpoll_ready, relaxed))
+			continue;
 		sysmon_arm_idle(m, now);
 		fuzz_wait(FUZZ_SLEEP);
 		check_asleep(m);

@@ -64,8 +64,11 @@ static inline struct g *runq_get_next(struct p *p)
 {
 	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL)
 		return NULL;
-	/* NULL again if a thief was faster: nobody but this M could put another there. */
-	return atomic_exchange_explicit(&p->runnext, NULL, memory_order_acquire);
+	/*
+	 * NULL again if a thief was faster: nobody but this M could put another there. Release: who has just put a G
+	 * into the ring, to yield, is not seen with runnext empty and the ring as it was before (runq_empty()).
+	 */
+	return atomic_exchange_explicit(&p->runnext, NULL, memory_order_acq_rel);
 }
 
 /* By the P's holder: the one at `head`, which was the oldest of the ring. False: it is not any more. */
