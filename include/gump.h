@@ -39,7 +39,9 @@ extern "C" {
 void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
-	size_t stack_max; /* bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched */
+	/* Bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched. Below it lies a guard as long as the stack: an
+	   overflow is found unless a frame is larger than both. */
+	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
 };
 
