@@ -79,6 +79,15 @@ static void await_firing(const go_timer *t)
 /* ---- Setting and stopping ---- */
 
 /*
+ * For a timer that was found in no heap, without a lock. Another goroutine may be setting it right now: then it does not
+ * matter what is read here, since the timer is in a heap before it fires, and out of it, with a release, while it does.
+ */
+static bool was_ever_set(const go_timer *t)
+{
+	return __atomic_load_n(&t->fire_, __ATOMIC_RELAXED) != NULL;
+}
+
+/*
  * Locks the heap that t is to be in from now on, and answers in *in_it whether it is already. In that case it cannot
  * be firing, since a timer leaves its heap before it does: a periodic one does not, and so is taken out here. A
  * goroutine's timer need not be waited for: its functions are done with it when the goroutine goes on.
@@ -90,12 +99,12 @@ static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
 		*in_it = p == home && t->period_ == 0;
 		if (*in_it)
 			return p;
-		bool may_fire = p == NULL ? t->fire_ != NULL : t->period_ != 0;
+		bool may_fire = p == NULL ? was_ever_set(t) : t->period_ != 0;
 		if (p != NULL) {
 			heap_bury(p, t);
 			spin_release(&p->timer_lock);
 		}
-		if (may_fire && !(t->flags_ & TIMER_KEPT))
+		if (may_fire && !(__atomic_load_n(&t->flags_, __ATOMIC_RELAXED) & TIMER_KEPT))
 			await_firing(t);
 		p = lock_room(home);
 		/* Two goroutines may set a timer at the same time: the one that finds it taken starts again. */
@@ -115,7 +124,7 @@ static void set(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void 
 
 	t->when_ = when > 0 ? when : 0;
 	t->period_ = period > 0 ? period : 0;
-	t->fire_ = fire;
+	__atomic_store_n(&t->fire_, fire, __ATOMIC_RELAXED);
 	t->arg_ = arg;
 	t->fn_ = fn;
 	if (in_it ? heap_change(p, t) : heap_add(p, t)) {
@@ -141,11 +150,11 @@ bool timer_stop(go_timer *t)
 	struct p *p = lock_heap(t);
 	/* One that is in a heap and fires once does not do so now; fire_ is NULL in one that never was set, or was
 	   stopped in time. */
-	bool was_set = false, may_fire = p == NULL ? t->fire_ != NULL : t->period_ != 0;
+	bool was_set = false, may_fire = p == NULL ? was_ever_set(t) : t->period_ != 0;
 	if (p != NULL) {
 		was_set = !(t->flags_ & TIMER_DEAD);
 		if (!may_fire)
-			t->fire_ = NULL;
+			__atomic_store_n(&t->fire_, NULL, __ATOMIC_RELAXED);
 		if (was_set)
 			heap_stop(p, t);
 		spin_release(&p->timer_lock);

@@ -18,6 +18,12 @@ static bool is_dead(struct timer_entry entry)
 
 /* ---- Order ---- */
 
+/* In one piece: who finds a timer in no heap looks at TIMER_KEPT without the lock. */
+static inline void set_dead(go_timer *t, bool dead)
+{
+	__atomic_store_n(&t->flags_, (t->flags_ & ~TIMER_DEAD) | (dead ? TIMER_DEAD : 0), __ATOMIC_RELAXED);
+}
+
 static inline void place(struct p *p, uint32_t i, struct timer_entry entry)
 {
 	p->timers[i] = entry;
@@ -91,7 +97,7 @@ static void let_go(struct timer_entry entry)
 {
 	if (entry.timer == NULL)
 		return;
-	entry.timer->flags_ &= ~TIMER_DEAD;
+	set_dead(entry.timer, false);
 	store_release(&entry.timer->heap_, NULL);
 }
 
@@ -151,7 +157,7 @@ bool heap_change(struct p *p, go_timer *t)
 
 	assert(p->timers[i].timer == t && "timer not where it says");
 	if (t->flags_ & TIMER_DEAD) {
-		t->flags_ &= ~TIMER_DEAD;
+		set_dead(t, false);
 		p->timer_dead--;
 	}
 	return t->when_ < p->timers[i].when && sift_up(p, i, (struct timer_entry){ t->when_, t });
@@ -166,7 +172,7 @@ static void died(struct p *p)
 void heap_stop(struct p *p, go_timer *t)
 {
 	if (t->flags_ & TIMER_KEPT) {
-		t->flags_ |= TIMER_DEAD;
+		set_dead(t, true);
 		died(p);
 	} else {
 		heap_bury(p, t);
@@ -179,7 +185,7 @@ void heap_bury(struct p *p, go_timer *t)
 	bool was_dead = t->flags_ & TIMER_DEAD;
 
 	assert(p->timers[i].timer == t && "timer not where it says");
-	t->flags_ &= ~TIMER_DEAD;
+	set_dead(t, false);
 	p->timers[i].timer = NULL;
 	/* Release: m->firing was written before, if t fires. t may be gone from here on. */
 	store_release(&t->heap_, NULL);

@@ -77,7 +77,7 @@ void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t
 
 static inline bool trace_on(void)
 {
-	return __builtin_expect(gump_trace.on, 0);
+	return __builtin_expect(__atomic_load_n(&gump_trace.on, __ATOMIC_RELAXED), 0);
 }
 
 /* locks > 0, not from an interrupt. Where an argument costs something, ask trace_on() first. */

@@ -243,7 +243,7 @@ static void late_period(void)
 	go_chan_free(ch);
 }
 
-static volatile bool setting;
+static _Atomic(bool) setting;
 
 static void set_for_long(void *shared)
 {

@@ -24,7 +24,7 @@ from lib import machine, programs  # noqa: E402
 
 # What tests/run runs without being asked: these sanitizers, on 4 harts, and with them these programs.
 ALWAYS = 'thread', 'address'
-ALWAYS_PROGRAMS = 'chan', 'mutex', 'net', 'select', 'sync'
+ALWAYS_PROGRAMS = 'chan', 'mutex', 'net', 'parallel', 'select', 'sync', 'timers'
 SHOWN = 25  # lines of the console in the report of a failure
 
 
