@@ -174,12 +174,14 @@ class Trace:
         """Its records, oldest first, as tuples; and how many it has lost."""
         records, count, start = RING.unpack(ram.read(at, RING.size))
         data = ram.read(records, min(count, capacity) * RECORD.size)
-        if count > capacity:  # the oldest lies where the next one would go
+        lost = max(0, count - start - capacity)
+        if count >= capacity:  # the oldest lies where the next one goes, whose writing the end may have cut short
             oldest = count % capacity * RECORD.size
-            data = data[oldest:] + data[:oldest]
+            data = data[oldest + RECORD.size:] + data[:oldest]
+            lost += count - start >= capacity
         # A record of an earlier trace may lie between.
         ring = [record for record in RECORD.iter_unpack(data) if record[0] >= self.first]
-        return ring, max(0, count - start - capacity)
+        return ring, lost
 
     def ns(self, ticks):
         return ticks * 1000000000 // self.frequency
