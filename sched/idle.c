@@ -95,8 +95,14 @@ bool m_start(struct p *p, bool spinning)
 	uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed);
 	if (idle == 0)
 		return false;
-	unsigned id = idle & bit(p->id) ? p->id : (unsigned)__builtin_ctz(idle);
-	struct m *m = m_get(id);
+	return m_start_this(m_get(idle & bit(p->id) ? p->id : (unsigned)__builtin_ctz(idle)), p, spinning);
+}
+
+bool m_start_this(struct m *m, struct p *p, bool spinning)
+{
+	unsigned id = m->hart.id;
+	if (!(atomic_load_explicit(&sched.idle_ms, relaxed) & bit(id)))
+		return false;
 	idle_m_remove(m);
 	trace(TRACE_HANDOFF, NULL, p->id, id);
 	m->spinning = spinning;

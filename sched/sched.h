@@ -114,6 +114,7 @@ struct p {
 	_Atomic(int32_t) g_count;          /* goroutines begun less those ended with this P; the sum counts */
 	uint64_t random;
 	_Atomic(uint64_t) steals, preemptions;
+	struct m *old_m;                   /* who gave it up to a stop of the world; NULL: nobody did */
 
 	/* Timers: a 4-ary heap under its own lock; anyone may run what has expired. */
 	struct spinlock timer_lock __attribute__((aligned(CACHE_LINE)));
@@ -268,6 +269,7 @@ bool work_somewhere(int64_t now);      /* for an M without a P to take one for *
 void p_acquire(struct m *m, struct p *p);
 void p_release(struct m *m);           /* (L) m->p becomes idle */
 bool m_start(struct p *p, bool spinning); /* (L) gives p to a parked M and wakes it; false: none is parked */
+bool m_start_this(struct m *m, struct p *p, bool spinning); /* (L) the same; false: m is not parked */
 void p_hand_off(struct m *m);          /* (L) m->p goes to a parked M, or its queue to the global one */
 void m_without_p(struct m *m, struct g *g); /* an M comes back without a P, with a G that wants one */
 struct p *idle_p_take(unsigned prefer); /* (L) NULL: none is idle */

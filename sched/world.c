@@ -5,7 +5,7 @@
  * The goroutine that stops it keeps its P and runs on with locks > 0. Idle Ps and those in blocking
  * sections are taken at once; a running M is kicked, its G is preempted into its own P's runnext, and the M
  * gives the P up at its next scheduling point and parks. Each P keeps its queue, and starting gives it to the
- * M of the same number if that is parked, so that Gs go on where they were.
+ * M that it was taken from, so that Gs go on where they were.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -32,6 +32,7 @@ void stop_here(struct m *m)
 	struct p *p = m->p;
 	m->p = NULL;
 	p->m = NULL;
+	p->old_m = m;
 	if (m->spinning)
 		m_spin_end(m);
 	trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
@@ -63,6 +64,8 @@ static void stop_the_world(void)
 	hart_lock();
 	trace(TRACE_STOP_WORLD, hart_g(), sched.procs, 0);
 	spin_acquire(&sched.lock);
+	for (uint32_t i = 0; i < sched.procs; i++)
+		p_get(i)->old_m = NULL;
 	store_relaxed(&sched.stopping, true);
 	store_relaxed(&sched.stop_wait, sched.procs - 1);
 	stop_unused();
@@ -90,17 +93,33 @@ static void drain(struct p *p)
 	globrunq_put(&list);
 }
 
+/* The Ps with work whose Ms are there: before others take those. The set of them; sched.lock held. */
+static uint32_t start_on_old_ms(void)
+{
+	uint32_t started = 0;
+
+	for (uint32_t i = 0; i < sched.procs; i++) {
+		struct p *p = p_get(i);
+		if (p != m_self()->p && p->old_m != NULL && !runq_empty(p) && m_start_this(p->old_m, p, false))
+			started |= bit(i);
+	}
+	return started;
+}
+
 static void start_the_world(void)
 {
 	trace(TRACE_START_WORLD, hart_g(), sched.procs, 0);
 	gump_trace.procs = sched.procs;
 	spin_acquire(&sched.lock);
 	store_relaxed(&sched.stopping, false);
+	for (uint32_t i = 0; i < sched.procs; i++)
+		if (p_get(i) != m_self()->p)
+			p_change(p_get(i), P_IDLE);
+	uint32_t started = start_on_old_ms();
 	for (uint32_t i = 0; i < sched.procs; i++) {
 		struct p *p = p_get(i);
-		if (p == m_self()->p)
+		if (p == m_self()->p || started & bit(i))
 			continue;
-		p_change(p, P_IDLE);
 		if (!runq_empty(p)) {
 			if (m_start(p, false))
 				continue;

@@ -7,6 +7,7 @@
  * @test harts=2 env=GOMAXPROCS=1 args=timer_in_a_borrowed_p
  * @test harts=4 env=GOMAXPROCS=1000 args=never_more_than_harts
  * @test harts=4 env=GOMAXPROCS=2 args=spare_harts_park
+ * @test alone harts=4 machines=virt,q35 timeout=60 env=GOMAXPROCS=3|QUANTUM_US=1000000 args=same_m_after_a_stop
  * @stress env=PART=5 args=-maxprocs_limits|-short_section_keeps_its_p
  */
 #include "sched/sched.h"
@@ -436,6 +437,95 @@ static void spare_harts_park(void)
 	CHECK_EQ(most_at_once, 2);
 }
 
+enum { STAYERS = 3 };
+static _Atomic(bool) mixing;
+static _Atomic(int) where[STAYERS];
+static _Atomic(uint64_t) turns[STAYERS];
+
+/* While mixing, in and out of sections long enough that another M takes the P: then P i is not with M i. */
+static void stay_with(void *number)
+{
+	int i = (int)(intptr_t)number;
+	while (!stop) {
+		if (mixing) {
+			go_block_enter();
+			test_spin(100 * US);
+			go_block_leave();
+			go_yield(); /* a new slice, for the whole round */
+		}
+		where[i] = go_hart();
+		turns[i]++;
+	}
+	count++;
+}
+
+/* The hart where a stayer runs, and the P that its M holds there; -1 if it waits for that long. */
+static int find_stayer(int i, int64_t patience, uint32_t *p_id)
+{
+	uint64_t before = turns[i];
+	int64_t end = go_now() + patience;
+	while (turns[i] == before)
+		if (go_now() > end)
+			return -1;
+	int hart = where[i];
+	struct p *p = m_get((unsigned)hart)->p;
+	*p_id = p != NULL ? p->id : UINT32_MAX;
+	return hart; /* the stopper may have been preempted meanwhile: goes_on_there() */
+}
+
+/* Does that hart's M hold that P still, and is neither the slice's end near nor the global queue's turn? */
+static bool goes_on_there(int hart, uint32_t p_id)
+{
+	struct p *p = p_get(p_id);
+	return m_get((unsigned)hart)->p == p && p->global_in > 2 &&
+	       p->slice_end > now_ticks() + (int64_t)hart_ns_to_ticks(SECOND / 2);
+}
+
+/*
+ * The Ps that are left after a stop of the world go on where they were, with what ran there. Only what ran with P i
+ * on another M than M i tells anything. The stopper stays on its hart, and looks on without a scheduling point; slices
+ * are a second long, so hardly anything else moves a goroutine.
+ */
+static void same_m_after_a_stop(void)
+{
+	int seen = 0, kept = 0, before[STAYERS];
+	uint32_t ps[STAYERS], p_after;
+
+	stop = false;
+	count = 0;
+	for (intptr_t i = 0; i < STAYERS; i++)
+		go(stay_with, (void *)i);
+	go_lock_hart();
+	for (int round = 0; round < 300 && seen < 10; round++) {
+		mixing = true;
+		test_spin(3 * MS);
+		mixing = false;
+		test_spin(2 * MS);
+		for (int i = 0; i < STAYERS; i++)
+			before[i] = find_stayer(i, 20 * MS, &ps[i]);
+		/* Who waited, whose P goes, or is P 0, which the stopper takes if its own goes, is not judged. */
+		struct p *own = m_get((unsigned)go_hart())->p;
+		bool steady = goes_on_there(go_hart(), own->id);
+		for (int i = 0; i < STAYERS; i++)
+			if (before[i] >= 0 && (!steady || (int)ps[i] == before[i] || ps[i] >= 2 || own->id == ps[i] ||
+					       (ps[i] == 0 && own->id >= 2) || !goes_on_there(before[i], ps[i])))
+				before[i] = -1;
+		go_maxprocs(2);
+		for (int i = 0; i < STAYERS; i++) {
+			if (before[i] < 0)
+				continue;
+			seen++;
+			kept += find_stayer(i, 100 * MS, &p_after) == before[i] && p_after == ps[i];
+		}
+		go_maxprocs(3);
+	}
+	stop = true;
+	go_unlock_hart();
+	WAIT_FOR(count == STAYERS);
+	CHECK(seen >= 10);
+	CHECK_IN(kept, seen - 2, seen);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
@@ -443,6 +533,7 @@ int main(int argc, char **argv)
 	      TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
 	      TEST(timers_of_removed_ps),
 	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
-	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park));
+	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park),
+	      TEST_WHEN_NAMED(same_m_after_a_stop));
 	return test_main(argc, argv, tests);
 }
