@@ -198,7 +198,10 @@ static void full_heap(void)
 	CHECK_EQ(p->timer_dead, 0);
 	while (p->timer_count < p->timer_capacity)
 		go_timer_call(&timers[n++], go_now() + 3600 * SECOND, 0, nothing, NULL);
-	if (go_harts() > 1)
+	bool room_elsewhere = false; /* a P on which no goroutine was created has none */
+	for (unsigned id = 0; id < sched.procs; id++)
+		room_elsewhere |= p_get(id)->timer_count < p_get(id)->timer_capacity;
+	if (room_elsewhere)
 		go_timer_call(&timers[n++], go_now() + 3600 * SECOND, 0, nothing, NULL);
 	hart_unlock();
 	grant(INT32_MAX);
