@@ -143,12 +143,14 @@ static void goroutines(void)
 		grant(INT32_MAX);
 		disperse();
 	}
+	int procs = go_maxprocs(1); /* or there would be dead Gs in the pools of others */
 	grant(0);
 	crowd();
 	CHECK_STR(go_call(start_one, NULL), "go: out of memory");
 	CHECK_STR(go_call(defer_one, NULL), "go_defer: out of memory");
 	grant(INT32_MAX);
 	disperse();
+	go_maxprocs(procs);
 }
 
 /* There are Gs, but no stacks for them; a G that was left without one is passed over when another ends with its own. */
