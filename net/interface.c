@@ -49,16 +49,24 @@ static uint16_t generate;          /* checksums that are lwIP's to generate, not
 
 /* ---- In ---- */
 
+/*
+ * Of an IPv6 option lwIP reads the length even when its kind is the last byte that there is: it finds a 0 behind the
+ * frame then.
+ */
+#define BEHIND 1
+
 static struct pbuf *copy_frame(const struct virtq_piece *pieces, unsigned count, size_t length)
 {
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)(ETH_PAD_SIZE + length), PBUF_RAM);
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)(ETH_PAD_SIZE + length + BEHIND), PBUF_RAM);
 	if (!p)
 		return NULL;
+	p->len = p->tot_len = (u16_t)(ETH_PAD_SIZE + length);
 	char *to = (char *)p->payload + ETH_PAD_SIZE;
 	for (unsigned i = 0; i < count; i++) {
 		memcpy(to, pieces[i].address, pieces[i].length);
 		to += pieces[i].length;
 	}
+	memset(to, 0, BEHIND);
 	return p;
 }
 
