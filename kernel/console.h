@@ -2,7 +2,7 @@
 /*
  * The console: a 16550 UART that drivers/uart.c drives. Output only.
  *
- * stdout collects a line for each goroutine and writes it whole (kernel/stdio.c); reports of the
+ * stdout collects a line for each goroutine and writes it whole (kernel/lines.h); reports of the
  * system go through hart_print(), which writes at once.
  */
 #ifndef KERNEL_CONSOLE_H
@@ -18,8 +18,5 @@ void console_write(const char *text, size_t length);
 void console_write_unlocked(const char *text, size_t length);
 /* From here on hart_print() takes no lock. */
 void console_ending(void);
-
-/* Writes what goroutines have printed without a newline; the machine ends. On a goroutine's stack. */
-void stdio_end(void);
 
 #endif

@@ -43,6 +43,10 @@ struct arch_hart; /* what the architecture keeps for each hart: defined in arch.
 
 #include "arch.h"
 
+#ifndef CALLED_BY_LIBC
+#define CALLED_BY_LIBC
+#endif
+
 struct hart {
 	struct hart *self;          /* this block's own address */
 	void *g;                    /* the G that runs here; written by the scheduler only */
@@ -60,6 +64,8 @@ struct hart {
 /*
  * The inline part, in arch.h:
  *
+ *   CALLED_BY_LIBC                   Before a function that the C library calls while it holds a lock of its own, so
+ *                                    that its caller may not be preempted. Defined where there is such a library.
  *   struct hart *hart_self(void)     The calling hart's block. Stale as soon as it is read
  *                                    unless locks > 0 or interrupts are off.
  *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G
@@ -175,7 +181,7 @@ noreturn void hart_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 
  */
 struct hart_goroutine {
 	int error;   /* errno */
-	void *line;  /* the line of stdout that it has begun: kernel/stdio.c */
+	_Atomic(void *) line;  /* the line of stdout that it has begun: kernel/lines.c */
 };
 
 /* The running goroutine ends: flushes and frees what the kernel keeps for it. On its stack. */
@@ -185,6 +191,9 @@ void hart_goroutine_end(void);
 void hart_stop_if_asked(void);
 
 /* Implemented by the scheduler, called by the kernel and the architectures. */
+
+/* Calls fn with each goroutine that was ever made; they run on meanwhile. From anywhere. */
+void sched_each_goroutine(void (*fn)(struct hart_goroutine *));
 
 extern const size_t sched_hart_size;        /* bytes of a hart's block, struct hart included */
 

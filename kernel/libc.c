@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel/console.h"
 #include "kernel/hart.h"
+#include "kernel/lines.h"
 
 int *go_errno(void);
 
@@ -24,7 +24,7 @@ int *go_errno(void)
 
 void _exit(int status)
 {
-	stdio_end();
+	lines_end();
 	hart_poweroff(status);
 }
 

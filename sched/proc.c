@@ -44,6 +44,13 @@ static struct g *g_alloc(void)
 	return g;
 }
 
+void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
+{
+	/* Acquire: pairs with the release in g_alloc(). */
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
+		fn(&g->kernel);
+}
+
 static struct g *g_dead(struct p *p, size_t stack_max)
 {
 	struct g *g = gfree_get(p);
@@ -185,7 +192,7 @@ void go_exit(void)
 
 	if (g->tidy_up)
 		g_tidy_up(g);
-	if (g->kernel.line != NULL)
+	if (atomic_load_explicit(&g->kernel.line, relaxed) != NULL)
 		hart_goroutine_end();
 	hart_lock();
 	struct m *m = m_self();

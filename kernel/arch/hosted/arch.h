@@ -43,6 +43,9 @@ struct arch_hart {
 
 struct hart;
 
+/* Code in this section is not preempted. */
+#define CALLED_BY_LIBC __attribute__((section("gump_called_by_libc")))
+
 /* Always, since a sanitizer's instrumentation of a function of its own would be called in signal handlers. */
 #define HOSTED_INLINE static inline __attribute__((always_inline))
 

@@ -73,10 +73,4 @@ struct arch_fiber *fiber_new(uintptr_t top);
 void preempt_entry(void);
 extern const char preempt_entry_end[];
 
-/*
- * Code that the C library calls while it holds a lock of its own (writing out a stream) lies in this section and
- * is not preempted.
- */
-#define CALLED_BY_LIBC __attribute__((section("gump_called_by_libc")))
-
 #endif

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "hosted.h"
-#include "kernel/console.h"
+#include "kernel/lines.h"
 #include "kernel/machine.h"
 
 int *go_errno(void)
@@ -43,7 +43,7 @@ void perror(const char *what)
 void _exit(int status)
 {
 	fflush(stdout);
-	stdio_end();
+	lines_end();
 	hart_poweroff(status);
 }
 
