@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ps and harts: changing GOMAXPROCS at run time, goroutines tied to a hart, blocking sections.
+ * Ps and harts: GOMAXPROCS at the start and changed at run time, timers of Ps that are left, spare harts.
  *
  * @test alone
  * @test alone harts=4 env=GOMAXPROCS=2 args=starts_with_two
@@ -8,7 +8,7 @@
  * @test harts=4 env=GOMAXPROCS=1000 args=never_more_than_harts
  * @test harts=4 env=GOMAXPROCS=2 args=spare_harts_park
  * @test alone harts=4 machines=virt,q35 timeout=60 env=GOMAXPROCS=3|QUANTUM_US=1000000 args=same_m_after_a_stop
- * @stress env=PART=5 args=-maxprocs_limits|-short_section_keeps_its_p
+ * @stress env=PART=5 args=-maxprocs_limits
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -124,198 +124,6 @@ static void maxprocs_under_load(void)
 	WAIT_FOR(count == 51);
 }
 
-static _Atomic(int) tied_to;
-
-static void stay(void *unused)
-{
-	go_lock_hart();
-	go_lock_hart(); /* they nest */
-	go_unlock_hart();
-	int hart = go_hart();
-	tied_to = hart;
-	for (int i = 0; i < 24; i++) {
-		if (i % 3 == 0)
-			go_yield();
-		else if (i % 3 == 1)
-			go_sleep(300 * US);
-		else if (i % 12 == 2)
-			test_spin(15 * MS);
-		CHECK_EQ(go_hart(), hart);
-	}
-	tied_to = -1;
-	go_unlock_hart();
-	count++;
-}
-
-static void keep_off(void *unused)
-{
-	while (!stop) {
-		int before = tied_to, hart = go_hart(), after = tied_to;
-		if (go_harts() > 1 && before >= 0 && before == after)
-			CHECK(hart != before);
-		go_yield();
-	}
-	count++;
-}
-
-static void lock_hart(void)
-{
-	stop = false;
-	count = 0;
-	tied_to = -1;
-	for (int i = 0; i < 8; i++)
-		go(keep_off, NULL);
-	for (int round = 1; round <= test_part(2); round++) {
-		go(stay, NULL);
-		WAIT_FOR(count == round);
-	}
-	stop = true;
-	WAIT_FOR(count == 8 + test_part(2));
-}
-
-static void stay_a_little(void *unused)
-{
-	go_lock_hart();
-	int hart = go_hart();
-	for (int i = 0; i < 15; i++) {
-		if (i % 5 == 0)
-			go_sleep(100 * US);
-		else
-			go_yield();
-		CHECK_EQ(go_hart(), hart);
-	}
-	if ((intptr_t)unused % 2 == 0)
-		go_unlock_hart();
-	count++;
-}
-
-static void roam(void *unused)
-{
-	for (int i = 0; i < 50; i++)
-		go_yield();
-	count++;
-}
-
-/* Some harts have several Gs tied to them then; with fewer Ps than harts, they wait for one another's. */
-static void more_locked_than_harts(void)
-{
-	int all = go_harts(), procs = go_maxprocs(0);
-	for (int round = 0; round < 4; round++) {
-		count = 0;
-		for (intptr_t i = 0; i < 2 * all; i++)
-			go(stay_a_little, (void *)i);
-		for (int i = 0; i < 4; i++)
-			go(roam, NULL);
-		go_maxprocs(round % all + 1);
-		WAIT_FOR(count == 2 * all + 4);
-	}
-	go_maxprocs(procs);
-}
-
-static void exit_locked(void *unused)
-{
-	go_lock_hart();
-	count++; /* ends tied: the hart must come back */
-}
-
-static void exit_while_locked(void)
-{
-	count = 0;
-	for (int i = 0; i < test_part(20); i++) {
-		go(exit_locked, NULL);
-		WAIT_FOR(count == i + 1);
-	}
-	go_lock_hart();
-	go_sleep(MS);
-	go_unlock_hart();
-}
-
-static void hold_hart(void *unused)
-{
-	go_block_enter();
-	uint64_t before = beats;
-	int64_t end = go_now() + 200 * MS;
-	while (go_now() < end && beats == before)
-		;
-	if (go_harts() > 1)
-		CHECK(beats != before);
-	go_block_leave();
-	count++;
-}
-
-/* With one P: while its holder is in a blocking section, others get on, where there is a hart. */
-static void blocking_section(void)
-{
-	int all = go_maxprocs(1);
-	stop = false;
-	count = 0;
-	go(beat, NULL);
-	for (int i = 1; i <= test_part(5); i++) {
-		go(hold_hart, NULL);
-		WAIT_FOR(count == i);
-	}
-	stop = true;
-	WAIT_FOR(count == 1 + test_part(5));
-	go_maxprocs(all);
-}
-
-static void block_often(void *unused)
-{
-	for (int i = 0; i < test_part(100); i++) {
-		go_block_enter();
-		test_spin(i % 10 * 10 * US);
-		go_block_leave();
-		if (i % 5 == 0)
-			go_yield();
-	}
-	count++;
-}
-
-static void spin_here(void)
-{
-	go_block_enter();
-	test_spin(3 * MS); /* long enough to lose the P */
-	go_block_leave();
-}
-
-static void nest(void *unused)
-{
-	for (int i = 0; i < test_part(10); i++) {
-		go_block_enter();
-		spin_here();
-		uint64_t before = beats;
-		int64_t end = go_now() + SECOND;
-		while (go_now() < end && beats == before && go_harts() > 1)
-			; /* the outer section lasts */
-		if (go_harts() > 1)
-			CHECK(beats != before);
-		go_block_leave();
-		go_yield();
-	}
-	count++;
-}
-
-static void sections_nest(void)
-{
-	int all = go_maxprocs(1);
-	stop = false;
-	count = 0;
-	go(beat, NULL);
-	go(nest, NULL);
-	WAIT_FOR(count == 1);
-	stop = true;
-	WAIT_FOR(count == 2);
-	go_maxprocs(all);
-}
-
-static void many_short_sections(void)
-{
-	count = 0;
-	for (int i = 0; i < 10; i++)
-		go(block_often, NULL);
-	WAIT_FOR(count == 10);
-}
-
 static void spin_6_ms(void *unused)
 {
 	test_spin(6 * MS);
@@ -375,24 +183,6 @@ static void timers_of_removed_ps(void)
 	go_maxprocs(1);
 	WAIT_FOR(count == all * 21);
 	go_maxprocs(all);
-}
-
-/* A section that is short keeps its P, without a lock: nobody could tell that the P was left. */
-static void short_section_keeps_its_p(void)
-{
-	int kept = 0;
-	for (int i = 0; i < 100; i++) {
-		hart_lock();
-		struct p *before = m_self()->p;
-		uint32_t tick = before->sched_tick;
-		go_block_enter();
-		CHECK(m_self()->p == NULL);
-		CHECK_EQ(before->status & 0xff, P_BLOCKED);
-		go_block_leave();
-		kept += m_self()->p == before && before->sched_tick == tick;
-		hart_unlock();
-	}
-	CHECK_IN(kept, 90, 100); /* the host may be away during some */
 }
 
 static void never_more_than_harts(void)
@@ -528,10 +318,7 @@ static void same_m_after_a_stop(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(lock_hart),
-	      TEST(more_locked_than_harts), TEST(exit_while_locked), TEST(blocking_section),
-	      TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
-	      TEST(timers_of_removed_ps),
+	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(timers_of_removed_ps),
 	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
 	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park),
 	      TEST_WHEN_NAMED(same_m_after_a_stop));

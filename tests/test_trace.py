@@ -28,9 +28,11 @@ from lib.programs import HostTest
 ECHO_PORTS = 7, 9, 11, 19
 ICOUNT = ['--qemu-arg', '-icount', '--qemu-arg', 'shift=0,sleep=off']
 
-# Not all of these two: the rest is long loops without an event.
+# Not all of these: the rest is long loops without an event.
 PREEMPT = ['turns', 'loops_are_stopped', 'inside_the_library', 'pair_does_not_starve_others']
-PROCS = ['maxprocs_under_load', 'lock_hart', 'exit_while_locked', 'many_short_sections']
+PROCS = ['maxprocs_under_load']
+HARTLOCK = ['lock_hart', 'exit_while_locked']
+BLOCK = ['many_short_sections']
 
 # name, in which runs, what it must be judged by beside `state` and `turn`, and what is special about it
 PROGRAMS = [
@@ -48,6 +50,8 @@ PROGRAMS = [
     ('parallel', 'slices idle', '', {}),
     ('preempt', 'slices idle', '', {'args': PREEMPT}),
     ('procs', 'slices idle', '', {'args': PROCS}),
+    ('hartlock', 'slices idle', '', {'args': HARTLOCK}),
+    ('block', 'slices idle', '', {'args': BLOCK}),
 ]
 
 
@@ -251,7 +255,7 @@ def tests():
         function = functools.partial(schedtrace, words=words, lines=lines)
         name = 'trace.schedtrace' + words.replace(',', '.')
         found += [HostTest(name, function, machine_name, 2) for machine_name in ('virt', 'q35', 'hosted')]
-    function = functools.partial(schedtrace, words=',detail', lines=DETAIL, program='procs', args=['lock_hart'])
+    function = functools.partial(schedtrace, words=',detail', lines=DETAIL, program='hartlock', args=['lock_hart'])
     found.append(HostTest('trace.schedtrace.locked', function, 'hosted', 2))
     found += [HostTest('trace.called', called, name, n) for name in ('virt', 'q35', 'hosted') for n in (1, 4)]
     return found + [HostTest('trace.host.served', served, name, 4) for name in ('virt', 'q35')]

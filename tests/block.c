@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Blocking sections: a short one keeps its P, a long one loses it to others.
+ *
+ * @test alone
+ * @stress env=PART=5 args=-short_section_keeps_its_p
+ */
+#include "sched/sched.h"
+#include "test.h"
+
+static _Atomic(int) count;
+static _Atomic(bool) stop;
+static _Atomic(uint64_t) beats;
+
+static void beat(void *unused)
+{
+	while (!stop)
+		beats++;
+	count++;
+}
+
+static void hold_hart(void *unused)
+{
+	go_block_enter();
+	uint64_t before = beats;
+	int64_t end = go_now() + 200 * MS;
+	while (go_now() < end && beats == before)
+		;
+	if (go_harts() > 1)
+		CHECK(beats != before);
+	go_block_leave();
+	count++;
+}
+
+/* With one P: while its holder is in a blocking section, others get on, where there is a hart. */
+static void blocking_section(void)
+{
+	int all = go_maxprocs(1);
+	stop = false;
+	count = 0;
+	go(beat, NULL);
+	for (int i = 1; i <= test_part(5); i++) {
+		go(hold_hart, NULL);
+		WAIT_FOR(count == i);
+	}
+	stop = true;
+	WAIT_FOR(count == 1 + test_part(5));
+	go_maxprocs(all);
+}
+
+static void block_often(void *unused)
+{
+	for (int i = 0; i < test_part(100); i++) {
+		go_block_enter();
+		test_spin(i % 10 * 10 * US);
+		go_block_leave();
+		if (i % 5 == 0)
+			go_yield();
+	}
+	count++;
+}
+
+static void spin_here(void)
+{
+	go_block_enter();
+	test_spin(3 * MS); /* long enough to lose the P */
+	go_block_leave();
+}
+
+static void nest(void *unused)
+{
+	for (int i = 0; i < test_part(10); i++) {
+		go_block_enter();
+		spin_here();
+		uint64_t before = beats;
+		int64_t end = go_now() + SECOND;
+		while (go_now() < end && beats == before && go_harts() > 1)
+			; /* the outer section lasts */
+		if (go_harts() > 1)
+			CHECK(beats != before);
+		go_block_leave();
+		go_yield();
+	}
+	count++;
+}
+
+static void sections_nest(void)
+{
+	int all = go_maxprocs(1);
+	stop = false;
+	count = 0;
+	go(beat, NULL);
+	go(nest, NULL);
+	WAIT_FOR(count == 1);
+	stop = true;
+	WAIT_FOR(count == 2);
+	go_maxprocs(all);
+}
+
+static void many_short_sections(void)
+{
+	count = 0;
+	for (int i = 0; i < 10; i++)
+		go(block_often, NULL);
+	WAIT_FOR(count == 10);
+}
+
+/* A section that is short keeps its P, without a lock: nobody could tell that the P was left. */
+static void short_section_keeps_its_p(void)
+{
+	int kept = 0;
+	for (int i = 0; i < 100; i++) {
+		hart_lock();
+		struct p *before = m_self()->p;
+		uint32_t tick = before->sched_tick;
+		go_block_enter();
+		CHECK(m_self()->p == NULL);
+		CHECK_EQ(before->status & 0xff, P_BLOCKED);
+		go_block_leave();
+		kept += m_self()->p == before && before->sched_tick == tick;
+		hart_unlock();
+	}
+	CHECK_IN(kept, 90, 100); /* the host may be away during some */
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p));
+	return test_main(argc, argv, tests);
+}
