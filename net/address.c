@@ -8,33 +8,6 @@
 
 #include "net/net.h"
 
-static bool parse_port(const char *text, u16_t *port)
-{
-	unsigned value = 0;
-	if (!*text || strlen(text) > 5)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (unsigned)(*text - '0');
-	}
-	*port = (u16_t)value;
-	return value <= 65535;
-}
-
-/* Four numbers: lwIP's parser also takes "1" for 0.0.0.1, which is more likely a name. */
-static bool looks_like_v4(const char *host)
-{
-	unsigned dots = 0;
-	for (; *host; host++) {
-		if (*host == '.')
-			dots++;
-		else if (*host < '0' || *host > '9')
-			return false;
-	}
-	return dots == 3;
-}
-
 /* lwIP's parser stops at the first letter that it does not know, and takes what came before. */
 static bool looks_like_v6(const char *host)
 {
@@ -44,38 +17,27 @@ static bool looks_like_v6(const char *host)
 
 bool address_parse(const char *text, struct address *address)
 {
-	const char *colon = text ? strrchr(text, ':') : NULL;
-	if (!colon || !parse_port(colon + 1, &address->port))
-		return false;
-	size_t length = (size_t)(colon - text);
-	bool brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
-	if (brackets) {
-		text++;
-		length -= 2;
-	}
-	if (length >= sizeof address->host)
-		return false;
-	memcpy(address->host, text, length);
-	address->host[length] = '\0';
+	struct hostport hostport;
 
-	address->literal = true;
-	if (length == 0 && !brackets) {
+	if (!hostport_parse(text, &hostport))
+		return false;
+	strcpy(address->host, hostport.host);
+	address->port = hostport.port;
+	address->literal = hostport.kind != HOST_NAME;
+	switch (hostport.kind) {
+	case HOST_ANY:
 		address->ip = *IP_ANY_TYPE;
 		return true;
-	}
-	if (brackets) {
+	case HOST_V6:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V6);
-		return looks_like_v6(address->host) &&
-		       ip6addr_aton(address->host, ip_2_ip6(&address->ip));
-	}
-	if (strchr(address->host, ':')) /* IPv6 without brackets: where does the port begin? */
-		return false;
-	if (looks_like_v4(address->host)) {
+		return looks_like_v6(address->host) && ip6addr_aton(address->host, ip_2_ip6(&address->ip));
+	case HOST_V4:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V4);
 		return ip4addr_aton(address->host, ip_2_ip4(&address->ip));
+	case HOST_NAME:
+		return true;
 	}
-	address->literal = false;
-	return true;
+	return false;
 }
 
 bool address_parse_own(const char *text, struct address *address)

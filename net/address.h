@@ -6,13 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lwip/dns.h"
 #include "lwip/ip_addr.h"
-
-#define ADDRESS_HOST_MAX DNS_MAX_NAME_LENGTH
+#include "net/hostport.h"
 
 struct address {
-	char host[ADDRESS_HOST_MAX]; /* "" for ":80"; without brackets */
+	char host[HOST_MAX];         /* "" for ":80"; without brackets */
 	u16_t port;
 	bool literal;                /* host is an address: `ip` */
 	ip_addr_t ip;                /* IP_ANY_TYPE for "" */

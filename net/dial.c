@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lwip/dns.h"
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/memory.h"

@@ -7,34 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool parse_port(const char *text, uint16_t *port)
-{
-	unsigned value = 0;
-
-	if (*text == '\0' || strlen(text) > 5)
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		value = value * 10 + (unsigned)(*text - '0');
-	}
-	*port = (uint16_t)value;
-	return value <= 65535;
-}
-
-/* Four numbers; "1.2.3" is a name. */
-static bool looks_like_v4(const char *host)
-{
-	unsigned dots = 0;
-
-	for (; *host != '\0'; host++) {
-		if (*host == '.')
-			dots++;
-		else if (*host < '0' || *host > '9')
-			return false;
-	}
-	return dots == 3;
-}
+#include "net/hostport.h"
 
 /* With a zone behind it, if the address needs one. */
 static bool parse_v6(const char *host, struct sockaddr_in6 *v6)
@@ -54,38 +27,31 @@ static bool parse_v6(const char *host, struct sockaddr_in6 *v6)
 
 bool address_parse(const char *text, struct address *address)
 {
-	const char *colon = text != NULL ? strrchr(text, ':') : NULL;
-	uint16_t port;
+	struct hostport hostport;
 
-	if (colon == NULL || !parse_port(colon + 1, &port))
-		return false;
-	size_t length = (size_t)(colon - text);
-	bool brackets = length >= 2 && text[0] == '[' && text[length - 1] == ']';
-	if (brackets) {
-		text++;
-		length -= 2;
-	}
-	if (length >= sizeof(address->host))
+	if (!hostport_parse(text, &hostport))
 		return false;
 	memset(address, 0, sizeof(*address));
-	memcpy(address->host, text, length);
-	address->to.v4.sin_port = htons(port); /* where that of IPv6 lies, too */
-
-	address->literal = true;
-	if (length == 0 && !brackets) {
+	strcpy(address->host, hostport.host);
+	endpoint_set_port(&address->to, hostport.port);
+	address->literal = hostport.kind != HOST_NAME;
+	switch (hostport.kind) {
+	case HOST_ANY:
 		address->to.v6.sin6_family = AF_INET6;
 		return true;
-	}
-	if (brackets)
+	case HOST_V6:
 		return parse_v6(address->host, &address->to.v6);
-	if (strchr(address->host, ':') != NULL) /* IPv6 without brackets: where does the port begin? */
-		return false;
-	address->literal = looks_like_v4(address->host);
-	if (!address->literal && strcmp(address->host, "localhost") != 0)
+	case HOST_V4:
+		address->to.v4.sin_family = AF_INET;
+		return inet_pton(AF_INET, address->host, &address->to.v4.sin_addr) == 1;
+	case HOST_NAME:
+		if (strcmp(address->host, "localhost") == 0) {
+			address->to.v4.sin_family = AF_INET;
+			address->to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		}
 		return true;
-	address->to.v4.sin_family = AF_INET;
-	address->to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return !address->literal || inet_pton(AF_INET, address->host, &address->to.v4.sin_addr) == 1;
+	}
+	return false;
 }
 
 uint16_t endpoint_port(const union endpoint *end)
@@ -95,7 +61,7 @@ uint16_t endpoint_port(const union endpoint *end)
 
 void endpoint_set_port(union endpoint *end, uint16_t port)
 {
-	end->v4.sin_port = htons(port);
+	end->v4.sin_port = htons(port); /* where that of IPv6 lies, too */
 }
 
 socklen_t endpoint_size(const union endpoint *end)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDRESS_HOST_MAX 256
+#include "net/hostport.h"
 
 union endpoint {
 	struct sockaddr any;
@@ -17,7 +17,7 @@ union endpoint {
 };
 
 struct address {
-	char host[ADDRESS_HOST_MAX]; /* "" for ":80"; without brackets */
+	char host[HOST_MAX];         /* "" for ":80"; without brackets */
 	bool literal;                /* host is an address */
 	union endpoint to;           /* with the port; IPv6's any for "", no family for a name but localhost */
 };

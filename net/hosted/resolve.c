@@ -18,7 +18,7 @@
 struct query {
 	struct source source;         /* first */
 	_Atomic(int) references;      /* of who asks, and of the answer: the last one frees it */
-	char host[ADDRESS_HOST_MAX];
+	char host[HOST_MAX];
 	bool found;                   /* written before the event */
 	union endpoint answer;
 };
