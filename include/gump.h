@@ -39,8 +39,8 @@ extern "C" {
 void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
-	/* Bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched. Below it lies a guard as long as the stack: an
-	   overflow is found unless a frame is larger than both. */
+	/* Bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched. Below it lies a guard as long as the stack, so
+	   that an overflow is found unless a frame is larger than both. Hosted, large frames touch each page. */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
 };

@@ -61,19 +61,25 @@ static void receive(void *unused)
 	ran++;
 }
 
+/* To the receiver, once it waits; under hart_lock() when it returns. */
+static void send_when_it_waits(void)
+{
+	alone();
+	hart_lock();
+	while (go_try_send(ch, NULL) == 0) { /* it does not wait yet */
+		hart_unlock();
+		go_sleep(MS);
+		alone();
+		hart_lock();
+	}
+}
+
 static void by_ready(void)
 {
 	ch = go_chan_make(0, 0);
 	go(receive, NULL);
 	for (int i = 0; i < test_part(20); i++) {
-		alone();
-		hart_lock();
-		while (go_try_send(ch, NULL) == 0) { /* it does not wait yet */
-			hart_unlock();
-			go_sleep(MS);
-			alone();
-			hart_lock();
-		}
+		send_when_it_waits();
 		hold_until_ran(1);
 		hart_unlock();
 	}
@@ -161,14 +167,7 @@ static void by_ready_of_a_locked_one(void)
 	go(receive_locked, NULL);
 	for (int i = 0; i < test_part(20); i++) {
 		WAIT_FOR(locked_to >= 0 && locked_to != go_hart());
-		alone();
-		hart_lock();
-		while (go_try_send(ch, NULL) == 0) {
-			hart_unlock();
-			go_sleep(MS);
-			alone();
-			hart_lock();
-		}
+		send_when_it_waits();
 		hold_until_ran(1);
 		hart_unlock();
 	}
