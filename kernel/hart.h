@@ -225,6 +225,12 @@ static inline bool sched_check_unlock(void) { return false; }
 /* A network device has work. From its interrupt handler, on the trap stack. */
 void sched_netpoll_ready(void);
 
+/*
+ * Memory is short: gives back what goroutines' stacks can spare. True if pages came free. On a G's stack, which may be
+ * in a blocking section and so without a P; locks == 0, and nothing that a page fault may need is held.
+ */
+bool sched_reclaim(void);
+
 /* Describes the running G for a fatal report ("goroutine NAME, created by ..."); may print nothing. */
 void sched_describe_current(void);
 

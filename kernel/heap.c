@@ -37,18 +37,45 @@ static void *__attribute__((noinline)) no_memory(void)
 	return NULL;
 }
 
+/*
+ * Nothing was left: is it worth to try once more? Goroutines' stacks are asked for what they can spare, unless the
+ * caller is in a critical section of its own, whose lock the answer may need. g0 and the boot always are in one.
+ */
+static bool reclaimed(void)
+{
+	hart_lock();
+	bool alone = hart_self()->locks == 1;
+	hart_unlock();
+	return alone && sched_reclaim();
+}
+
+/* One object; the others of a batch go to the list. NULL: there is none. locks > 0. */
+static struct object *take_batch(unsigned class)
+{
+	struct kept *kept = kept_here(class);
+	if (kept->first == NULL)
+		kept->first = spans_take(class, class_batch(class), &kept->count);
+	struct object *object = kept->first;
+	if (object != NULL) {
+		kept->first = object->next;
+		kept->count--;
+	}
+	return object;
+}
+
 /* The list of a class is empty: fills it, and answers one. locks > 0; lowered. */
 static void *__attribute__((noinline)) refill(unsigned class)
 {
-	struct kept *kept = kept_here(class);
-	uint32_t got;
-	struct object *object = spans_take(class, class_batch(class), &got);
-	if (object != NULL) {
-		kept->first = object->next;
-		kept->count = got - 1;
+	struct object *object;
+
+	for (bool again = false; (object = take_batch(class)) == NULL; again = true) {
+		hart_unlock();
+		if (again || !reclaimed())
+			return no_memory();
+		hart_lock(); /* on another hart maybe, whose list is not empty */
 	}
 	hart_unlock();
-	return object != NULL ? object : no_memory();
+	return object;
 }
 
 static void __attribute__((noinline)) give_back(struct kept *kept, uint32_t batch)
@@ -82,9 +109,11 @@ static struct span *checked_span_of(void *p)
 	return span;
 }
 
-static void *__attribute__((noinline)) large(size_t size)
+static void *__attribute__((noinline)) large(size_t align, size_t size)
 {
-	void *p = large_alloc(16, size);
+	void *p = large_alloc(align, size);
+	if (p == NULL && reclaimed())
+		p = large_alloc(align, size);
 	return p != NULL ? p : no_memory();
 }
 
@@ -92,7 +121,7 @@ static void *__attribute__((noinline)) large(size_t size)
 static inline __attribute__((always_inline)) void *allocate(size_t size)
 {
 	if (size > SMALL_MAX)
-		return large(size);
+		return large(16, size);
 	unsigned class = class_of(size);
 	hart_lock();
 	struct kept *kept = kept_here(class);
@@ -168,8 +197,7 @@ void *aligned_alloc(size_t align, size_t size)
 	}
 	if (align <= 16)
 		return malloc(size);
-	void *p = large_alloc(align, size);
-	return p != NULL ? p : no_memory();
+	return large(align, size);
 }
 
 void *memalign(size_t align, size_t size)
