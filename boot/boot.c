@@ -38,7 +38,7 @@ static void harts_alloc(void)
 	while ((PAGE_SIZE << order) < sched_hart_size)
 		order++;
 	for (unsigned id = 0; id < machine.hart_count; id++) {
-		struct hart *hart = pages_alloc_zeroed(order);
+		struct hart *hart = pages_alloc_zeroed(order, PAGES_HARTS);
 		struct hart_stack g0;
 		if (hart == NULL || hart_stack_alloc(&g0, 0) != 0)
 			hart_fatal("no memory for hart %u", id);

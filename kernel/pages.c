@@ -4,7 +4,8 @@
  *
  * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free
  * run; the run's length stands in those pages themselves. So a freed run finds its free neighbours at
- * once, and zones never meet. Free runs are listed by the power of two that their length reaches: a request
+ * once, and zones never meet. A page in use has its owner in that byte: so who holds what is known to the page
+ * (memory.c), a run that is freed says whose it was, and one that is not in use is not freed. Free runs are listed by the power of two that their length reaches: a request
  * looks in the list of its own length for one that fits, else in those above, and takes the end of it. Not
  * buddies, because those give a request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of
  * 128 MiB there is none.
@@ -21,6 +22,7 @@
 
 #define FIRST 1 /* marks in the map */
 #define LAST 2
+#define OWNED(owner) ((uint8_t)((owner) << 2))
 #define LISTS 40
 #define LOCKED_STACK 2048 /* bytes of stack that the code under the lock may need */
 
@@ -40,7 +42,8 @@ static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
 static uint64_t not_empty;                       /* of the lists: bit i for lists[i]; under `lock` */
-static size_t free_pages, total_pages;           /* under `lock` */
+static size_t counts[PAGES_OWNERS];              /* pages of each owner, and those free; under `lock` */
+static size_t total_pages;
 
 static uint64_t page_of(const void *p)
 {
@@ -131,7 +134,7 @@ static struct run *run_find(unsigned list, uint64_t pages, uint64_t align, uint6
 	return NULL;
 }
 
-static void *alloc_locked(uint64_t pages, uint64_t align)
+static void *alloc_locked(uint64_t pages, uint64_t align, enum pages_owner owner)
 {
 	struct run *run = NULL;
 	uint64_t at = 0;
@@ -147,7 +150,9 @@ static void *alloc_locked(uint64_t pages, uint64_t align)
 	run_cut(zone, run, at - page);
 	if (at + pages < end)
 		run_add(zone, at + pages, end - at - pages);
-	free_pages -= pages;
+	memset(&zone->map[at - zone->first], OWNED(owner), pages);
+	counts[PAGES_FREE] -= pages;
+	counts[owner] += pages;
 	return run_at(at);
 }
 
@@ -155,9 +160,12 @@ static void free_locked(uint64_t page, uint64_t pages)
 {
 	struct zone *zone = zone_of(page);
 	assert(zone != NULL && page + pages <= zone->first + zone->pages && "pages_free: not RAM");
-	assert(zone->map[page - zone->first] == 0 && "pages_free: freed twice");
+	uint8_t *map = &zone->map[page - zone->first];
+	assert(map[0] >= OWNED(1) && map[pages - 1] == map[0] && "pages_free: freed twice");
 
-	free_pages += pages;
+	counts[map[0] / OWNED(1)] -= pages;
+	counts[PAGES_FREE] += pages;
+	memset(map, 0, pages);
 	if (page > zone->first && zone->map[page - 1 - zone->first] & LAST) {
 		struct run *before = run_at(page - run_at(page - 1)->pages);
 		run_remove(zone, before);
@@ -181,12 +189,12 @@ static void touch_stack(void)
 	(void)probe[0];
 }
 
-void *pages_alloc_run(size_t count, size_t align)
+void *pages_alloc_run(size_t count, size_t align, enum pages_owner owner)
 {
 	assert(count > 0 && (align & (align - 1)) == 0);
 	touch_stack();
 	spin_lock(&lock);
-	void *block = alloc_locked(count, align);
+	void *block = alloc_locked(count, align, owner);
 	spin_unlock(&lock);
 	return block;
 }
@@ -199,9 +207,9 @@ void pages_free_run(void *block, size_t count)
 	spin_unlock(&lock);
 }
 
-void *pages_alloc(unsigned order)
+void *pages_alloc(unsigned order, enum pages_owner owner)
 {
-	return pages_alloc_run((size_t)1 << order, (size_t)1 << order);
+	return pages_alloc_run((size_t)1 << order, (size_t)1 << order, owner);
 }
 
 void pages_free(void *block, unsigned order)
@@ -209,9 +217,9 @@ void pages_free(void *block, unsigned order)
 	pages_free_run(block, (size_t)1 << order);
 }
 
-void *pages_alloc_zeroed(unsigned order)
+void *pages_alloc_zeroed(unsigned order, enum pages_owner owner)
 {
-	void *block = pages_alloc(order);
+	void *block = pages_alloc(order, owner);
 	if (block != NULL)
 		memset(block, 0, PAGE_SIZE << order);
 	return block;
@@ -225,10 +233,10 @@ static void lock_in_trap(void)
 	spin_acquire(&lock);
 }
 
-uint64_t pages_alloc_in_trap(void)
+uint64_t pages_alloc_in_trap(enum pages_owner owner)
 {
 	lock_in_trap();
-	void *page = alloc_locked(1, 1);
+	void *page = alloc_locked(1, 1, owner);
 	spin_release(&lock);
 	return (uintptr_t)page;
 }
@@ -242,7 +250,34 @@ void pages_free_in_trap(uint64_t page)
 
 size_t pages_free_count(void)
 {
-	return __atomic_load_n(&free_pages, __ATOMIC_RELAXED);
+	return __atomic_load_n(&counts[PAGES_FREE], __ATOMIC_RELAXED);
+}
+
+void pages_counts(size_t pages[PAGES_OWNERS])
+{
+	touch_stack();
+	spin_lock(&lock);
+	memcpy(pages, counts, sizeof(counts));
+	spin_unlock(&lock);
+}
+
+bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end)
+{
+	uint64_t page = address >> PAGE_SHIFT;
+	struct zone *zone = zone_of(page);
+	if (zone == NULL)
+		return false;
+
+	touch_stack();
+	spin_lock(&lock);
+	const uint8_t *map = &zone->map[page - zone->first], *map_end = zone->map + zone->pages;
+	*owner = *map / OWNED(1);
+	do
+		page++;
+	while (++map < map_end && *map / OWNED(1) == *owner);
+	spin_unlock(&lock);
+	*end = page << PAGE_SHIFT;
+	return true;
 }
 
 size_t pages_total(void)
@@ -270,7 +305,10 @@ void pages_init(void)
 		zone->pages = end - first;
 		zone->map = (uint8_t *)(uintptr_t)(first << PAGE_SHIFT);
 		memset(zone->map, 0, end - first);
-		free_locked(first + map_pages, end - first - map_pages);
+		memset(zone->map, OWNED(PAGES_MAP), map_pages);
+		counts[PAGES_MAP] += map_pages;
+		counts[PAGES_FREE] += end - first - map_pages;
+		run_add(zone, first + map_pages, end - first - map_pages);
 	}
-	total_pages = free_pages;
+	total_pages = counts[PAGES_FREE];
 }

@@ -6,6 +6,7 @@
 #ifndef KERNEL_PAGES_H
 #define KERNEL_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,25 +14,40 @@
 
 #define PAGES_ORDER_MAX 20 /* 4 GiB */
 
+enum pages_owner {
+	PAGES_FREE,
+	PAGES_MAP,     /* the page allocator's own */
+	PAGES_TABLES,  /* page tables */
+	PAGES_HARTS,   /* harts' blocks and their trap stacks */
+	PAGES_STACKS,  /* goroutines' stacks, and g0s' */
+	PAGES_HEAP,
+	PAGES_DEVICES, /* rings and buffers that devices read and write */
+	PAGES_NETWORK,
+	PAGES_OWNERS,
+};
+
 void pages_init(void); /* from machine.memory; boot hart only */
 
 /*
  * `count` pages in a row, the first a multiple of `align` pages (a power of two). NULL when there
  * are none. From a G, g0 or boot, not a trap. A part of a run may be freed.
  */
-void *pages_alloc_run(size_t count, size_t align);
+void *pages_alloc_run(size_t count, size_t align, enum pages_owner owner);
 void pages_free_run(void *block, size_t count);
 
 /* The same for 2^order pages, aligned to their size. */
-void *pages_alloc(unsigned order);
-void *pages_alloc_zeroed(unsigned order);
+void *pages_alloc(unsigned order, enum pages_owner owner);
+void *pages_alloc_zeroed(unsigned order, enum pages_owner owner);
 void pages_free(void *block, unsigned order);
 
 /* One page, for stack_fault(); 0 when there is none. */
-uint64_t pages_alloc_in_trap(void);
+uint64_t pages_alloc_in_trap(enum pages_owner owner);
 void pages_free_in_trap(uint64_t page);
 
 size_t pages_free_count(void); /* free pages now; a hint */
 size_t pages_total(void);
+void pages_counts(size_t pages[PAGES_OWNERS]); /* how many each owner has, at one instant */
+/* Who has the page at that address now, and how far it and those behind it are the same owner's. False: not a page. */
+bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end);
 
 #endif

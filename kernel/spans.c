@@ -38,7 +38,7 @@ static void partial_remove(struct class *class, struct span *span)
 
 static struct span *span_new(unsigned class)
 {
-	struct span *span = pages_alloc(SPAN_ORDER);
+	struct span *span = pages_alloc(SPAN_ORDER, PAGES_HEAP);
 	if (span == NULL)
 		return NULL;
 	uint32_t count = (uint32_t)((SPAN_SIZE - sizeof(*span)) / class_bytes(class));
@@ -124,7 +124,8 @@ void *large_alloc(size_t align, size_t size)
 		return NULL;
 	size_t pages = (lead + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	/* Aligned to a span at least, so that span_of() finds the header. */
-	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT);
+	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT,
+				      PAGES_HEAP);
 	if (block == NULL)
 		return NULL;
 	void *p = block + lead;

@@ -68,7 +68,7 @@ void stacks_init(void)
 
 static uint64_t table_page(void)
 {
-	uint64_t page = pages_alloc_in_trap();
+	uint64_t page = pages_alloc_in_trap(PAGES_TABLES);
 	if (page != 0)
 		__builtin_memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
 	return page;
@@ -77,7 +77,7 @@ static uint64_t table_page(void)
 /* The topmost page comes with the stack: a caller can be told that memory is out, a fault cannot. */
 static bool map_top(uintptr_t top)
 {
-	void *page = pages_alloc(0);
+	void *page = pages_alloc(0, PAGES_STACKS);
 	if (page == NULL)
 		return false;
 	enum vm_result result = arch_vm_map_page(top - PAGE_SIZE, (uintptr_t)page, table_page);
@@ -164,7 +164,7 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 	if (depth > limit)
 		report_end("stack overflow", pc, fp, depth, limit);
 
-	uint64_t page = pages_alloc_in_trap();
+	uint64_t page = pages_alloc_in_trap(PAGES_STACKS);
 	enum vm_result result = VM_NO_MEMORY;
 	if (page != 0)
 		result = arch_vm_map_page(va & ~(PAGE_SIZE - 1), page, table_page);

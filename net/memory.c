@@ -79,7 +79,7 @@ static struct slab *take_pages(unsigned order)
 {
 	if (pages_used + ((size_t)1 << order) > pages_limit)
 		return NULL;
-	struct slab *slab = pages_alloc(order);
+	struct slab *slab = pages_alloc(order, PAGES_NETWORK);
 	if (!slab)
 		return NULL;
 	pages_used += (size_t)1 << order;

@@ -81,7 +81,7 @@ static int start_device(struct virtio_net *net)
 		return -1;
 	while (((size_t)PAGE_SIZE << net->buffers_order) < (size_t)net->rx.size * BUFFER_STRIDE)
 		net->buffers_order++;
-	net->buffers = pages_alloc(net->buffers_order);
+	net->buffers = pages_alloc(net->buffers_order, PAGES_DEVICES);
 	if (!net->buffers) {
 		hart_print("%s: no memory for its buffers\n", device->name);
 		virtio_fail(device);

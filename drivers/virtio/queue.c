@@ -46,7 +46,7 @@ int virtqueue_init(struct virtqueue *queue, unsigned size, bool event_index)
 	size_t total = chain + sizeof(struct virtq_chain) * size;
 	while ((PAGE_SIZE << queue->order) < total)
 		queue->order++;
-	queue->block = pages_alloc_zeroed(queue->order);
+	queue->block = pages_alloc_zeroed(queue->order, PAGES_DEVICES);
 	if (!queue->block)
 		return -1;
 

@@ -94,7 +94,7 @@ void net_free(void *memory)
 /* Pages are for the device's rings and buffers; the last of them ends where the block does. */
 static void *pages[16];
 
-void *pages_alloc(unsigned order)
+void *pages_alloc(unsigned order, enum pages_owner owner)
 {
 	for (unsigned i = 0; i < 16; i++)
 		if (pages[i] == NULL)
@@ -102,9 +102,9 @@ void *pages_alloc(unsigned order)
 	return NULL;
 }
 
-void *pages_alloc_zeroed(unsigned order)
+void *pages_alloc_zeroed(unsigned order, enum pages_owner owner)
 {
-	void *block = pages_alloc(order);
+	void *block = pages_alloc(order, owner);
 	return block ? memset(block, 0, PAGE_SIZE << order) : NULL;
 }
 

@@ -28,10 +28,10 @@ static bool exact;           /* what is received must be `frame` */
 
 /* ---- The kernel ---- */
 
-void *pages_alloc(unsigned order) { return aligned_alloc(4096, (size_t)4096 << order); }
-void *pages_alloc_zeroed(unsigned order)
+void *pages_alloc(unsigned order, enum pages_owner owner) { return aligned_alloc(4096, (size_t)4096 << order); }
+void *pages_alloc_zeroed(unsigned order, enum pages_owner owner)
 {
-	return memset(pages_alloc(order), 0, (size_t)4096 << order);
+	return memset(pages_alloc(order, owner), 0, (size_t)4096 << order);
 }
 void pages_free(void *block, unsigned order) { free(block); }
 int64_t hart_now(void)

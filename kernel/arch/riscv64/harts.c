@@ -53,7 +53,7 @@ int hart_trap_stack_alloc(struct hart *hart)
 	uintptr_t top = vm_trap_stack_top(hart->id);
 
 	for (uintptr_t va = top - TRAP_STACK_SIZE; va < top; va += PAGE_SIZE) {
-		void *page = pages_alloc(0);
+		void *page = pages_alloc(0, PAGES_HARTS);
 		if (page == NULL ||
 		    arch_vm_map_page(va, (uintptr_t)page, vm_table_page) != VM_MAPPED)
 			return -1;

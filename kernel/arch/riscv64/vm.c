@@ -62,7 +62,7 @@ static pte_t *table_of(uint64_t pte)
 
 uint64_t vm_table_page(void)
 {
-	return (uintptr_t)pages_alloc_zeroed(0);
+	return (uintptr_t)pages_alloc_zeroed(0, PAGES_TABLES);
 }
 
 /* A table page that lost the race to be installed: kept for the next one that is needed. */
@@ -264,7 +264,7 @@ static bool mode_works(unsigned depth)
 
 void arch_vm_init(void)
 {
-	root = pages_alloc(0);
+	root = pages_alloc(0, PAGES_TABLES);
 	if (root == NULL)
 		devicetree_fail("no memory for page tables");
 	levels = devicetree.mmu_levels;

@@ -58,7 +58,7 @@ static uint64_t boot_table_page(void)
 
 static uint64_t table_from_pages(void)
 {
-	return (uintptr_t)pages_alloc_zeroed(0);
+	return (uintptr_t)pages_alloc_zeroed(0, PAGES_TABLES);
 }
 
 /*
@@ -243,7 +243,7 @@ bool vm_trap_stacks(unsigned id, uint64_t top[IST_COUNT])
 	for (unsigned i = 0; i < IST_COUNT; i++) {
 		va += PAGE_SIZE; /* the guard */
 		for (unsigned page = 0; page < pages[i]; page++, va += PAGE_SIZE) {
-			uint64_t pa = (uintptr_t)pages_alloc(0);
+			uint64_t pa = (uintptr_t)pages_alloc(0, PAGES_HARTS);
 			if (pa == 0 || arch_vm_map_page(va, pa, table_from_pages) == VM_NO_MEMORY)
 				return false;
 		}
