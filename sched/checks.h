@@ -7,6 +7,8 @@
 #ifndef SCHED_CHECKS_H
 #define SCHED_CHECKS_H
 
+#include <stdbool.h>
+
 struct g;
 struct p;
 struct m;
@@ -37,6 +39,7 @@ void check_spinner(void);                              /* sched.spinning goes up
 void check_no_wakeup_lost(struct m *m);                /* m is about to run a G */
 void check_asleep(struct m *m);                        /* the hart is about to sleep */
 void check_awake(struct m *m);
+bool check_sleeps(struct m *m);                         /* in hart_idle(), with nothing that would end it */
 
 #else
 
@@ -51,6 +54,7 @@ static inline void check_parks(void) {}
 static inline void check_spinner(void) {}
 static inline void check_asleep(struct m *m) { (void)m; }
 static inline void check_awake(struct m *m) { (void)m; }
+static inline bool check_sleeps(struct m *m) { (void)m; return false; }
 
 #endif
 

@@ -194,7 +194,8 @@ static void option(const char *word, size_t length)
 	} else if (name == 5 && memcmp(word, "trace", 5) == 0 && whole) {
 		if (go_trace_start((size_t)number) != 0)
 			hart_print("gump: no memory for a trace of %ld events a hart\n", number);
-	} else if (name == 4 && memcmp(word, "seed", 4) == 0) {
+	} else if ((name == 4 && memcmp(word, "seed", 4) == 0) ||
+		   (length == 7 && memcmp(word, "windows", 7) == 0)) {
 		return; /* read before the harts start */
 	} else {
 		hart_print("gump: GUMPDEBUG=%.*s is not understood; ignored\n", (int)length, word);

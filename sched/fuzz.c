@@ -19,6 +19,7 @@
 #define relaxed memory_order_relaxed
 #define WAIT_NS 30000       /* a window is held open for up to so long, */
 #define LONG_WAIT_NS 300000 /* and one in 16 for up to so long */
+#define HOLD_NS INT64_C(5000000000) /* a test that holds one has an end */
 #define SLICE_MIN_NS 50000
 
 enum kind { PICK, RUNNEXT, MIGRATE, PREEMPT, INTERRUPT, SLICE, KINDS };
@@ -41,6 +42,8 @@ static int64_t wait_ticks, long_wait_ticks, slice_min;
 static struct stream {
 	uint64_t random;
 	bool saw_no_idle_p, saw_no_work;
+	enum fuzz_point held;
+	bool (*held_until)(void); /* NULL: no test holds a window open here */
 } __attribute__((aligned(CACHE_LINE))) streams[HARTS_MAX];
 
 static struct stream *mine(void)
@@ -113,10 +116,28 @@ static int64_t random_part(int64_t ticks)
 	return (int64_t)((uint64_t)ticks * random_next(&mine()->random) >> 32);
 }
 
+void fuzz_hold(enum fuzz_point point, bool (*enough)(void))
+{
+	mine()->held = point;
+	mine()->held_until = enough;
+}
+
+/* Is this the window that a test holds open? Then that was it. */
+static bool hold(enum fuzz_point point)
+{
+	bool (*enough)(void) = mine()->held_until;
+
+	if (enough == NULL || mine()->held != point)
+		return false;
+	mine()->held_until = NULL;
+	wait_for((int64_t)hart_ns_to_ticks(HOLD_NS), enough);
+	return true;
+}
+
 /* Holds a window open. What is waited for has often to go on for a while before it is too late for the other side. */
 static void wait_until(enum fuzz_point point, bool (*enough)(void))
 {
-	if (!on || !draw(wait_rate[point]))
+	if (hold(point) || !on || !draw(wait_rate[point]))
 		return;
 	bool wait_long = random_next(&mine()->random) % (only_windows && enough != NULL ? 2 : 16) == 0;
 	wait_for(random_part(wait_long ? long_wait_ticks : wait_ticks), enough);

@@ -59,6 +59,8 @@ void fuzz_announce(void);                      /* before the store that announce
 void fuzz_fence(void);
 bool fuzz_saw_no_idle_p(void);
 bool fuzz_saw_no_work(void);
+/* For tests: this hart's next window at that point is held open until enough(). locks > 0. */
+void fuzz_hold(enum fuzz_point point, bool (*enough)(void));
 
 #else
 
@@ -74,6 +76,7 @@ static inline void fuzz_announce(void) {}
 static inline void fuzz_fence(void) {}
 static inline bool fuzz_saw_no_idle_p(void) { return false; }
 static inline bool fuzz_saw_no_work(void) { return false; }
+static inline void fuzz_hold(enum fuzz_point point, bool (*enough)(void)) { (void)point; (void)enough; }
 
 #endif
 

@@ -39,7 +39,7 @@ void check_awake(struct m *m)
 	atomic_fetch_add(&events, 1);
 }
 
-static bool sleeps(struct m *m)
+bool check_sleeps(struct m *m)
 {
 	return atomic_load(&asleep[m->hart.id]) && atomic_load(&m->hart.kicked) == 0 &&
 	       atomic_load(&m->next_p) == NULL;
@@ -52,7 +52,7 @@ static bool sleeper_could_take(struct p *p)
 	if (atomic_load(&sched.runq_size) == 0 && runq_none(p))
 		return false;
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (atomic_load(&sched.idle_ms) & bit(id) && sleeps(m_get(id)))
+		if (atomic_load(&sched.idle_ms) & bit(id) && check_sleeps(m_get(id)))
 			return true;
 	return false;
 }
@@ -70,7 +70,7 @@ void check_no_wakeup_lost(struct m *m)
 	if (!sleeper_could_take(m->p))
 		return;
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (id != m->hart.id && in_critical_section(m_get(id)) && !sleeps(m_get(id)))
+		if (id != m->hart.id && in_critical_section(m_get(id)) && !check_sleeps(m_get(id)))
 			return;
 	if (sleeper_could_take(m->p) && atomic_load(&events) == before)
 		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in that of P %u, and M %d "

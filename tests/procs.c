@@ -158,7 +158,7 @@ static void timer_in_a_borrowed_p(void)
 	WAIT_FOR(count == 2);
 }
 
-static _Atomic(int) here;
+static _Atomic(int) here, filled;
 
 static void sleep_on_another_p(void *unused)
 {
@@ -182,6 +182,45 @@ static void timers_of_removed_ps(void)
 	go_sleep(5 * MS);
 	go_maxprocs(1);
 	WAIT_FOR(count == all * 21);
+	go_maxprocs(all);
+}
+
+enum { QUEUED = 20 };
+
+static void add_one(void *unused)
+{
+	count++;
+}
+
+/* Fills its P's ring, which nobody comes to, and keeps its hart until the world stops. */
+static void fill_a_ring(void *unused)
+{
+	hart_lock();
+	here++;
+	while (here < go_harts()) /* each hart is busy: nobody steals */
+		hart_relax();
+	for (int i = 0; i < QUEUED; i++)
+		go(add_one, NULL);
+	filled++;
+	while (!sched.stopping)
+		hart_relax();
+	hart_unlock();
+}
+
+/* The goroutines that wait in the ring of a P that goes run on the Ps that stay, while it is gone. */
+static void queues_of_removed_ps(void)
+{
+	int all = go_maxprocs(0);
+	count = filled = 0;
+	here = 1;
+	for (int i = 1; i < all; i++)
+		go(fill_a_ring, NULL);
+	while (filled < all - 1)
+		;
+	go_maxprocs(1);
+	for (int i = 1; i < all; i++)
+		CHECK_EQ(runq_length(p_get((unsigned)i)), 0);
+	WAIT_FOR(count == (all - 1) * QUEUED);
 	go_maxprocs(all);
 }
 
@@ -319,7 +358,7 @@ static void same_m_after_a_stop(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(timers_of_removed_ps),
-	      TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
+	      TEST(queues_of_removed_ps), TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
 	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park),
 	      TEST_WHEN_NAMED(same_m_after_a_stop));
 	return test_main(argc, argv, tests);
