@@ -68,7 +68,6 @@ static const struct change m_changes[] = {
 	{ M_BLOCKING, M_IDLE, LOCKED | ITSELF },
 	{ M_BLOCKING, M_TIED, LOCKED | ITSELF },
 	{ M_WORKING, M_TIED, LOCKED | ITSELF },       /* its G is locked to it and waits */
-	{ M_SPINNING, M_TIED, LOCKED | ITSELF },
 	{ M_TIED, M_STARTED, LOCKED },                /* by whoever found its G */
 	{ M_TIED, M_WORKING, LOCKED | ITSELF },       /* serves others' timers for a moment */
 };

@@ -3,8 +3,10 @@
  * go_lock_hart(): goroutines tied to a hart, one or more than there are harts.
  *
  * @test alone
+ * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
  * @stress env=PART=5
  */
+#include "sched/sched.h"
 #include "test.h"
 
 static _Atomic(int) count;
@@ -116,8 +118,58 @@ static void exit_while_locked(void)
 	go_unlock_hart();
 }
 
+static _Atomic(bool) in_section, leave, about_to_sleep, unlocked;
+
+static bool main_has_unlocked(void)
+{
+	about_to_sleep = true;
+	return unlocked;
+}
+
+static void come_back_without_p(void *unused)
+{
+	go_lock_hart();
+	go_block_enter();
+	in_section = true;
+	while (!leave)
+		hart_relax();
+	fuzz_hold(FUZZ_SLEEP, main_has_unlocked);
+	go_block_leave();
+	go_unlock_hart();
+	count++;
+}
+
+/*
+ * Both Ms have a locked goroutine, so each may look for others' work. One comes back from a blocking section, finds no
+ * P and goes to sleep; it is woken to spin; but before it does the other's goroutine is locked no more, and it may
+ * look for nothing but its own. It must not stay counted as spinning, or nobody would be woken while it sleeps.
+ */
+static void tied_while_spinning(void)
+{
+	for (int round = 1; round <= 10; round++) {
+		in_section = leave = about_to_sleep = unlocked = false;
+		go_lock_hart();
+		go(come_back_without_p, NULL);
+		while (!in_section)
+			;
+		struct m *other = m_get((unsigned)go_hart() ^ 1);
+		go_maxprocs(1);
+		hart_lock(); /* preempted, this M would find the other's goroutine */
+		leave = true;
+		while (!about_to_sleep)
+			hart_relax();
+		go_maxprocs(2);
+		CHECK(other->next_p != NULL && other->spinning);
+		go_unlock_hart();
+		unlocked = true;
+		hart_unlock();
+		WAIT_FOR(count == round);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(lock_hart), TEST(more_locked_than_harts), TEST(exit_while_locked));
+	TESTS(TEST(lock_hart), TEST(more_locked_than_harts), TEST(exit_while_locked),
+	      TEST_WHEN_NAMED(tied_while_spinning));
 	return test_main(argc, argv, tests);
 }

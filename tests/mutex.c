@@ -3,6 +3,7 @@
  * Mutexes: exclusion, and fairness to those who come late.
  *
  * @test harts=1,2,4,8
+ * @test harts=1 env=QUANTUM_US=1000000|GUMPDEBUG=seed=0 args=handed_over_within_the_slice
  * @stress env=PART=10
  */
 #include "sched/sched.h"
@@ -167,10 +168,54 @@ static void handed_over_in_order(void)
 	CHECK_EQ(served, 10);
 }
 
+static _Atomic(bool) taken_over, beside;
+static struct slice { uint32_t tick; int64_t end; } unlocked_in;
+
+static struct slice slice_now(void)
+{
+	hart_lock();
+	struct slice slice = { m_self()->p->sched_tick, m_self()->p->slice_end };
+	hart_unlock();
+	return slice;
+}
+
+static void take_over(void *unused)
+{
+	go_mutex_lock(&mutex);
+	struct slice slice = slice_now();
+	CHECK(!beside);
+	CHECK_EQ(slice.tick, unlocked_in.tick);
+	CHECK_EQ(slice.end, unlocked_in.end);
+	taken_over = true;
+	go_mutex_unlock(&mutex);
+}
+
+static void run_beside(void *unused)
+{
+	beside = true;
+}
+
+/* To one that starves: it runs before the unlock returns, before all others, in what is left of the slice. */
+static void handed_over_within_the_slice(void)
+{
+	go_mutex_lock(&mutex);
+	go(take_over, NULL);
+	go_yield(); /* it waits */
+	test_spin(2 * MS);
+	go_mutex_unlock(&mutex); /* it is woken, and comes too late: */
+	go_mutex_lock(&mutex);
+	go_yield();              /* it starves */
+	go(run_beside, NULL);
+	unlocked_in = slice_now();
+	go_mutex_unlock(&mutex);
+	CHECK(taken_over);
+}
+
 int main(int argc, char **argv)
 {
 	often = test_part(20000);
 	TESTS(TEST(exclusion), TEST(exclusion_over_switches), TEST(try_lock),
-	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order));
+	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order),
+	      TEST_WHEN_NAMED(handed_over_within_the_slice));
 	return test_main(argc, argv, tests);
 }

@@ -5,9 +5,46 @@
  *
  * @test harts=1 env=GUMPDEBUG=seed=0 args=coprime_order|at_most_half_spin
  * @test harts=3 env=GUMPDEBUG=seed=0 args=runnext_in_the_last_round|timers_in_the_last_round timeout=60
+ * @test harts=2 env=GUMPDEBUG=seed=0 args=spins_for_4_us
  */
-#include "sched/schedule.c"
+#include "sched/switch.h"
 #include "test.h"
+
+/* While an M is measured, its clock goes on by half a microsecond at each look, and its pauses are counted. */
+#define STEP_NS 500
+static struct m *_Atomic measured;
+static _Atomic(int) pauses;
+static _Atomic(bool) went_idle;
+static int64_t step, clock_of_measured;
+
+static int64_t now_or_made(struct m *m)
+{
+	return m == measured ? clock_of_measured += step : now_ticks();
+}
+
+static void pause_counted(struct m *m)
+{
+	if (m == measured)
+		pauses++;
+	hart_relax();
+}
+
+static void idle_noted(struct m *m)
+{
+	if (m == measured) {
+		measured = NULL;
+		went_idle = true;
+	}
+	m_idle(m);
+}
+
+#define now_ticks() now_or_made(m)
+#define hart_relax() pause_counted(m)
+#define m_idle idle_noted
+#include "sched/schedule.c"
+#undef m_idle
+#undef hart_relax
+#undef now_ticks
 
 /* From any start, each P is visited once; and each order comes up. */
 static void coprime_order(void)
@@ -145,9 +182,39 @@ static void timers_in_the_last_round(void)
 	ring_comes_first(has_timer, BY_TIMER);
 }
 
+/* The M that this runs on has nothing to do next. */
+static void be_measured(void *unused)
+{
+	hart_lock();
+	clock_of_measured = now_ticks();
+	measured = m_self();
+	hart_unlock();
+}
+
+/*
+ * An M that finds nothing in its four rounds looks again for 4 us, if another runs which could make work; and then goes
+ * idle.
+ */
+static void spins_for_4_us(void)
+{
+	step = (int64_t)hart_ns_to_ticks(STEP_NS);
+	for (int i = 0; i < 20; i++) {
+		pauses = 0;
+		went_idle = false;
+		go_sleep(MS);
+		hart_lock(); /* not preempted: there is never work */
+		go(be_measured, NULL);
+		for (int64_t end = go_now() + 5 * SECOND; !went_idle && pauses < 1000 && go_now() < end;)
+			hart_relax();
+		hart_unlock();
+		CHECK_EQ(pauses, (sched.spin + step - 1) / step);
+		CHECK(went_idle);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(coprime_order), TEST(at_most_half_spin), TEST(runnext_in_the_last_round),
-	      TEST(timers_in_the_last_round));
+	      TEST(timers_in_the_last_round), TEST(spins_for_4_us));
 	return test_main(argc, argv, tests);
 }
