@@ -29,6 +29,7 @@ void bench_many(void);
 void bench_select(void);
 void bench_ring(void);
 void bench_mutex(void);
+void bench_malloc(void);
 void bench_park(void);
 void bench_skynet(void);
 void bench_timer(void);

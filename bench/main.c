@@ -19,6 +19,7 @@ static const struct {
 	{ "select", bench_select },
 	{ "yield", bench_yield },
 	{ "mutex", bench_mutex },
+	{ "malloc", bench_malloc },
 	{ "ring", bench_ring },
 	{ "park", bench_park },
 	{ "skynet", bench_skynet },

@@ -9,6 +9,7 @@
 
 #include "kernel/cmdline.h"
 #include "kernel/hart.h"
+#include "kernel/heap.h"
 #include "kernel/layout.h"
 #include "kernel/machine.h"
 #include "kernel/pages.h"
@@ -29,19 +30,21 @@ struct hart *hart_get(unsigned id)
 }
 
 /*
- * A block of memory for each hart, in pages that no other hart's data share, and a g0 stack, which is a
+ * A block of memory for each hart, in pages that no other hart's data share: the scheduler's part, then the heap's. And
+ * a g0 stack, which is a
  * goroutine's stack: it has a guard, and takes the pages that it needs.
  */
 static void harts_alloc(void)
 {
-	unsigned order = 0;
-	while ((PAGE_SIZE << order) < sched_hart_size)
-		order++;
+	size_t size = (sched_hart_size + CACHE_LINE - 1) & ~((size_t)CACHE_LINE - 1);
+	size_t pages = (size + heap_hart_size() + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	for (unsigned id = 0; id < machine.hart_count; id++) {
-		struct hart *hart = pages_alloc_zeroed(order, PAGES_HARTS);
+		struct hart *hart = pages_alloc_run(pages, 1, PAGES_HARTS);
 		struct hart_stack g0;
 		if (hart == NULL || hart_stack_alloc(&g0, 0) != 0)
 			hart_fatal("no memory for hart %u", id);
+		memset(hart, 0, pages << PAGE_SHIFT);
+		heap_hart_init(hart, (char *)hart + size);
 		hart->self = hart;
 		hart->id = id;
 		hart->mark = id + 1;

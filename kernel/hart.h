@@ -39,7 +39,8 @@ struct arch_hart; /* what the architecture keeps for each hart: defined in arch.
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
 #define HART_MARK 48
-#define HART_ARCH 56
+#define HART_HEAP 56
+#define HART_ARCH 64
 
 #include "arch.h"
 
@@ -58,6 +59,7 @@ struct hart {
 	_Atomic(uint32_t) kicked;   /* a kick, the timer or a device came since hart_idle last returned */
 	uint32_t in_trap;           /* depth of traps under way here */
 	uint32_t mark;              /* id + 1: stands in the spin locks that this hart holds */
+	struct heap *heap;          /* kernel/heap.c's: free objects that are kept for this hart */
 	struct arch_hart arch;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -71,6 +73,7 @@ struct hart {
  *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G
  *                                    gets itself at any time, preemption or not.
  *   uint32_t hart_mark(void)         hart_self()->mark, in one instruction.
+ *   struct heap *hart_heap(void)     hart_self()->heap, the same. On the machines: hosted, the heap is the host's.
  *   void hart_lock_raise(void)       ++locks and --locks of the calling hart, safe against
  *   bool hart_lock_lower(void)       preemption between their instructions (a preemption
  *                                    can only come while the count is 0 on the old hart and
@@ -242,12 +245,18 @@ static inline void hart_lock(void)
 	__asm__ volatile("" ::: "memory");
 }
 
-static inline void hart_unlock(void)
+/* hart_unlock() but for one thing: when it answers true the caller has to call sched_preempt(). */
+static inline bool hart_unlock_due(void)
 {
 	__asm__ volatile("" ::: "memory");
 	if (sched_check_unlock())
 		hart_self()->preempt = 1;
-	if (__builtin_expect(hart_lock_lower(), 0))
+	return __builtin_expect(hart_lock_lower(), 0);
+}
+
+static inline void hart_unlock(void)
+{
+	if (hart_unlock_due())
 		sched_preempt();
 }
 

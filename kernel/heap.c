@@ -2,12 +2,15 @@
 /*
  * malloc and its family, and the objects that each hart keeps at hand.
  *
- * A hart has a list of free objects for each size class, in memory that no other hart touches: the usual
- * malloc or free moves one object, with no lock and no atomic operation; that it is not preempted meanwhile
- * (hart_lock) suffices. An empty list is filled with a batch from the spans that all harts share
- * (spans.c), one that has grown to two batches returns one. So an object that is freed on another hart than
- * the one that allocates finds its way back, at a batch's share of the lock. A hart keeps 4 KiB of a class
- * at most, or one object if they are larger than that.
+ * A hart has a stack of free objects for each size class, in memory that no other hart touches: the usual
+ * malloc or free moves one pointer, with no lock and no atomic operation; that it is not preempted meanwhile
+ * (hart_lock) suffices. An empty stack is filled with a batch from the spans that all harts share
+ * (spans.c), a full one returns one. So an object that is freed on another hart than the one that allocates finds
+ * its way back, at a batch's share of the lock. A hart keeps 4 KiB of a class at most, or one object if they are
+ * larger than that.
+ *
+ * malloc() and free() call nothing but at their end, and are compiled without frames: so they take some 25 instructions
+ * each. Whatever is not usual is behind a branch that is there in any case.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -15,26 +18,84 @@
 #include <string.h>
 
 #include "kernel/hart.h"
+#include "kernel/heap.h"
 #include "kernel/spans.h"
 
+#define NOINLINE __attribute__((noinline))
+#define FRAMELESS __attribute__((optimize("omit-frame-pointer")))
+#define GRAIN 16
+
 struct kept {
-	struct object *first;
-	uint32_t count;
+	void **top;  /* the next one, if there is one, is in top[-1]; else that is NULL */
+	void **end;  /* when top is there, no more fit */
 };
 
-static struct cache {
+struct heap {
+	uint8_t class_of[SMALL_MAX / GRAIN + 1]; /* by size / GRAIN, rounded up. Here, because a hart has this address */
 	struct kept kept[CLASSES];
-} __attribute__((aligned(CACHE_LINE))) caches[HARTS_MAX];
+	void *slots[];
+};
 
-static struct kept *kept_here(unsigned class) /* locks > 0 */
+/* One more than are kept is two batches, so a full stack that has given a batch is about as far from empty. */
+static uint32_t kept_max(size_t class)
 {
-	return &caches[hart_self()->id].kept[class];
+	return 2 * class_batch(class) - 1;
 }
 
-static void *__attribute__((noinline)) no_memory(void)
+static size_t slots_of_all(void)
+{
+	size_t n = 0;
+	for (unsigned class = 0; class < CLASSES; class++)
+		n += 1 + kept_max(class);
+	return n;
+}
+
+size_t heap_hart_size(void)
+{
+	return sizeof(struct heap) + slots_of_all() * sizeof(void *);
+}
+
+void heap_hart_init(struct hart *hart, void *memory)
+{
+	struct heap *heap = hart->heap = memory;
+	void **slot = heap->slots;
+
+	for (size_t grains = 0; grains <= SMALL_MAX / GRAIN; grains++)
+		heap->class_of[grains] = (uint8_t)class_of(grains * GRAIN);
+	for (unsigned class = 0; class < CLASSES; class++) {
+		*slot++ = NULL;
+		heap->kept[class] = (struct kept){ slot, slot + kept_max(class) };
+		slot += kept_max(class);
+	}
+}
+
+static void **kept_bottom(const struct kept *kept, size_t class)
+{
+	return kept->end - kept_max(class);
+}
+
+/* ---- When a stack is empty or full, and when memory is out ---- */
+
+static void *no_memory(void)
 {
 	errno = ENOMEM;
 	return NULL;
+}
+
+/* What this hart keeps goes back, and with it each span that is not in use at all. True if there is one. */
+static bool trim(void)
+{
+	hart_lock();
+	struct heap *heap = hart_heap();
+	for (unsigned class = 0; class < CLASSES; class++) {
+		struct kept *kept = &heap->kept[class];
+		void **bottom = kept_bottom(kept, class);
+		if (kept->top != bottom)
+			spans_give(class, bottom, (uint32_t)(kept->top - bottom));
+		kept->top = bottom;
+	}
+	hart_unlock();
+	return spans_trim();
 }
 
 /*
@@ -46,127 +107,146 @@ static bool reclaimed(void)
 	hart_lock();
 	bool alone = hart_self()->locks == 1;
 	hart_unlock();
-	return alone && sched_reclaim();
+	bool trimmed = trim();
+	return (alone && sched_reclaim()) || trimmed;
 }
 
-/* One object; the others of a batch go to the list. NULL: there is none. locks > 0. */
-static struct object *take_batch(unsigned class)
+/* One object; the others of a batch are kept. NULL: there is none. locks > 0. */
+static void *take_batch(unsigned class)
 {
-	struct kept *kept = kept_here(class);
-	if (kept->first == NULL)
-		kept->first = spans_take(class, class_batch(class), &kept->count);
-	struct object *object = kept->first;
-	if (object != NULL) {
-		kept->first = object->next;
-		kept->count--;
-	}
+	struct kept *kept = &hart_heap()->kept[class];
+	if (kept->top[-1] == NULL)
+		kept->top += spans_take(class, kept->top, class_batch(class));
+	void *object = kept->top[-1];
+	if (object != NULL)
+		kept->top--;
 	return object;
 }
 
-/* The list of a class is empty: fills it, and answers one. locks > 0; lowered. */
-static void *__attribute__((noinline)) refill(unsigned class)
+/* This hart keeps none of that size: locks > 0; lowered. */
+static NOINLINE void *refill(size_t size)
 {
-	struct object *object;
+	unsigned class = class_of(size);
+	void *object;
 
 	for (bool again = false; (object = take_batch(class)) == NULL; again = true) {
 		hart_unlock();
 		if (again || !reclaimed())
 			return no_memory();
-		hart_lock(); /* on another hart maybe, whose list is not empty */
+		hart_lock(); /* on another hart maybe, which keeps some */
 	}
 	hart_unlock();
 	return object;
 }
 
-static void __attribute__((noinline)) give_back(struct kept *kept, uint32_t batch)
+/* This hart keeps enough of them: those that it has had for longest go back. locks > 0; lowered. */
+static NOINLINE void put_full(void *p, size_t class)
 {
-	struct object *first = kept->first, *last = first;
-	for (uint32_t i = 1; i < batch; i++)
-		last = last->next;
-	kept->first = last->next;
-	kept->count -= batch;
-	spans_give(first, batch);
+	struct kept *kept = &hart_heap()->kept[class];
+	void **bottom = kept_bottom(kept, class);
+	uint32_t batch = class_batch(class);
+
+	spans_give(class, bottom, batch);
+	memmove(bottom, bottom + batch, (kept_max(class) - batch) * sizeof(void *));
+	kept->top -= batch;
+	*kept->top++ = p;
+	hart_unlock();
 }
 
-static inline void small_free(const struct span *span, void *p)
+static NOINLINE void *large(size_t align, size_t size)
 {
-	struct object *object = p;
-
-	hart_lock();
-	struct kept *kept = kept_here(span->class);
-	object->next = kept->first;
-	kept->first = object;
-	if (++kept->count >= 2u * span->batch)
-		give_back(kept, span->batch);
-	hart_unlock();
+	void *p = large_alloc(LARGE, align, size);
+	if (p == NULL && reclaimed())
+		p = large_alloc(LARGE, align, size);
+	return p != NULL ? p : no_memory();
 }
 
 static struct span *checked_span_of(void *p)
 {
 	struct span *span = span_of(p);
-	if (__builtin_expect(span->magic != SPAN_MAGIC, 0))
+	size_t class = span_class(span);
+	if (class >= CLASSES && class != LARGE)
 		hart_fatal("free or realloc of %p, which malloc did not return", p);
 	return span;
 }
 
-static void *__attribute__((noinline)) large(size_t align, size_t size)
+/* Not a small object, or none at all. */
+static NOINLINE void free_other(void *p)
 {
-	void *p = large_alloc(align, size);
-	if (p == NULL && reclaimed())
-		p = large_alloc(align, size);
-	return p != NULL ? p : no_memory();
+	if (p != NULL)
+		large_free(checked_span_of(p));
 }
 
-/* Not named malloc: the compiler would make malloc and memset in calloc() a call of calloc(). */
-static inline __attribute__((always_inline)) void *allocate(size_t size)
+/* ---- The usual case ---- */
+
+/* The last hart_unlock() of malloc, when a preemption is due. */
+static NOINLINE void *preempted(void *object)
 {
-	if (size > SMALL_MAX)
-		return large(16, size);
-	unsigned class = class_of(size);
-	hart_lock();
-	struct kept *kept = kept_here(class);
-	struct object *object = kept->first;
-	if (__builtin_expect(object == NULL, 0))
-		return refill(class);
-	kept->first = object->next;
-	kept->count--;
-	hart_unlock();
+	sched_preempt();
 	return object;
 }
 
-void *malloc(size_t size)
+/* Not named malloc: the compiler would make malloc and memset in calloc() a call of calloc(). */
+static inline __attribute__((always_inline)) FRAMELESS void *allocate(size_t size)
+{
+	if (size > SMALL_MAX)
+		return large(GRAIN, size);
+	hart_lock();
+	struct heap *heap = hart_heap();
+	struct kept *kept = &heap->kept[heap->class_of[(size + GRAIN - 1) / GRAIN]];
+	void **top = kept->top, *object = top[-1];
+	if (__builtin_expect(object == NULL, 0))
+		return refill(size);
+	kept->top = top - 1;
+	return hart_unlock_due() ? preempted(object) : object;
+}
+
+FRAMELESS void *malloc(size_t size)
 {
 	return allocate(size);
 }
 
-void free(void *p)
+FRAMELESS void free(void *p)
 {
-	if (p == NULL)
+	/* NULL is such an address, too. */
+	if (__builtin_expect(((uintptr_t)p & (SPAN_SIZE - 1)) == 0, 0)) {
+		free_other(p);
 		return;
-	struct span *span = checked_span_of(p);
-	if (span->class != LARGE)
-		small_free(span, p);
-	else
-		large_free(span);
+	}
+	size_t class = span_class((struct span *)((uintptr_t)p & ~(SPAN_SIZE - 1)));
+	if (__builtin_expect(class >= CLASSES, 0)) {
+		free_other(p);
+		return;
+	}
+	__asm__("" : "+r"(class)); /* has been computed: gcc would do it anew, with the magic shifted */
+	hart_lock();
+	struct kept *kept = &hart_heap()->kept[class];
+	void **top = kept->top;
+	if (__builtin_expect(top == kept->end, 0)) {
+		put_full(p, class);
+		return;
+	}
+	*top = p;
+	kept->top = top + 1;
+	hart_unlock();
 }
+
+/* ---- The rest of the family ---- */
 
 size_t malloc_usable_size(void *p)
 {
 	if (p == NULL)
 		return 0;
 	struct span *span = checked_span_of(p);
-	if (span->class != LARGE)
-		return class_bytes(span->class);
-	return (size_t)((char *)span->block + (span->pages << PAGE_SHIFT) - (char *)p);
+	size_t class = span_class(span);
+	return class < CLASSES ? class_bytes(class) : large_bytes(span, p);
 }
 
 void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
-	if (__builtin_mul_overflow(count, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (__builtin_mul_overflow(count, size, &bytes))
+		return no_memory();
 	void *p = allocate(bytes);
 	if (p != NULL)
 		memset(p, 0, bytes);
@@ -195,8 +275,13 @@ void *aligned_alloc(size_t align, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (align <= 16)
-		return malloc(size);
+	if (align < GRAIN)
+		align = GRAIN;
+	/* A class that a multiple of `align` falls into is a multiple of it itself: see spans.h. */
+	if (align <= SMALL_MAX && size <= SMALL_MAX) {
+		size_t bytes = size == 0 ? align : (size + align - 1) & ~(align - 1);
+		return allocate(bytes);
+	}
 	return large(align, size);
 }
 

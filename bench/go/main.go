@@ -27,6 +27,7 @@ var benchmarks = []struct {
 	{"select", benchSelect},
 	{"yield", benchYield},
 	{"mutex", benchMutex},
+	{"malloc", benchMalloc},
 	{"ring", benchRing},
 	{"park", benchPark},
 	{"skynet", benchSkynet},

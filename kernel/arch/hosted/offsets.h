@@ -7,6 +7,6 @@
 #define HART_G 8
 #define HART_G0_SP 16
 #define HART_LOCKS 24
-#define ASM_HART_ERROR 56
+#define ASM_HART_ERROR 64
 
 #endif

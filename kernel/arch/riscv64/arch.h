@@ -17,6 +17,7 @@
 #include "offsets.h"
 
 struct hart;
+struct heap;
 
 struct arch_hart {
 	uintptr_t trap_sp;       /* top of the trap stack */
@@ -49,6 +50,13 @@ static inline uint32_t hart_mark(void)
 	uint32_t mark;
 	__asm__ volatile("lw %0, %1(tp)" : "=r"(mark) : "i"(HART_MARK));
 	return mark;
+}
+
+static inline struct heap *hart_heap(void)
+{
+	struct heap *heap;
+	__asm__ volatile("ld %0, %1(tp)" : "=r"(heap) : "i"(HART_HEAP));
+	return heap;
 }
 
 /*

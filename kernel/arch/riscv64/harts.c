@@ -28,7 +28,7 @@ _Static_assert(offsetof(struct hart, self) == HART_SELF && offsetof(struct hart,
 	       offsetof(struct hart, preempt) == HART_PREEMPT &&
 	       offsetof(struct hart, in_trap) == HART_IN_TRAP &&
 	       offsetof(struct hart, mark) == HART_MARK &&
-	       offsetof(struct hart, arch) == HART_ARCH &&
+	       offsetof(struct hart, heap) == HART_HEAP && offsetof(struct hart, arch) == HART_ARCH &&
 	       offsetof(struct hart, arch.trap_sp) == HART_TRAP_SP &&
 	       offsetof(struct hart, arch.fp) == HART_FP &&
 	       offsetof(struct hart, arch.interrupted_sp) == HART_INTERRUPTED_SP &&

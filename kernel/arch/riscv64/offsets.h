@@ -13,7 +13,7 @@
 #define HART_G0_SP 16
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
-#define HART_ARCH 56
+#define HART_ARCH 64
 #endif
 #define HART_IN_TRAP 44
 #define HART_TRAP_SP (HART_ARCH + 0)

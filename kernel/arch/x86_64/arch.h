@@ -32,6 +32,7 @@ struct arch_hart {
 };
 
 struct hart;
+struct heap;
 
 static inline struct hart *hart_self(void)
 {
@@ -52,6 +53,13 @@ static inline uint32_t hart_mark(void)
 	uint32_t mark;
 	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(mark) : "i"(HART_MARK));
 	return mark;
+}
+
+static inline struct heap *hart_heap(void)
+{
+	struct heap *heap;
+	__asm__ volatile("mov %%gs:%c1, %0" : "=r"(heap) : "i"(HART_HEAP));
+	return heap;
 }
 
 static inline void hart_lock_raise(void)

@@ -26,6 +26,7 @@ _Static_assert(offsetof(struct hart, g0_sp) == HART_G0_SP, "HART_G0_SP");
 _Static_assert(offsetof(struct hart, mark) == HART_MARK, "HART_MARK");
 _Static_assert(offsetof(struct hart, locks) == HART_LOCKS, "HART_LOCKS");
 _Static_assert(offsetof(struct hart, preempt) == HART_PREEMPT, "HART_PREEMPT");
+_Static_assert(offsetof(struct hart, heap) == HART_HEAP, "HART_HEAP");
 _Static_assert(offsetof(struct hart, arch) == HART_ARCH, "HART_ARCH");
 
 static char early_trap_stack[8192] __attribute__((aligned(16)));
