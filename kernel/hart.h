@@ -112,6 +112,12 @@ noreturn void hart_gogo(uintptr_t sp);
 void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, uint32_t value);
 
 /*
+ * The calling G has ended, and hart->g is another one that has not run yet and gets this stack, which ends at `top`:
+ * leaves for entry(), as hart_gogo on a context that hart_context_new had made there. On that stack, locks == 1.
+ */
+noreturn void hart_restart(uintptr_t top, void (*entry)(void));
+
+/*
  * Prepares a context on a fresh stack whose highest address (exclusive, 16-aligned) is `top`:
  * hart_gogo on the result calls entry(), which must not return. A backtrace ends there.
  */

@@ -91,6 +91,8 @@ void check_dead(void)
 	if (anything_can_happen())
 		return;
 	hart_stop_others();
+	if (sched.unbound.head != NULL)
+		unbound_report();
 	if (go_count() == 0)
 		hart_print("fatal: no goroutines (main called go_exit) - deadlock!\n");
 	else

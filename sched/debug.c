@@ -64,7 +64,7 @@ static void print_ps(void)
 		hart_print("  P%u: status=%u schedtick=%u syscalltick=0 m=%s runqsize=%u gfreecnt=%u timerslen=%u\n",
 			   (unsigned)i, p_status_number(p), (unsigned)p->sched_tick,
 			   number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
-			   (unsigned)ring_length(p), (unsigned)p->gfree_count,
+			   (unsigned)ring_length(p), (unsigned)(p->gfree.count + p->gfree_bare.count),
 			   (unsigned)(p->timer_count - p->timer_dead));
 	}
 }

@@ -2,76 +2,73 @@
 /*
  * Pools of dead Gs.
  *
- * A dead G keeps its stack, if that is of the default size, and waits in a pool of its P for the next go(). A pool of
- * over 64 gives 32 to the global pool; an empty one takes 32 from there. So the global pool's lock is for balance only.
+ * A dead G keeps its stack, if that is of the default size, and waits in a pool of its P for the next go(); those
+ * without one are in a pool of their own. A pool of over 64 gives 32 to the global pool; an empty one takes 32 from
+ * there. So the global pools' lock is for balance only.
  */
 #include "sched/sched.h"
 
+static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
+{
+	struct g *g = pool->first;
+
+	if (g != NULL) {
+		pool->first = g->schedlink;
+		pool->count--;
+	}
+	return g;
+}
+
+static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
+{
+	g->schedlink = pool->first;
+	__atomic_store_n(&pool->first, g, __ATOMIC_RELAXED); /* looked at without the lock, if it is the global one */
+	pool->count++;
+}
+
+static NOINLINE void pool_move(struct g_pool *from, struct g_pool *to, uint32_t n)
+{
+	spin_acquire(&sched.gfree_lock);
+	for (struct g *g; n > 0 && (g = pool_pop(from)) != NULL; n--)
+		pool_push(to, g);
+	spin_release(&sched.gfree_lock);
+}
+
+static ALWAYS_INLINE void put(struct g_pool *pool, struct g_pool *global, struct g *g)
+{
+	pool_push(pool, g);
+	if (__builtin_expect(pool->count > GFREE_MAX, 0))
+		pool_move(pool, global, GFREE_BATCH);
+}
+
+static struct g *get(struct g_pool *pool, struct g_pool *global)
+{
+	/* A look without the lock, to leave it alone while there is nothing. */
+	if (pool->first == NULL && __atomic_load_n(&global->first, __ATOMIC_RELAXED) != NULL)
+		pool_move(global, pool, GFREE_BATCH);
+	return pool_pop(pool);
+}
+
 void gfree_put(struct p *p, struct g *g)
 {
-	g->schedlink = p->gfree;
-	p->gfree = g;
-	if (++p->gfree_count <= GFREE_MAX)
-		return;
-	spin_acquire(&sched.gfree_lock);
-	for (int i = 0; i < GFREE_BATCH; i++) {
-		struct g *moved = p->gfree;
-		p->gfree = moved->schedlink;
-		moved->schedlink = sched.gfree;
-		store_relaxed(&sched.gfree, moved);
-	}
-	sched.gfree_count += GFREE_BATCH;
-	spin_release(&sched.gfree_lock);
-	p->gfree_count -= GFREE_BATCH;
+	if (g->stack.top != 0)
+		put(&p->gfree, &sched.gfree, g);
+	else
+		put(&p->gfree_bare, &sched.gfree_bare, g);
 }
 
 struct g *gfree_get(struct p *p)
 {
-	/* A look without the lock, to leave it alone while there is nothing. */
-	if (p->gfree == NULL && __atomic_load_n(&sched.gfree, __ATOMIC_RELAXED) != NULL) {
-		spin_acquire(&sched.gfree_lock);
-		while (p->gfree_count < GFREE_BATCH && sched.gfree != NULL) {
-			struct g *g = sched.gfree;
-			store_relaxed(&sched.gfree, g->schedlink);
-			sched.gfree_count--;
-			g->schedlink = p->gfree;
-			p->gfree = g;
-			p->gfree_count++;
-		}
-		spin_release(&sched.gfree_lock);
-	}
-	struct g *g = p->gfree;
-	if (g != NULL) {
-		p->gfree = g->schedlink;
-		p->gfree_count--;
-	}
-	return g;
+	return get(&p->gfree, &sched.gfree);
 }
 
-/* Memory is out: a dead G that has a stack still, from among those that have none. */
-struct g *gfree_get_with_stack(struct p *p)
+struct g *gfree_get_bare(struct p *p)
 {
-	struct g *bare = NULL, *g;
-	while ((g = gfree_get(p)) != NULL && g->stack.size == 0) {
-		g->schedlink = bare;
-		bare = g;
-	}
-	while (bare != NULL) {
-		struct g *next = bare->schedlink;
-		gfree_put(p, bare);
-		bare = next;
-	}
-	return g;
+	return get(&p->gfree_bare, &sched.gfree_bare);
 }
 
 void gfree_flush(struct p *p)
 {
-	spin_acquire(&sched.gfree_lock);
-	for (struct g *g; (g = p->gfree) != NULL; sched.gfree_count++) {
-		p->gfree = g->schedlink;
-		g->schedlink = sched.gfree;
-		store_relaxed(&sched.gfree, g);
-	}
-	p->gfree_count = 0;
-	spin_release(&sched.gfree_lock);
+	pool_move(&p->gfree, &sched.gfree, UINT32_MAX);
+	pool_move(&p->gfree_bare, &sched.gfree_bare, UINT32_MAX);
 }

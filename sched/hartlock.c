@@ -19,6 +19,7 @@
 void locked_add(struct m *m, struct g *g)
 {
 	g->locked_m = m;
+	g->long_way |= G_LOCKED;
 	m->long_way++;
 	if (m->locked_gs++ == 0)
 		atomic_fetch_add_explicit(&sched.locked_ms, 1, relaxed);
@@ -27,6 +28,7 @@ void locked_add(struct m *m, struct g *g)
 void locked_remove(struct m *m, struct g *g)
 {
 	g->locked_m = NULL;
+	g->long_way &= ~(uint64_t)G_LOCKED;
 	m->long_way--;
 	if (--m->locked_gs == 0)
 		atomic_fetch_sub_explicit(&sched.locked_ms, 1, relaxed);

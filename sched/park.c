@@ -346,7 +346,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 	if (none_next)
 		next = fuzz_pick(p, next);
 	slice_begin(p, now);
-	if (next->locked_m != NULL)
+	if (next->long_way != 0)
 		yield_long(next);
 	else if (GUMP_CHECKS && next == g)
 		hart_unlock();

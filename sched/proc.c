@@ -15,8 +15,7 @@
 
 /* ---- Creation ---- */
 
-/* The first code of every G, on its stack, locks == 1. */
-static void g_entry(void)
+void g_entry(void)
 {
 	struct g *g = g_self();
 
@@ -33,6 +32,7 @@ static struct g *g_alloc(void)
 		return NULL;
 	}
 	g->timer.flags_ = TIMER_KEPT;
+	g_bare(g);
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
 	g_change(g, G_IDLE, G_DEAD);
 	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
@@ -51,33 +51,41 @@ void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 		fn(&g->kernel);
 }
 
-static struct g *g_dead(struct p *p, size_t stack_max)
+/* One from afar: with a context, or without a stack. */
+static NOINLINE struct g *g_dead(struct p *p, size_t stack_max)
 {
-	struct g *g = gfree_get(p);
+	bool is_default = stack_max <= HART_STACK_DEFAULT;
+	struct g *g = is_default ? gfree_get(p) : NULL;
+	if (g == NULL)
+		g = gfree_get_bare(p);
 	if (g == NULL)
 		g = g_alloc();
+	if (g == NULL && (g = gfree_get(p)) != NULL && !is_default) {
+		hart_stack_free(&g->stack);
+		g_bare(g);
+	}
 	if (g == NULL)
 		return NULL;
-	if (stack_max > HART_STACK_DEFAULT && g->stack.size != 0) {
-		hart_stack_free(&g->stack);
-		g->stack.size = 0;
-	}
-	if (g->stack.size == 0 && hart_stack_alloc(&g->stack, stack_max) != 0) {
-		gfree_put(p, g);
-		g = stack_max <= HART_STACK_DEFAULT ? gfree_get_with_stack(p) : NULL;
-	}
+	if (g->stack.top != 0)
+		g->sp = hart_context_new(g->stack.top, g_entry);
+	else
+		g->stack.size = stack_max;
 	return g;
 }
 
 static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *arg, size_t stack_max,
 				       uintptr_t created_by)
 {
-	struct g *g = p->gfree;
+	struct g *g;
 
-	/* The usual case: one with a stack of the default size is at hand. */
-	if (__builtin_expect(g != NULL && g->stack.size != 0 && stack_max <= HART_STACK_DEFAULT, 1)) {
-		p->gfree = g->schedlink;
-		p->gfree_count--;
+	/* The usual case: one with a stack is at hand, or one without. */
+	if (__builtin_expect((g = p->gfree.first) != NULL && stack_max <= HART_STACK_DEFAULT, 1)) {
+		p->gfree.first = g->schedlink;
+		p->gfree.count--;
+		g->sp = hart_context_new(g->stack.top, g_entry);
+	} else if ((g = p->gfree_bare.first) != NULL && stack_max <= HART_STACK_DEFAULT) {
+		p->gfree_bare.first = g->schedlink;
+		p->gfree_bare.count--;
 	} else if ((g = g_dead(p, stack_max)) == NULL) {
 		return NULL;
 	}
@@ -86,7 +94,6 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	g->created_by = created_by;
 	g->run_ticks = 0;
 	g->kernel.error = 0;
-	g->sp = hart_context_new(g->stack.top, g_entry);
 	g_change(g, G_DEAD, G_RUNNABLE);
 	g_count_add(p, 1);
 	return g;
@@ -169,7 +176,7 @@ static void exit_on_g0(void *arg)
 	}
 	if (g->stack.size != HART_STACK_DEFAULT) {
 		hart_stack_free(&g->stack);
-		g->stack.size = 0;
+		g_bare(g);
 	}
 	gfree_put(m->p, g);
 	g_count_add(m->p, -1);
@@ -183,6 +190,20 @@ static NOINLINE void g_tidy_up(struct g *g)
 	panic_run_deferred(g, NULL);
 	panic_g_end(g);
 	g->tidy_up = false;
+}
+
+/* Is next a G without a stack, which can have that of one that ends, of the default size? */
+static bool may_inherit(const struct p *p, const struct g *next)
+{
+	return next->long_way == G_UNBOUND && next->stack.size <= HART_STACK_DEFAULT &&
+	       p->gfree_bare.count < GFREE_MAX;
+}
+
+static ALWAYS_INLINE void pool_add(struct g_pool *pool, struct g *g)
+{
+	g->schedlink = pool->first;
+	pool->first = g;
+	pool->count++;
 }
 
 void go_exit(void)
@@ -199,9 +220,9 @@ void go_exit(void)
 	struct p *p = m->p;
 	int64_t now;
 	/* The pool takes g while g is still on its stack, but gives it to nobody: this M alone takes from there. */
-	if (g->stack.size == HART_STACK_DEFAULT && p->gfree_count < GFREE_MAX)
+	if (g->stack.size == HART_STACK_DEFAULT && p->gfree.count < GFREE_MAX)
 		next = next_at_hand(m, p, &now, &inherit);
-	if (!runs_here(next)) {
+	if (!runs_here(next) && (next == NULL || !may_inherit(p, next))) {
 		put_back(next);
 		hart_mcall(&g->sp, exit_on_g0, g);
 		__builtin_unreachable();
@@ -211,11 +232,16 @@ void go_exit(void)
 		trace_start(p, next);
 	}
 	g_change(g, G_RUNNING, G_DEAD);
-	g->schedlink = p->gfree;
-	p->gfree = g;
-	p->gfree_count++;
 	g_count_add(p, -1);
 	account(m, g, next, now);
 	m->hart.g = next;
-	hart_gogo(next->sp);
+	if (next->long_way == 0) {
+		pool_add(&p->gfree, g);
+		hart_gogo(next->sp);
+	}
+	next->stack = g->stack;
+	next->long_way = 0;
+	g_bare(g);
+	pool_add(&p->gfree_bare, g);
+	hart_restart(next->stack.top, g_entry);
 }

@@ -70,12 +70,13 @@ struct g {
 	_Atomic(uint32_t) status;      /* enum g_status; written by the M it runs on or its waker */
 	uint32_t wait_reason;          /* enum wait_reason; set before it parks */
 	struct g *schedlink;           /* in whichever queue or pool it is */
-	struct m *locked_m;            /* go_lock_hart(): the only M it may run on */
+	uint64_t long_way;             /* of enum g_long_way: why only the scheduler may have it run (switch.h) */
+	struct m *locked_m;            /* go_lock_hart(): the only M it may run on. Not NULL: also in long_way */
 	uint32_t lock_count;
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
 	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
-	struct hart_stack stack;       /* size 0: none */
+	struct hart_stack stack;       /* top 0: none yet, and `size` is what go_attr asked for: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
 	int64_t wait_since;            /* ticks */
 	int64_t run_ticks;             /* CPU time up to its last stop; less the time of its start while it runs */
@@ -84,13 +85,21 @@ struct g {
 	struct panicking *panicking;   /* panics whose deferred calls run, last first */
 	bool exiting;                  /* go_exit() was called: nothing stops it any more */
 	bool tidy_up;                  /* it has used what go_exit() has to see to: defer, call, blocking sections */
+	uint32_t number;               /* for reports only */
 	char *panic_message;           /* of the last caught panic; malloc'd */
 	void (*fn)(void *);
 	void *arg;
 	const char *name;
 	uintptr_t created_by;          /* pc of the caller of go() */
-	uint32_t number;               /* for reports only */
 	struct g *all_next;            /* every G there ever was */
+};
+
+enum g_long_way { G_LOCKED = 1, G_UNBOUND = 2 /* has no stack yet */ };
+
+/* Dead Gs, linked through schedlink. */
+struct g_pool {
+	struct g *first;
+	uint32_t count;
 };
 
 /* P_BLOCKED has the number of the hart that is in the blocking section in its upper bits. */
@@ -109,8 +118,7 @@ struct p {
 	uint32_t sched_tick;               /* ++ for each new slice */
 	int32_t global_in;                 /* slices until the global queue comes first */
 	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
-	struct g *gfree;                   /* dead Gs */
-	uint32_t gfree_count;
+	struct g_pool gfree, gfree_bare;   /* dead Gs with a stack of the default size, and with none */
 	_Atomic(int32_t) g_count;          /* goroutines begun less those ended with this P; the sum counts */
 	uint64_t random;
 	_Atomic(uint64_t) steals, preemptions;
@@ -157,6 +165,8 @@ struct sched {
 	struct spinlock lock;
 	struct glist runq;                 /* global queue; under lock, size read without */
 	_Atomic(uint32_t) runq_size;
+	struct glist unbound;              /* Gs that wait for memory for a stack; as above */
+	_Atomic(uint32_t) unbound_count;
 
 	/* Sets of Ms and Ps as bits by number. Written under lock. Every parked M that waits for any
 	   P is in idle_ms, and there are at least as many of those as idle Ps. */
@@ -175,8 +185,7 @@ struct sched {
 	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
 
 	struct spinlock gfree_lock __attribute__((aligned(CACHE_LINE)));
-	struct g *gfree;
-	uint32_t gfree_count;
+	struct g_pool gfree, gfree_bare;   /* under gfree_lock */
 	_Atomic(struct g *) all_gs;
 	_Atomic(uint32_t) g_numbers;
 };
@@ -296,10 +305,25 @@ void park_locked(struct m *m);         /* waits until whoever finds a locked G o
 
 /* ---- gfree.c: dead Gs ---- */
 
-struct g *gfree_get(struct p *p);      /* NULL: none here and none in the global pool */
-struct g *gfree_get_with_stack(struct p *p);
+struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and none in the global pool */
+struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
+
+/* ---- bind.c: a G's stack, when it first runs ---- */
+
+/* It has no stack, or none any more. */
+static inline void g_bare(struct g *g)
+{
+	g->stack = (struct hart_stack){ 0 };
+	g->long_way = G_UNBOUND;
+}
+
+noreturn void g_entry(void);           /* proc.c: the first code of every G, on its stack, locks == 1 */
+/* g, which runs next, gets a stack; false: there is no memory for one, and g waits in sched.unbound. On g0. */
+bool g_bind(struct p *p, struct g *g);
+struct g *unbound_get(struct p *p);    /* one that waited and has a stack now, or NULL */
+noreturn void unbound_report(void);    /* others stopped: no G can run, and there are such */
 
 /* ---- proc.c, park.c: life of a G ---- */
 

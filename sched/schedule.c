@@ -109,6 +109,11 @@ static struct g *from_global(struct p *p, uint32_t max)
 	return g;
 }
 
+static struct g *from_unbound(struct p *p)
+{
+	return atomic_load_explicit(&sched.unbound_count, relaxed) != 0 ? unbound_get(p) : NULL;
+}
+
 static struct g *from_netpoll(void)
 {
 	struct glist list = { 0 };
@@ -141,11 +146,11 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			struct glist list = { 0 };
 			if (netpoll(&list))
 				ready_list(&list);
-			if ((g = from_global(p, 1)) != NULL)
+			if ((g = from_global(p, 1)) != NULL || (g = from_unbound(p)) != NULL)
 				return g;
 		}
 		if ((g = runq_get(p, inherit)) != NULL || (g = from_global(p, 0)) != NULL ||
-		    (g = from_netpoll()) != NULL)
+		    (g = from_netpoll()) != NULL || (g = from_unbound(p)) != NULL)
 			return g;
 		if (may_spin(m)) {
 			if ((g = steal(m, inherit)) != NULL)
@@ -231,6 +236,10 @@ static noreturn void __attribute__((noinline)) schedule_slow(struct m *m, struct
 		}
 		if (g == NULL) /* it may not look for others' work any more */
 			continue;
+		if (g->long_way & G_UNBOUND && !g_bind(m->p, g)) {
+			g = NULL;
+			continue;
+		}
 		if (g->locked_m == NULL || g->locked_m == m)
 			run(m, g, inherit);
 		start_locked(m, g);
@@ -249,7 +258,7 @@ void schedule(void)
 	    !atomic_load_explicit(&sched.stopping, relaxed)) {
 		bool inherit;
 		g = runq_get(p, &inherit);
-		if (g != NULL && g->locked_m == NULL)
+		if (g != NULL && g->long_way == 0)
 			run(m, g, inherit);
 	}
 	schedule_slow(m, g);

@@ -66,7 +66,7 @@ static ALWAYS_INLINE void submit_next(struct p *p, struct g *g)
 /* False: the long way, on which next is in runnext again, for the scheduler to find. */
 static inline bool runs_here(const struct g *next)
 {
-	return next != NULL && next->locked_m == NULL;
+	return next != NULL && next->long_way == 0;
 }
 
 static inline void put_back(struct g *next)

@@ -192,24 +192,29 @@ static int all_gs(void)
 	return n;
 }
 
+static int dead(const struct p *p)
+{
+	return (int)(p->gfree.count + p->gfree_bare.count + sched.gfree.count + sched.gfree_bare.count);
+}
+
 static void pools_of_64(void)
 {
 	struct p *p = p_get(0);
 	crowd(200);
 	int made = all_gs();
-	CHECK_IN(p->gfree_count, 64 - 32 + 1, 64); /* over 64, and 32 went to the global pool */
-	CHECK_EQ(sched.gfree_count % 32, 0);
-	CHECK_EQ(p->gfree_count + sched.gfree_count, made - 1);
+	CHECK_IN(p->gfree.count, 64 - 32 + 1, 64); /* over 64, and 32 went to the global pool */
+	CHECK_EQ(sched.gfree.count % 32, 0);
+	CHECK_EQ(dead(p), made - 1);
 	crowd(200);
 	CHECK_EQ(all_gs(), made); /* they came back from there */
 
 	hart_lock();
 	gfree_flush(p);
-	CHECK_EQ(p->gfree_count, 0);
+	CHECK_EQ(p->gfree.count, 0);
 	struct g *g = gfree_get(p); /* an empty pool takes 32 */
-	CHECK_EQ(p->gfree_count, 31);
+	CHECK_EQ(p->gfree.count, 31);
 	gfree_put(p, g);
-	CHECK_EQ(p->gfree_count + sched.gfree_count, made - 1);
+	CHECK_EQ(dead(p), made - 1);
 	hart_unlock();
 }
 

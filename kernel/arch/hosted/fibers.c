@@ -137,6 +137,28 @@ UNSANITIZED void hart_gogo(uintptr_t sp)
 	context_gogo(sp);
 }
 
+struct restarting {
+	uintptr_t top;
+	void (*entry)(void);
+};
+
+static void restart_on_g0(void *arg)
+{
+	struct restarting r = *(struct restarting *)arg;
+
+	hart_gogo(hart_context_new(r.top, r.entry));
+}
+
+/* Over g0: the fiber that this stack has until now has to be left. */
+void hart_restart(uintptr_t top, void (*entry)(void))
+{
+	struct restarting r = { top, entry };
+	uintptr_t sp;
+
+	hart_mcall(&sp, restart_on_g0, &r);
+	__builtin_unreachable();
+}
+
 struct switching {
 	uintptr_t to;
 	void *g;

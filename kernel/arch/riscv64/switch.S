@@ -163,6 +163,26 @@ resume_integers:
 	j	resume_integers
 	.size	hart_switch, . - hart_switch
 
+/* void hart_restart(uintptr_t top, void (*entry)(void)) */
+	.globl	hart_restart
+	.type	hart_restart, @function
+	.balign	16
+hart_restart:
+	ld	t0, HART_FP(tp)
+	bnez	t0, 2f
+1:	mv	sp, a0
+	li	s0, 0
+	jalr	a1
+	ebreak				/* entry() returned */
+
+2:	frcsr	t1
+	sd	t1, HART_FCSR(tp)
+	sd	zero, HART_FP(tp)	/* the word first: see above */
+	li	t1, SSTATUS_FS
+	csrc	sstatus, t1
+	j	1b
+	.size	hart_restart, . - hart_restart
+
 /* Where a fresh context starts: s1 is its function. The frame chain ends here. */
 	.globl	hart_context_start
 	.type	hart_context_start, @function

@@ -19,6 +19,7 @@
 #define CW_DEFAULT 0x37f        /* the same for the x87 */
 
 #ifdef __ASSEMBLER__
+#define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
 
 /* Every register, below a frame that iretq takes; rbp is then as after the prologue of a function. */
 	.macro save_all

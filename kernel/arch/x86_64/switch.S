@@ -86,6 +86,27 @@ hart_switch:
 	ret
 	.size hart_switch, . - hart_switch
 
+	.globl hart_restart
+	.type hart_restart, @function
+hart_restart:
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	pop %rax
+	mov $CONTROL_WORDS_DEFAULT, %rcx
+	mov %rdi, %rsp
+	cmp %rax, %rcx
+	jne 2f
+1:	xor %ebp, %ebp
+	push %rbp               /* as after a call: see hart_context_new() */
+	jmp *%rsi
+2:	push %rcx
+	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
+	pop %rcx
+	jmp 1b
+	.size hart_restart, . - hart_restart
+
 /*
  * A trap that preempts a G puts an iretq frame on the G's stack and returns here with
  * interrupts off and rsp at that frame. So this looks as if the G had called it: the frame's

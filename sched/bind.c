@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A G's stack is bound to it when it first runs.
+ *
+ * go() takes a dead G with its stack if one is at hand, and then writes only what the new one starts with. Else the
+ * new G has none: a million that were created and have not run cost their structures, and whoever ends in
+ * the meantime leaves a stack for one of them. Such a G goes the long way (g->long_way), over the scheduler, which
+ * calls g_bind(); or gets the stack of the G that ends just before it (go_exit()), and then costs nothing more.
+ *
+ * While there is no memory for stacks, Gs that have none wait for one in sched.unbound, and those that have one go on:
+ * whoever ends leaves its own. An M looks there when it finds nothing else to do, and at times (find_runnable()), so
+ * also after what it ran last has freed memory. If no G is left that could, the machine ends with a report.
+ */
+#include "sched/sched.h"
+
+/* A dead G's stack, still warm, if one is in reach. */
+static bool take_over(struct p *p, struct g *g)
+{
+	struct g *dead = g->stack.size <= HART_STACK_DEFAULT ? gfree_get(p) : NULL;
+
+	if (dead == NULL)
+		return false;
+	g->stack = dead->stack;
+	g_bare(dead);
+	gfree_put(p, dead);
+	return true;
+}
+
+static bool bind(struct p *p, struct g *g)
+{
+	if (!take_over(p, g) && hart_stack_alloc(&g->stack, g->stack.size) != 0)
+		return false;
+	g->sp = hart_context_new(g->stack.top, g_entry);
+	g->long_way = 0;
+	return true;
+}
+
+bool g_bind(struct p *p, struct g *g)
+{
+	if (bind(p, g))
+		return true;
+	spin_acquire(&sched.lock);
+	glist_push(&sched.unbound, g);
+	store_relaxed(&sched.unbound_count, sched.unbound.size);
+	spin_release(&sched.lock);
+	return false;
+}
+
+struct g *unbound_get(struct p *p)
+{
+	struct g *g;
+
+	spin_acquire(&sched.lock);
+	g = glist_pop(&sched.unbound);
+	store_relaxed(&sched.unbound_count, sched.unbound.size);
+	spin_release(&sched.lock);
+	return g != NULL && g_bind(p, g) ? g : NULL;
+}
+
+noreturn void unbound_report(void)
+{
+	hart_print("fatal: out of memory growing the stack of a goroutine that has not run yet, and no other can run; "
+		   "%u wait for a stack\n", (unsigned)sched.unbound.size);
+	g_describe("", sched.unbound.head);
+	hart_poweroff(2);
+}
