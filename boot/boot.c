@@ -12,6 +12,7 @@
 #include "kernel/heap.h"
 #include "kernel/layout.h"
 #include "kernel/machine.h"
+#include "kernel/memory.h"
 #include "kernel/pages.h"
 #include "kernel/vm.h"
 
@@ -66,6 +67,8 @@ static void run_main(void)
 	for (kernel_init_fn *const *init = __init_start; init < __init_end; init++)
 		(*init)();
 	__libc_init_array(); /* the program's constructors; exit() calls the destructors */
+	if (cmdline_debug("memory"))
+		memory_map_print();
 	exit(main(main_argc, main_argv));
 }
 

@@ -200,6 +200,26 @@ void go_sem_acquire(go_sem *);              /* blocks; first come, first served 
 bool go_sem_try_acquire(go_sem *);          /* false: no permit is there. Does not block */
 void go_sem_release(go_sem *);              /* one permit more, or the first that waits gets it */
 
+/* ---- Memory ---- */
+
+/*
+ * Who has the machine's memory, in bytes: `total` is the sum of those after it, but for heap_used, which is a part of
+ * heap. Exact when nothing else runs. Hosted, the machine is the host: total and free are the host's, heap is
+ * what malloc has from it, and stacks and tables, which are not known, are 0.
+ */
+struct go_memory {
+	size_t total;
+	size_t free;       /* pages that nobody has */
+	size_t heap;       /* malloc's, without goroutines' structures */
+	size_t heap_used;  /* of it what the program and gump have allocated, each rounded up as malloc does */
+	size_t goroutines; /* their structures, and those of dead ones that are kept for the next */
+	size_t stacks;     /* pages of their stacks */
+	size_t tables;     /* page tables */
+	size_t image;      /* code and data */
+	size_t other;      /* firmware, devices, the network, harts, what describes the pages */
+};
+void go_memory(struct go_memory *);
+
 /* ---- Panic, defer ---- */
 
 /*

@@ -195,7 +195,7 @@ static void read_memory(const void *tree)
 
 static void reserve_firmware(uint64_t base, uint64_t size)
 {
-	machine_reserve(base, size);
+	machine_reserve(base, size, "firmware");
 	if (devicetree.firmware_count < MACHINE_RANGES)
 		devicetree.firmware[devicetree.firmware_count++] =
 			(struct machine_range){ base, size };
@@ -233,9 +233,9 @@ static void read_reservations(const void *tree)
 	reserve_below_image();
 	for (int i = 0; i < fdt_num_mem_rsv(tree); i++)
 		if (fdt_get_mem_rsv(tree, i, &base, &size) == 0)
-			machine_reserve(base, size);
-	machine_reserve((uintptr_t)__image_start, (uintptr_t)(__image_end - __image_start));
-	machine_reserve((uintptr_t)tree, fdt_totalsize(tree));
+			machine_reserve(base, size, "reserved by firmware");
+	machine_reserve((uintptr_t)__image_start, (uintptr_t)(__image_end - __image_start), "image");
+	machine_reserve((uintptr_t)tree, fdt_totalsize(tree), "device tree");
 }
 
 static void read_chosen(const void *tree)
@@ -255,7 +255,7 @@ static void read_chosen(const void *tree)
 	}
 	if (devicetree_number(tree, chosen, "linux,initrd-start", &start) &&
 	    devicetree_number(tree, chosen, "linux,initrd-end", &end) && start < end)
-		machine_reserve(start, end - start);
+		machine_reserve(start, end - start, "initrd");
 	const void *seed = fdt_getprop(tree, chosen, "rng-seed", &length);
 	if (seed != NULL && length > 0)
 		memcpy(machine.random_seed, seed,

@@ -183,6 +183,12 @@ noreturn void hart_poweroff(int status);
 /* Prints "fatal: " and the message, registers none, a backtrace, and ends with status 2. */
 noreturn void hart_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The machine's memory in bytes, as go_memory() tells it; what is not in here is others'. From a G. */
+struct hart_memory {
+	size_t total, free, heap, heap_used, stacks, tables, image;
+};
+void hart_memory(struct hart_memory *memory);
+
 /*
  * What the kernel keeps for each goroutine, at the head of the scheduler's `struct g`, so that
  * hart_g() finds it. errno is there and not in the hart: a compiler may keep its address over

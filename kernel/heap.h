@@ -17,8 +17,8 @@ void heap_hart_init(struct hart *hart, void *memory);
 struct heap_count {
 	size_t pages;
 	size_t used;
-	size_t free_objects, free_bytes; /* cut already */
-	size_t large_objects, large_pages;
+	size_t free_objects, free_bytes; /* small ones, kept for a hart or not */
+	size_t large_pages;
 };
 void heap_count(struct heap_count *count);
 

@@ -23,17 +23,8 @@ static void insert(uint64_t base, uint64_t size)
 	machine.memory[machine.memory_count++] = (struct machine_range){ base, size };
 }
 
-void machine_add_memory(uint64_t base, uint64_t size)
-{
-	if (size > UINT64_MAX - base)
-		size = UINT64_MAX - base;
-	/* A firmware that names RAM twice must not have it handed out twice. */
-	machine_reserve(base, size);
-	if (size != 0)
-		insert(base, size);
-}
-
-void machine_reserve(uint64_t base, uint64_t size)
+/* Takes the range out of `memory`. */
+static void cut(uint64_t base, uint64_t size)
 {
 	uint64_t end = size > UINT64_MAX - base ? UINT64_MAX : base + size;
 
@@ -51,4 +42,28 @@ void machine_reserve(uint64_t base, uint64_t size)
 		if (end < r_end)
 			insert(end, r_end - end);
 	}
+}
+
+void machine_reserve(uint64_t base, uint64_t size, const char *owner)
+{
+	if (size != 0 && machine.owned_count < MACHINE_RANGES)
+		machine.owned[machine.owned_count++] = (struct machine_owned){ base, size, owner };
+	cut(base, size);
+}
+
+void machine_add_ram(uint64_t base, uint64_t size)
+{
+	if (size != 0 && machine.ram_count < MACHINE_RANGES)
+		machine.ram[machine.ram_count++] = (struct machine_range){ base, size };
+}
+
+void machine_add_memory(uint64_t base, uint64_t size)
+{
+	if (size > UINT64_MAX - base)
+		size = UINT64_MAX - base;
+	/* A firmware that names RAM twice must not have it handed out twice. */
+	cut(base, size);
+	machine_add_ram(base, size);
+	if (size != 0)
+		insert(base, size);
 }

@@ -21,6 +21,11 @@ struct machine_range {
 	uint64_t base, size;
 };
 
+struct machine_owned {
+	uint64_t base, size;
+	const char *owner; /* for the memory map: memory.c */
+};
+
 struct machine_virtio { /* one virtio-mmio transport, empty or not */
 	uint64_t base;
 	uint64_t size;
@@ -30,6 +35,10 @@ struct machine_virtio { /* one virtio-mmio transport, empty or not */
 struct machine {
 	struct machine_range memory[MACHINE_RANGES]; /* usable RAM: firmware, image, tables left out */
 	unsigned memory_count;
+	struct machine_range ram[MACHINE_RANGES];    /* all of it; may overlap */
+	unsigned ram_count;
+	struct machine_owned owned[MACHINE_RANGES];  /* what was left out of `memory` */
+	unsigned owned_count;
 	unsigned hart_count;                         /* 1 .. HARTS_MAX; the boot hart is index 0 */
 	uint32_t hart_hwid[HARTS_MAX];
 	char *cmdline;                               /* NUL-terminated, in memory that stays; "" when none */
@@ -45,7 +54,10 @@ extern struct machine machine;
 
 /* Adds RAM; then takes a range out of it (splitting what it cuts). Too many ranges: the smallest is dropped. */
 void machine_add_memory(uint64_t base, uint64_t size);
-void machine_reserve(uint64_t base, uint64_t size);
+void machine_reserve(uint64_t base, uint64_t size, const char *owner);
+/* RAM that is nobody's to use: only so that the memory map knows it. */
+void machine_add_ram(uint64_t base, uint64_t size);
+#define OWNER_TABLES "page tables" /* of machine_reserve(), and of the pages that are */
 
 /*
  * Boot order (boot/boot.c calls these; each architecture implements them in boot/ARCH/ and

@@ -47,7 +47,7 @@ static struct span *span_new(size_t class)
 		return NULL;
 	if (class >= DEBUG_CLASS) /* what was never handed out is told from what was freed */
 		memset(span, 0, SPAN_SIZE);
-	uint32_t count = (uint32_t)((SPAN_SIZE - sizeof(*span)) / class_bytes(class));
+	uint32_t count = span_objects(class);
 	*span = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = SPAN_SIZE >> PAGE_SHIFT, .block = span,
 			       .free_count = count, .count = count };
 	return span;

@@ -64,6 +64,12 @@ static inline size_t class_bytes(size_t class)
 	return ((size_t)(class % 8) + 9) << shift;
 }
 
+/* How many of them a span has. */
+static inline uint32_t span_objects(size_t class)
+{
+	return (uint32_t)((SPAN_SIZE - sizeof(struct span)) / class_bytes(class));
+}
+
 static inline uint32_t class_batch(size_t class)
 {
 	size_t n = BATCH_BYTES / class_bytes(class);

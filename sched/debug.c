@@ -6,6 +6,7 @@
  *     detail          with it, a line for each P, M and G, as Go's scheddetail=1
  *     seed=N          of random scheduling; in the build with checks only (fuzz.h). 0: none
  *     trace=EVENTS    the event trace from the start, with room for so many events on each hart
+ *     memory, heap    kernel/memory.c, kernel/heap_debug.c
  */
 #include <gump/trace.h>
 #include <stdarg.h>
@@ -197,6 +198,8 @@ static void option(const char *word, size_t length)
 	} else if ((name == 4 && memcmp(word, "seed", 4) == 0) ||
 		   (length == 7 && memcmp(word, "windows", 7) == 0)) {
 		return; /* read before the harts start */
+	} else if ((length == 6 && memcmp(word, "memory", 6) == 0) || (length == 4 && memcmp(word, "heap", 4) == 0)) {
+		return; /* the kernel's, which reads them itself */
 	} else {
 		hart_print("gump: GUMPDEBUG=%.*s is not understood; ignored\n", (int)length, word);
 	}

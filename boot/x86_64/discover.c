@@ -63,6 +63,20 @@ void arch_console_early(void)
 	console_set(uart_put);
 }
 
+/* What firmware has kept of the machine's RAM for its tables: it lies where RAM that is free ends. */
+static void take_tables(const struct start_info *info)
+{
+	const struct memory_map_entry *entry =
+		(const struct memory_map_entry *)(uintptr_t)info->memory_map;
+
+	for (uint32_t i = 0; i < info->memory_map_count && i < 1024; i++, entry++)
+		for (unsigned j = 0; entry->type != MEMORY_RAM && j < ram_count; j++)
+			if (ram[j].base >= LOW_MEMORY_END && ram[j].base + ram[j].size == entry->address) {
+				machine_add_ram(entry->address, entry->size);
+				machine_reserve(entry->address, entry->size, "firmware");
+			}
+}
+
 static void take_memory(const struct start_info *info)
 {
 	const struct memory_map_entry *entry =
@@ -83,7 +97,9 @@ static void take_memory(const struct start_info *info)
 		machine_add_memory(entry->address, entry->size);
 	}
 	/* The BIOS's data, the trampoline, firmware's tables: not worth telling apart. */
-	machine_reserve(0, LOW_MEMORY_END);
+	machine_add_ram(0, LOW_MEMORY_END);
+	machine_reserve(0, LOW_MEMORY_END, "below 1 MiB");
+	take_tables(info);
 }
 
 static void take_modules(const struct start_info *info)
@@ -91,7 +107,7 @@ static void take_modules(const struct start_info *info)
 	const struct module *module = (const struct module *)(uintptr_t)info->modules;
 
 	for (uint32_t i = 0; module != NULL && i < info->module_count && i < 64; i++)
-		machine_reserve(module[i].address, module[i].size);
+		machine_reserve(module[i].address, module[i].size, "initrd");
 }
 
 static void take_cmdline(const struct start_info *info)

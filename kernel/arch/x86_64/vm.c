@@ -224,7 +224,8 @@ void vm_build(const struct machine_range *ram, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		map_ram((ram[i].base + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1),
 			(ram[i].base + ram[i].size) & ~(uint64_t)(PAGE_SIZE - 1));
-	machine_reserve((uintptr_t)__image_start, boot_table_next - (uintptr_t)__image_start);
+	machine_reserve((uintptr_t)__image_start, (uintptr_t)(__image_end - __image_start), "image");
+	machine_reserve((uintptr_t)__image_end, boot_table_next - (uintptr_t)__image_end, OWNER_TABLES);
 	write_cr3(vm_root);
 }
 

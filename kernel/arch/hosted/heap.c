@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What can be said of memory here: the heap is the C library's, all else the host's.
+ */
+#include <malloc.h>
+#include <unistd.h>
+
+#include "hosted.h"
+
+extern char __executable_start[], end[]; /* the linker's */
+
+void hart_memory(struct hart_memory *memory)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct mallinfo2 heap = mallinfo2();
+
+	*memory = (struct hart_memory){
+		.total = (size_t)sysconf(_SC_PHYS_PAGES) * page,
+		.free = (size_t)sysconf(_SC_AVPHYS_PAGES) * page,
+		.heap = heap.arena + heap.hblkhd,
+		.heap_used = heap.uordblks + heap.hblkhd,
+		.image = (size_t)(end - __executable_start),
+	};
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What go_memory() tells: the machine's figures, and of the heap what goroutines' structures take.
+ */
+#include "sched/sched.h"
+
+void go_memory(struct go_memory *memory)
+{
+	struct hart_memory machine;
+
+	hart_memory(&machine);
+	size_t goroutines = atomic_load_explicit(&sched.g_numbers, memory_order_relaxed) * sizeof(struct g);
+	*memory = (struct go_memory){
+		.total = machine.total,
+		.free = machine.free,
+		.heap = machine.heap - goroutines,
+		.heap_used = machine.heap_used - goroutines,
+		.goroutines = goroutines,
+		.stacks = machine.stacks,
+		.tables = machine.tables,
+		.image = machine.image,
+	};
+	memory->other = machine.total - machine.free - machine.heap - machine.stacks - machine.tables - machine.image;
+}

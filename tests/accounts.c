@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who has the memory: go_memory() and mallinfo() see each byte that is allocated, and that it is given back.
+ * tests/test_memory_map.py reads this program's memory map.
+ *
+ * @test machines=virt,q35,microvm
+ */
+#include <malloc.h>
+
+#include "sched/sched.h"
+#include "test.h"
+
+static struct go_memory now(void)
+{
+	struct go_memory m;
+	go_memory(&m);
+	CHECK_EQ(m.total, m.free + m.heap + m.goroutines + m.stacks + m.tables + m.image + m.other);
+	CHECK(m.heap_used <= m.heap && m.free < m.total);
+	return m;
+}
+
+static void sums(void)
+{
+	for (int i = 0; i < 100; i++)
+		now();
+	CHECK(now().image > 10000);
+	CHECK(now().goroutines >= sizeof(struct g));
+}
+
+/* n objects: that they are in use is seen, and afterwards that none is. */
+static void use(int n, size_t align, size_t size, size_t each)
+{
+	enum { MAX = 1000 };
+	static void *objects[MAX];
+	size_t before = now().heap_used;
+
+	for (int i = 0; i < n; i++)
+		CHECK(objects[i] = aligned_alloc(align, size));
+	CHECK_EQ(now().heap_used - before, (size_t)n * each);
+	CHECK_EQ(malloc_usable_size(objects[0]) >= size, true);
+	for (int i = 0; i < n; i++)
+		free(objects[i]);
+	CHECK_EQ(now().heap_used, before);
+}
+
+static void what_is_in_use(void)
+{
+	use(1000, 16, 1, 16);
+	use(1000, 16, 64, 64);
+	use(1000, 16, 300, 320);
+	use(50, 16, 8192, 8192);
+	use(3, 16, 1000000, 1003520);
+}
+
+/* Small objects that are aligned are small: none takes pages. */
+static void aligned_objects_are_small(void)
+{
+	use(1000, 64, 64, 64);
+	use(1000, 64, 65, 128);
+	use(1000, 32, 100, 128);
+	use(1000, 128, 300, 384);
+	use(500, 512, 600, 1024);
+	use(100, 4096, 4096, 4096);
+	use(100, 1024, 5000, 5120);
+}
+
+static void heap_gives_back(void)
+{
+	struct go_memory before = now();
+	void *volatile large = malloc((size_t)4 << 20);
+	CHECK(large);
+	CHECK(now().free + ((size_t)4 << 20) <= before.free);
+	free(large);
+	CHECK_EQ(now().free, before.free);
+}
+
+static void wait_there(void *ch)
+{
+	go_recv(ch, NULL);
+}
+
+static void goroutines_are_seen(void)
+{
+	enum { N = 300 };
+	go_chan *ch = go_chan_make(0, 0);
+	struct go_memory before = now();
+	for (int i = 0; i < N; i++)
+		go(wait_there, ch);
+	go_sleep(10 * MS);
+	struct go_memory then = now();
+	CHECK_IN((then.goroutines - before.goroutines) / sizeof(struct g), N - 2 * (int)GFREE_MAX, N);
+	CHECK(then.stacks > before.stacks);
+	go_close(ch);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(ch);
+}
+
+static void mallinfo_agrees(void)
+{
+	void *volatile large = malloc(100000), *volatile small = malloc(100);
+	struct mallinfo info = mallinfo();
+	struct go_memory m = now();
+	CHECK_EQ(info.arena, m.heap + m.goroutines);
+	CHECK_EQ(info.uordblks, m.heap_used + m.goroutines);
+	CHECK_EQ(info.fordblks, info.arena - info.uordblks);
+	CHECK(info.hblkhd >= 100000 && info.keepcost <= info.fordblks);
+	free(large);
+	free(small);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
+	      TEST(mallinfo_agrees), TEST(goroutines_are_seen));
+	return test_main(argc, argv, tests);
+}
