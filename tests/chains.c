@@ -3,6 +3,7 @@
  * Programs made of channels: many goroutines, each doing little, nothing lost on the way.
  *
  * @test harts=1,2,4,8 timeout=60 sanitize=address,undefined
+ * @test machines=hosted-thread harts=4 env=PART=20 timeout=60
  * @stress env=PART=10 timeout=60
  */
 #include "test.h"

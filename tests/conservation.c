@@ -6,6 +6,7 @@
  * has run: so only a hart that sleeps can run it, and nothing but the wake-up under test makes it do so.
  *
  * @test harts=2,4 sanitize=
+ * @test most machines=hosted-thread harts=4 env=PART=4 args=-by_yield|-by_preemption
  * @stress harts=2,4,8 env=PART=4 args=-by_yield|-by_preemption
  */
 #include "sched/sched.h"

@@ -3,6 +3,7 @@
  * Goroutines: each runs once, whatever their number; yields are fair; errno is their own.
  *
  * @test harts=1,2,4,8 mem=512M timeout=60 sanitize=address,undefined
+ * @test machines=hosted-thread harts=4 env=PART=20 timeout=60
  * @stress mem=512M env=PART=20 timeout=60
  */
 #include <errno.h>

@@ -14,12 +14,12 @@ struct block {
 	size_t size;
 };
 
-/* Takes all memory: large blocks first, then smaller and smaller ones. */
+/* Takes all memory: large blocks first, then smaller and smaller ones, down to the smallest that malloc has. */
 static struct block *take_all(size_t *total)
 {
 	struct block *list = NULL;
 	*total = 0;
-	for (size_t size = (size_t)16 << 20; size >= 64; size /= 2) {
+	for (size_t size = (size_t)16 << 20; size >= sizeof(struct block); size /= 2) {
 		struct block *block;
 		errno = 0;
 		while ((block = malloc(size))) {

@@ -167,6 +167,9 @@ static void sleep_on_another_p(void *unused)
 		;
 	for (int i = 1; i <= 20; i++)
 		go(sleep_ms, (void *)(intptr_t)(i % 5 * 10 + 20));
+	go_timer stopped = { 0 }; /* its place is not given up at once: sched/timer_heap.h */
+	go_timer_call(&stopped, go_now() + 10 * SECOND, 0, spin_6_ms, NULL);
+	go_timer_stop(&stopped);
 	go_sleep(50 * MS);
 	count++;
 }
@@ -193,7 +196,7 @@ static void add_one(void *unused)
 }
 
 /* Fills its P's ring, which nobody comes to, and keeps its hart until the world stops. */
-static void fill_a_ring(void *unused)
+static void fill_a_ring(void *block)
 {
 	hart_lock();
 	here++;
@@ -201,10 +204,14 @@ static void fill_a_ring(void *unused)
 		hart_relax();
 	for (int i = 0; i < QUEUED; i++)
 		go(add_one, NULL);
+	if (block)
+		go_block_enter(); /* no stop waits for it */
 	filled++;
-	while (!sched.stopping)
+	while (block ? !stop : !sched.stopping)
 		hart_relax();
 	hart_unlock();
+	if (block)
+		go_block_leave();
 }
 
 /* The goroutines that wait in the ring of a P that goes run on the Ps that stay, while it is gone. */
@@ -220,6 +227,25 @@ static void queues_of_removed_ps(void)
 	go_maxprocs(1);
 	for (int i = 1; i < all; i++)
 		CHECK_EQ(runq_length(p_get((unsigned)i)), 0);
+	WAIT_FOR(count == (all - 1) * QUEUED);
+	go_maxprocs(all);
+}
+
+/* A P that was taken from a blocking section, with work in its ring, and stays: another M gets it. */
+static void queue_of_a_blocked_p(void)
+{
+	int all = go_maxprocs(0);
+	if (all < 3)
+		return;
+	stop = false;
+	count = filled = 0;
+	here = 1;
+	for (int i = 1; i < all; i++)
+		go(fill_a_ring, &count);
+	while (filled < all - 1)
+		;
+	go_maxprocs(all - 1);
+	stop = true;
 	WAIT_FOR(count == (all - 1) * QUEUED);
 	go_maxprocs(all);
 }
@@ -358,7 +384,8 @@ static void same_m_after_a_stop(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(maxprocs_limits), TEST(maxprocs_under_load), TEST(timers_of_removed_ps),
-	      TEST(queues_of_removed_ps), TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
+	      TEST(queues_of_removed_ps),
+	      TEST(queue_of_a_blocked_p), TEST_WHEN_NAMED(starts_with_two), TEST_WHEN_NAMED(timer_in_a_borrowed_p),
 	      TEST_WHEN_NAMED(never_more_than_harts), TEST_WHEN_NAMED(spare_harts_park),
 	      TEST_WHEN_NAMED(same_m_after_a_stop));
 	return test_main(argc, argv, tests);

@@ -254,8 +254,11 @@ static void semaphore(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(go_sem_try_acquire(&sem));
 	CHECK(!go_sem_try_acquire(&sem));
-	go_sem_release(&sem);
-	go_sem_acquire(&sem);
+	for (int i = 0; i < 2; i++) /* nobody waits: they add up */
+		go_sem_release(&sem);
+	for (int i = 0; i < 2; i++)
+		go_sem_acquire(&sem);
+	CHECK(!go_sem_try_acquire(&sem));
 }
 
 static void few_at_a_time(void *unused)

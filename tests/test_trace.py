@@ -10,7 +10,7 @@ Each program is run in several ways:
     trace.wake    2 harts with turns of 10 ms, in which a preemption hides no wake-up that was left out
 
 A run in which a rule had nothing to judge fails, too, if it is one of those that the program is here for.
-trace.checker tries the checker on traces made by hand; trace.exported looks at the file for Perfetto, and
+trace.checker tries the checker on traces made by hand, trace.torn the reader; trace.exported looks at the file for Perfetto, and
 trace.schedtrace at what GUMPDEBUG=schedtrace prints.
 """
 import collections
@@ -165,6 +165,33 @@ def self_check(test):
         raise Failure(f'it does not say what it could not judge: {verdict}')
 
 
+class RingAlone:
+    """Memory that holds one ring of records, after `count` were written; the end came amid the next."""
+
+    def __init__(self, capacity, count):
+        t = tracecheck.t
+        records = [bytes(t.RECORD.size)] * capacity
+        for i in range(count):
+            records[i % capacity] = t.RECORD.pack(i + 1, 0, 0, 0, 0, 0, 0)
+        records[count % capacity] = t.RECORD.pack(1 << 60, -1, 0, 0, 0, 0, 0)[:20] + records[count % capacity][20:]
+        self.bytes = t.RING.pack(t.RING.size, count, 0) + b''.join(records)
+
+    def read(self, address, length):
+        return self.bytes[address:address + length]
+
+
+def torn(_):
+    """A ring is read in order, without the record that was being written; that and what gave way is lost."""
+    trace = object.__new__(tracecheck.t.Trace)
+    trace.first = 0
+    for capacity in 4, 8:
+        for count in range(3 * capacity):
+            ring, lost = trace.read_ring(RingAlone(capacity, count), 0, capacity)
+            first = max(0, count - capacity + 1)
+            if ([record[0] for record in ring], lost) != (list(range(first + 1, count + 1)), first):
+                raise Failure(f'{count} records in a ring of {capacity}: read {ring}, and {lost} lost')
+
+
 def check_row(events, row):
     """As Perfetto reads it: slices of a row follow one another, and what belongs to one lies in it."""
     current = None
@@ -239,7 +266,7 @@ def schedtrace(test, words, lines, program='select_stress', args=()):
 
 
 def tests():
-    found = [HostTest('trace.checker', self_check)]
+    found = [HostTest('trace.checker', self_check), HostTest('trace.torn', torn)]
     found += [HostTest('trace.exported', exported, name, 2) for name in (*MACHINES, 'hosted')]
     for i, (name, runs, rules, special) in enumerate(PROGRAMS):
         for run, one, harts in ('host', host, 4), ('slices', slices, 1), ('idle', idle, 4), ('wake', wake, 2):
