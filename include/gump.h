@@ -59,7 +59,8 @@ __attribute__((__noreturn__)) void go_exit(void);
 
 /*
  * How many harts run goroutines at a time. n < 1 only asks; more than go_harts() means
- * go_harts(). Answers the old value. Stops the world to change it.
+ * go_harts(). Answers the old value. Stops the world to change it. Ends the machine when there is no memory for the
+ * timers of Ps that go.
  */
 int go_maxprocs(int n);
 int go_harts(void); /* harts of the machine */
@@ -101,11 +102,12 @@ typedef struct go_timer {
 
 /*
  * Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0; periods that have passed
- * meanwhile are left out. A timer that is set already is set anew.
+ * meanwhile are left out. A timer that is set already is set anew. Out of memory for its place among the timers, now, or
+ * for the goroutine when the time comes, ends the machine ("fatal: ... out of memory ...").
  */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /*
- * Sends the time (an int64_t) at `when`, and so on; dropped if the channel is full. The channel's elements are of
+ * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is full. The channel's elements are of
  * int64_t's size, or of none: another channel panics.
  */
 void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);

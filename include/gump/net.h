@@ -5,8 +5,9 @@
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
  * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
- * passed), EPIPE (written after go_shutdown), EBADF (closed meanwhile by another goroutine). In the hosted
- * build also what the host's kernel says, such as EACCES for a port below 1024.
+ * passed), EPIPE (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes), ERANGE (a buffer too
+ * small for an address), EBADF (closed meanwhile by another goroutine). In the hosted build also what the host's
+ * kernel says, such as EACCES for a port below 1024.
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
  * After close the pointer is dead, as with free().
@@ -28,11 +29,15 @@ typedef struct go_udp go_udp;
 /* ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. The address may be one that the machine
    does not have yet. */
 go_listener *go_listen(const char *addr);
+/* Blocks until a client comes. */
 go_conn *go_accept(go_listener *);
 /* Waiting accepts fail with EBADF. */
 void go_listener_close(go_listener *);
 
-/* "host:port"; a name is resolved by DNS. ETIMEDOUT at the deadline. */
+/*
+ * "host:port"; a name is resolved by DNS. Blocks until the connection is there, or it is refused. ETIMEDOUT at the
+ * deadline.
+ */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
 /* Blocks until at least one byte is there. 0 = the peer has finished; may be short. */
@@ -48,10 +53,13 @@ void go_conn_deadline(go_conn *, int64_t read, int64_t write);
 /* "10.0.2.2:51034", "[fe80::1]:80". 0, or -1 with ERANGE when buf is too small. */
 int go_conn_peer(const go_conn *, char *buf, size_t size);
 
+/* As go_listen() reads it. Does not block. */
 go_udp *go_udp_open(const char *addr);
-/* One datagram; what does not fit is cut off. `from` may be NULL. */
+/* Blocks until a datagram is there; what of it does not fit is cut off. `from` may be NULL. */
 ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
+/* As a datagram, which may get lost. Blocks for a name, or for the machine's first address, 10 s at most: EHOSTUNREACH. */
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
+/* Waiting receivers fail with EBADF. */
 void go_udp_close(go_udp *);
 
 #ifdef __cplusplus
