@@ -76,6 +76,7 @@ static void start_scheduler(void *unused)
 {
 	(void)unused;
 	cmdline_parse(&main_argc, &main_argv);
+	heap_debug_init();
 	sched_init();
 	arch_harts_start();
 	sched_start(run_main);

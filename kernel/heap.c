@@ -76,14 +76,14 @@ static void **kept_bottom(const struct kept *kept, size_t class)
 
 /* ---- When a stack is empty or full, and when memory is out ---- */
 
-static void *no_memory(void)
+void *heap_no_memory(void)
 {
 	errno = ENOMEM;
 	return NULL;
 }
 
 /* What this hart keeps goes back, and with it each span that is not in use at all. True if there is one. */
-static bool trim(void)
+bool heap_trim(void)
 {
 	hart_lock();
 	struct heap *heap = hart_heap();
@@ -102,12 +102,12 @@ static bool trim(void)
  * Nothing was left: is it worth to try once more? Goroutines' stacks are asked for what they can spare, unless the
  * caller is in a critical section of its own, whose lock the answer may need. g0 and the boot always are in one.
  */
-static bool reclaimed(void)
+bool heap_reclaim(void)
 {
 	hart_lock();
 	bool alone = hart_self()->locks == 1;
 	hart_unlock();
-	bool trimmed = trim();
+	bool trimmed = heap_trim();
 	return (alone && sched_reclaim()) || trimmed;
 }
 
@@ -129,10 +129,14 @@ static NOINLINE void *refill(size_t size)
 	unsigned class = class_of(size);
 	void *object;
 
+	if (heap_debugging) {
+		hart_unlock();
+		return heap_debug_alloc(GRAIN, size);
+	}
 	for (bool again = false; (object = take_batch(class)) == NULL; again = true) {
 		hart_unlock();
-		if (again || !reclaimed())
-			return no_memory();
+		if (again || !heap_reclaim())
+			return heap_no_memory();
 		hart_lock(); /* on another hart maybe, which keeps some */
 	}
 	hart_unlock();
@@ -155,10 +159,12 @@ static NOINLINE void put_full(void *p, size_t class)
 
 static NOINLINE void *large(size_t align, size_t size)
 {
+	if (heap_debugging && align <= SMALL_MAX)
+		return heap_debug_alloc(align, size);
 	void *p = large_alloc(LARGE, align, size);
-	if (p == NULL && reclaimed())
+	if (p == NULL && heap_reclaim())
 		p = large_alloc(LARGE, align, size);
-	return p != NULL ? p : no_memory();
+	return p != NULL ? p : heap_no_memory();
 }
 
 static struct span *checked_span_of(void *p)
@@ -173,7 +179,11 @@ static struct span *checked_span_of(void *p)
 /* Not a small object, or none at all. */
 static NOINLINE void free_other(void *p)
 {
-	if (p != NULL)
+	if (p == NULL)
+		return;
+	if (heap_debugging)
+		heap_debug_free(p); /* the last call, so that this function is not in its backtrace */
+	else
 		large_free(checked_span_of(p));
 }
 
@@ -262,8 +272,10 @@ size_t malloc_usable_size(void *p)
 {
 	if (p == NULL)
 		return 0;
+	size_t class = span_class(span_of(p));
+	if (heap_debugging && class >= CLASSES && class != LARGE)
+		return heap_debug_size(p);
 	struct span *span = checked_span_of(p);
-	size_t class = span_class(span);
 	return class < CLASSES ? class_bytes(class) : large_bytes(span, p);
 }
 
@@ -271,7 +283,7 @@ void *calloc(size_t count, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes))
-		return no_memory();
+		return heap_no_memory();
 	void *p = allocate(bytes);
 	if (p != NULL)
 		memset(p, 0, bytes);
@@ -283,8 +295,8 @@ void *realloc(void *p, size_t size)
 	if (p == NULL)
 		return malloc(size);
 	size_t have = malloc_usable_size(p);
-	/* Stay while it fits and does not waste more than half of it. */
-	if (size <= have && size >= have / 2)
+	/* Stay while it fits and does not waste more than half of it; and never if somebody may rely on that. */
+	if (size <= have && size >= have / 2 && !heap_debugging)
 		return p;
 	void *to = malloc(size);
 	if (to == NULL)
@@ -303,7 +315,7 @@ void *aligned_alloc(size_t align, size_t size)
 	if (align < GRAIN)
 		align = GRAIN;
 	/* A class that a multiple of `align` falls into is a multiple of it itself: see spans.h. */
-	if (align <= SMALL_MAX && size <= SMALL_MAX) {
+	if (align <= SMALL_MAX && size <= SMALL_MAX && !heap_debugging) {
 		size_t bytes = size == 0 ? align : (size + align - 1) & ~(align - 1);
 		return allocate(bytes);
 	}

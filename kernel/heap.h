@@ -13,6 +13,20 @@ struct heap;
 size_t heap_hart_size(void);
 void heap_hart_init(struct hart *hart, void *memory);
 
+/* What is kept for the calling hart goes back, and with it each span that is not in use. True if there is one. */
+bool heap_trim(void);
+/* There is no memory: can it be tried once more? And the answer if not: NULL, with errno set. */
+bool heap_reclaim(void);
+void *heap_no_memory(void);
+
+/* GUMPDEBUG=heap. */
+extern bool heap_debugging;
+void heap_debug_init(void);              /* on the boot hart, before there are others */
+void *heap_debug_alloc(size_t align, size_t size);
+void heap_debug_free(void *p);           /* any p that is not a small object of before */
+size_t heap_debug_size(void *p);
+bool heap_debug_drain(void);             /* what was freed is given back. True if there was any */
+
 /* Pages that malloc has; bytes of them that a program has, rounded up as malloc does. Others may go on meanwhile. */
 struct heap_count {
 	size_t pages;

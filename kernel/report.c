@@ -65,6 +65,22 @@ void backtrace_print(uintptr_t pc, uintptr_t fp)
 	print_frames_above(pc, fp);
 }
 
+void backtrace_take(void *at, uintptr_t *pcs, size_t n)
+{
+	uintptr_t pc = 0, fp = (uintptr_t)at;
+
+	for (size_t i = 0; i < n; i++) {
+		bool more = (i == 0 || pcs[i - 1] != 0) && arch_frame_up(&pc, &fp);
+		pcs[i] = more ? pc : 0;
+	}
+}
+
+void backtrace_print_taken(const uintptr_t *pcs, size_t n)
+{
+	for (size_t i = 0; i < n && pcs[i] != 0; i++)
+		print_frame(pcs[i], true);
+}
+
 /*
  * A function that calls none may have no frame of its own; then the first frame of the chain is
  * its caller's, and only `link` leads to the caller itself. If it has a frame, link repeats that

@@ -33,6 +33,10 @@ noreturn void trap_fatal(const struct trap_report *report);
 /* Prints the frames from (pc, fp) on. `fp` chains as the ABI of a frame-pointer build has it. */
 void backtrace_print(uintptr_t pc, uintptr_t fp);
 
+/* The return addresses from the frame `at` up, to be printed later; 0 behind the last if there are fewer. */
+void backtrace_take(void *at, uintptr_t *pcs, size_t n);
+void backtrace_print_taken(const uintptr_t *pcs, size_t n);
+
 /*
  * One step up a frame-pointer chain, in arch.h terms: arch_frame_up() reads the return
  * address and the caller's fp; false at the end or when the memory is not readable.

@@ -3,6 +3,7 @@
  * malloc and its family: every byte of every object checked, on all harts at once.
  *
  * @test mem=128M sanitize=undefined
+ * @test machines=virt,q35 harts=1,4 mem=128M env=GUMPDEBUG=heap args=-nothing_is_lost
  */
 #include <errno.h>
 

@@ -4,6 +4,7 @@
  * be used again.
  *
  * @test machines=virt,q35,microvm harts=1,4 mem=48M timeout=60
+ * @test machines=virt,q35 harts=4 mem=48M env=GUMPDEBUG=heap args=malloc_fails_and_recovers|go_try_fails_and_recovers timeout=60
  */
 #include <errno.h>
 
