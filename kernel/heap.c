@@ -265,7 +265,7 @@ void heap_count(struct heap_count *count)
 	pages_counts(pages);
 	count->pages = pages[PAGES_HEAP];
 	count->large_pages = count->pages - spans_pages;
-	count->used += count->large_pages << PAGE_SHIFT;
+	count->used += (count->large_pages << PAGE_SHIFT) - heap_debug_kept();
 }
 
 size_t malloc_usable_size(void *p)

@@ -25,6 +25,7 @@ void heap_debug_init(void);              /* on the boot hart, before there are o
 void *heap_debug_alloc(size_t align, size_t size);
 void heap_debug_free(void *p);           /* any p that is not a small object of before */
 size_t heap_debug_size(void *p);
+size_t heap_debug_kept(void);            /* bytes of what was freed and is not given back yet */
 bool heap_debug_drain(void);             /* what was freed is given back. True if there was any */
 
 /* Pages that malloc has; bytes of them that a program has, rounded up as malloc does. Others may go on meanwhile. */

@@ -207,6 +207,20 @@ static struct record *leaves(size_t limit)
 	return record;
 }
 
+size_t heap_debug_kept(void)
+{
+	size_t kept = 0;
+
+	spin_lock(&lock);
+	for (size_t i = 0; i < count; i++) {
+		struct span *span = span_of(quarantine[(first + i) % QUARANTINE_MAX]);
+		size_t class = span_class(span);
+		kept += class == DEBUG_LARGE ? span->pages << PAGE_SHIFT : class_bytes(class);
+	}
+	spin_unlock(&lock);
+	return kept;
+}
+
 bool heap_debug_drain(void)
 {
 	struct record *record;
