@@ -5,7 +5,8 @@
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
  * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that
  * has no P of its own: the hart's timer interrupt kicks one when the section has lasted a little while
- * the P or the network has work. Thieves with Ps need not take the P, they take its work.
+ * the P or the network has work; one that parks in that little while sets its own timer. Thieves with Ps need not take
+ * the P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -37,11 +38,13 @@ void go_block_enter(void)
 	m->old_slice_end = p->slice_end;
 	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
 	trace(TRACE_BLOCKING, g, p->id, 0);
+	fuzz_leave_p();
 	p_leave_blocked(p, blocked_by(m));
 	check_m(m, M_BLOCKING);
-	fuzz_wait(FUZZ_BLOCK);
+	/* Pairs with the fence of an M that parks: it sees the P as we left it, or we see that it is parked. */
+	fence_store_load();
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
+	if (!fuzz_saw_no_idle_m() && atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
 	    atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
 		sysmon_arm_blocked(m);
 	hart_unlock();
@@ -49,18 +52,23 @@ void go_block_enter(void)
 
 bool p_retake_blocked(struct m *m)
 {
-	int64_t now = now_ticks();
+	int64_t now = now_ticks(), too_early = INT64_MAX;
 	bool got = false;
 
 	spin_acquire(&sched.lock);
 	for (uint32_t i = 0; i < procs_now() && !got && !sched.stopping; i++) {
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
-		if ((status & 0xff) != P_BLOCKED || peek_time(&p->slice_end) > now ||
+		if ((status & 0xff) != P_BLOCKED ||
 		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now) &&
 		     !atomic_load_explicit(&sched.netpoll_ready, relaxed)) ||
 		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
 			continue;
+		int64_t when = peek_time(&p->slice_end);
+		if (when > now) {
+			too_early = when < too_early ? when : too_early;
+			continue;
+		}
 		got = p_take_blocked(p, status, P_IDLE);
 		if (got) {
 			trace(TRACE_HANDOFF, NULL, p->id, m->hart.id);
@@ -70,6 +78,8 @@ bool p_retake_blocked(struct m *m)
 		}
 	}
 	spin_release(&sched.lock);
+	if (!got) /* whoever left it may have looked before we parked */
+		sysmon_arm(m, too_early);
 	return got;
 }
 

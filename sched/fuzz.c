@@ -41,7 +41,7 @@ static int64_t wait_ticks, long_wait_ticks, slice_min;
 
 static struct stream {
 	uint64_t random;
-	bool saw_no_idle_p, saw_no_work;
+	bool saw_no_idle_p, saw_no_work, saw_no_idle_m;
 	enum fuzz_point held;
 	bool (*held_until)(void); /* NULL: no test holds a window open here */
 } __attribute__((aligned(CACHE_LINE))) streams[HARTS_MAX];
@@ -229,9 +229,21 @@ void fuzz_announce(void)
 	mine()->saw_no_work = none;
 }
 
+static bool some_m_is_idle(void)
+{
+	return atomic_load_explicit(&sched.idle_ms, relaxed) != 0;
+}
+
+void fuzz_leave_p(void)
+{
+	if (on)
+		mine()->saw_no_idle_m = !some_m_is_idle();
+	wait_until(FUZZ_BLOCK, some_m_is_idle);
+}
+
 void fuzz_fence(void)
 {
-	mine()->saw_no_idle_p = mine()->saw_no_work = false;
+	mine()->saw_no_idle_p = mine()->saw_no_work = mine()->saw_no_idle_m = false;
 }
 
 /* One early load is used once. */
@@ -250,4 +262,9 @@ bool fuzz_saw_no_idle_p(void)
 bool fuzz_saw_no_work(void)
 {
 	return take(&mine()->saw_no_work);
+}
+
+bool fuzz_saw_no_idle_m(void)
+{
+	return take(&mine()->saw_no_idle_m);
 }

@@ -50,15 +50,17 @@ bool fuzz_interrupt(void);                     /* the interrupted slice is over 
 
 /*
  * A load may be carried out before the stores in front of it, unless a fence stands between. What a hart can do
- * for some nanoseconds these do for as long as a window is held open: a submitter's look at the idle sets,
- * an idle M's look at the queues is carried out before it publishes or announces, and used afterwards;
+ * for some nanoseconds these do for as long as a window is held open: a submitter's look at the idle sets, an idle
+ * M's look at the queues, a blocking section's look for idle Ms is carried out before it publishes, and used afterwards;
  * but a fence forgets it. So a missing fence loses wake-ups, on machines of any memory model.
  */
 void fuzz_publish(void);                       /* before the store that publishes a G */
 void fuzz_announce(void);                      /* before the store that announces an idle M */
+void fuzz_leave_p(void);                       /* before the store that leaves a P to a blocking section */
 void fuzz_fence(void);
 bool fuzz_saw_no_idle_p(void);
 bool fuzz_saw_no_work(void);
+bool fuzz_saw_no_idle_m(void);
 /* For tests: this hart's next window at that point is held open until enough(). locks > 0. */
 void fuzz_hold(enum fuzz_point point, bool (*enough)(void));
 
@@ -73,9 +75,11 @@ static inline int64_t fuzz_slice(int64_t quantum) { return quantum; }
 static inline bool fuzz_interrupt(void) { return false; }
 static inline void fuzz_publish(void) {}
 static inline void fuzz_announce(void) {}
+static inline void fuzz_leave_p(void) {}
 static inline void fuzz_fence(void) {}
 static inline bool fuzz_saw_no_idle_p(void) { return false; }
 static inline bool fuzz_saw_no_work(void) { return false; }
+static inline bool fuzz_saw_no_idle_m(void) { return false; }
 static inline void fuzz_hold(enum fuzz_point point, bool (*enough)(void)) { (void)point; (void)enough; }
 
 #endif

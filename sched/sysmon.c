@@ -71,7 +71,8 @@ void sysmon_arm_idle(struct m *m, int64_t looked)
 
 void sysmon_arm_blocked(struct m *m)
 {
-	int64_t now = now_ticks(), when = watched_when(m), look = blocked_look(m, now);
+	/* The first look: if the way here was long it is due, and the interrupt comes at once. */
+	int64_t now = now_ticks(), when = watched_when(m), look = peek_time(&m->old_p->slice_end);
 	sysmon_arm(m, when > now && when < look ? when : look);
 }
 

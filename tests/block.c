@@ -3,6 +3,7 @@
  * Blocking sections: a short one keeps its P, a long one loses it to others.
  *
  * @test alone
+ * @test machines=virt,q35,hosted sanitize= harts=2 env=GOMAXPROCS=1|QUANTUM_US=1000000 args=parks_as_a_section_begins
  * @stress env=PART=5 args=-short_section_keeps_its_p
  */
 #include "sched/sched.h"
@@ -123,8 +124,48 @@ static void short_section_keeps_its_p(void)
 	CHECK_IN(kept, 90, 100); /* the host may be away during some */
 }
 
+static _Atomic(bool) in_section, leave, back;
+
+static void come_back(void *unused)
+{
+	go_block_enter();
+	in_section = true;
+	while (!leave)
+		hart_relax();
+	go_block_leave();
+	back = true;
+}
+
+/*
+ * An M comes back from a blocking section, and parks just when the only P is left in another one: it looks again when
+ * that has lasted long enough (a tenth of a second here, so that it parks before), not at the end of a slice (a second).
+ */
+static void parks_as_a_section_begins(void)
+{
+	for (int i = 0; i < 3; i++) {
+		in_section = leave = back = false;
+		go(come_back, NULL);
+		while (!in_section)
+			go_yield();
+		int64_t end = go_now() + SECOND / 2;
+		hart_lock();
+		struct p *p = m_self()->p;
+		go_block_enter();
+		p->slice_end = now_ticks() + (int64_t)hart_ns_to_ticks(SECOND / 10);
+		hart_unlock();
+		leave = true;
+		while (!back && go_now() < end)
+			hart_relax();
+		bool in_time = back;
+		go_block_leave();
+		CHECK(in_time);
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p));
+	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
+	      TEST_WHEN_NAMED(parks_as_a_section_begins));
 	return test_main(argc, argv, tests);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two fences of sched/idle.c, each by itself: one hart is held in the window that its fence is for, with its early
+ * The two fences of sched/idle.c and that of a blocking section, each by itself: one hart is held in the window that its fence is for, with its early
  * look behind it (sched/fuzz.h), until the other has done what that look did not see. A fence looks again.
  * Nothing but the fence can help: whoever keeps a hart here does so under hart_lock(), and the hart that sleeps has
  * had the timer interrupt that its last slice asked for.
  *
  * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows timeout=20
+ * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows|GOMAXPROCS=1|QUANTUM_US=1000000 args=section_looks_again
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -104,8 +105,51 @@ static void idle_m_looks_again(void)
 	}
 }
 
+static struct m *other_m;
+
+/* Whoever leaves the P has looked, and seen no M parked; now one comes back from its section, and parks. */
+static bool other_parks(void)
+{
+	leave = true;
+	return check_sleeps(other_m);
+}
+
+static void come_back(void *unused)
+{
+	go_block_enter();
+	other_m = m_self();
+	there = true;
+	while (!leave)
+		hart_relax();
+	go_block_leave();
+	ran = true;
+}
+
+/* With one P. Without the look it would be the end of the slice, in a second, that tells of the P. */
+static void section_looks_again(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		there = leave = ran = false;
+		go(come_back, NULL);
+		while (!there)
+			go_yield();
+		hart_lock();
+		fuzz_hold(FUZZ_BLOCK, other_parks);
+		go_block_enter();
+		CHECK(leave);
+		int64_t end = go_now() + SECOND / 2;
+		while (!ran && go_now() < end)
+			hart_relax();
+		bool in_time = ran;
+		hart_unlock();
+		go_block_leave();
+		CHECK(in_time);
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(submitter_looks_again), TEST(idle_m_looks_again));
+	TESTS(TEST(submitter_looks_again), TEST(idle_m_looks_again), TEST_WHEN_NAMED(section_looks_again));
 	return test_main(argc, argv, tests);
 }
