@@ -107,8 +107,8 @@ typedef struct go_timer {
  */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /*
- * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is full. The channel's elements are of
- * int64_t's size, or of none: another channel panics.
+ * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is full. The channel's
+ * elements are of int64_t's size, or of none: another channel panics.
  */
 void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);
 /* True if it was still going to fire. After it returns, nothing more is started or sent. */

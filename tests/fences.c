@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two fences of sched/idle.c and that of a blocking section, each by itself: one hart is held in the window that its fence is for, with its early
- * look behind it (sched/fuzz.h), until the other has done what that look did not see. A fence looks again.
+ * The two fences of sched/idle.c and that of a blocking section, each by itself: one hart is held in the window that
+ * its fence is for, with its early look behind it (sched/fuzz.h), until the other has done what that look did not see.
+ * A fence looks again.
  * Nothing but the fence can help: whoever keeps a hart here does so under hart_lock(), and the hart that sleeps has
  * had the timer interrupt that its last slice asked for.
  *

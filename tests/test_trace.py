@@ -10,8 +10,8 @@ Each program is run in several ways:
     trace.wake    2 harts with turns of 10 ms, in which a preemption hides no wake-up that was left out
 
 A run in which a rule had nothing to judge fails, too, if it is one of those that the program is here for.
-trace.checker tries the checker on traces made by hand, trace.torn the reader; trace.exported looks at the file for Perfetto, and
-trace.schedtrace at what GUMPDEBUG=schedtrace prints.
+trace.checker tries the checker on traces made by hand, trace.torn the reader; trace.exported looks at the file for
+Perfetto, and trace.schedtrace at what GUMPDEBUG=schedtrace prints.
 """
 import collections
 import functools

@@ -57,7 +57,7 @@ int go_conn_peer(const go_conn *, char *buf, size_t size);
 go_udp *go_udp_open(const char *addr);
 /* Blocks until a datagram is there; what of it does not fit is cut off. `from` may be NULL. */
 ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
-/* As a datagram, which may get lost. Blocks for a name, or for the machine's first address, 10 s at most: EHOSTUNREACH. */
+/* One datagram, which may get lost. Blocks for a name or the machine's first address: EHOSTUNREACH after 10 s. */
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
 /* Waiting receivers fail with EBADF. */
 void go_udp_close(go_udp *);
