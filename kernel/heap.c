@@ -31,7 +31,7 @@ struct kept {
 };
 
 struct heap {
-	uint8_t class_of[SMALL_MAX / GRAIN + 1]; /* by size / GRAIN, rounded up. Here, because a hart has this address */
+	uint8_t class_of[SMALL_MAX / GRAIN + 1]; /* by size / GRAIN, rounded up; here, where it is at hand */
 	struct kept kept[CLASSES];
 	void *slots[];
 };

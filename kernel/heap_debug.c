@@ -2,10 +2,10 @@
 /*
  * GUMPDEBUG=heap: a heap that watches how it is used.
  *
- * It is a choice at boot and not another build, so that any program can be run with it as it is. That costs the usual heap
- * nothing: harts keep no objects while it is on, and its spans have classes of their own, so malloc and free leave their
- * fast paths where they do in any case (heap.c). What was allocated before it was turned on is not watched,
- * and neither are alignments above 8 KiB.
+ * It is a choice at boot and not another build, so that any program can be run with it as it is. That costs the
+ * usual heap nothing: harts keep no objects while it is on, and its spans have classes of their own, so malloc and
+ * free leave their fast paths where they do in any case (heap.c). What was allocated before it was turned on is not
+ * watched, and neither are alignments above 8 KiB.
  *
  * In front of each object lies a record: its size, who allocated it and who freed it. Between the two and behind the
  * object are red zones, which are looked at when it is freed. A freed object is filled with poison and kept in
@@ -163,7 +163,8 @@ void *heap_debug_alloc(size_t align, size_t size)
 		return heap_no_memory();
 	if (record->state == FREED)
 		check_poison(record);
-	record->lead = (uint32_t)((((uintptr_t)(record + 1) + RED_ZONE + align - 1) & ~(align - 1)) - (uintptr_t)record);
+	uintptr_t at = ((uintptr_t)(record + 1) + RED_ZONE + align - 1) & ~(align - 1);
+	record->lead = (uint32_t)(at - (uintptr_t)record);
 	record->size = size;
 	memset(record + 1, RED, record->lead - sizeof(*record));
 	unsigned char *object = object_of(record);

@@ -5,10 +5,11 @@
  * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free
  * run; the run's length stands in those pages themselves. So a freed run finds its free neighbours at
  * once, and zones never meet. A page in use has its owner in that byte: so who holds what is known to the page
- * (memory.c), a run that is freed says whose it was, and one that is not in use is not freed. Free runs are listed by the power of two that their length reaches: a request
- * looks in the list of its own length for one that fits, else in those above, and takes the end of it. Not
- * buddies, because those give a request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of
- * 128 MiB there is none.
+ * (memory.c), a run that is freed says whose it was, and one that is not in use is not freed.
+ *
+ * Free runs are listed by the power of two that their length reaches: a request looks in the list of its own
+ * length for one that fits, else in those above, and takes the end of it. Not buddies, because those give a request of
+ * 40 MiB only blocks of 64 MiB, aligned to that: on a machine of 128 MiB there is none.
  *
  * One lock guards all of it. It is the only lock that a trap handler takes (stack_fault() needs
  * pages), which is safe because its holder cannot fault: whoever allocates or frees touches the

@@ -171,7 +171,8 @@ void *large_alloc(size_t class, size_t align, size_t size)
 		return NULL;
 	void *p = block + lead;
 	void *header = ((uintptr_t)p & (SPAN_SIZE - 1)) == 0 ? (char *)p - sizeof(struct span) : block;
-	*(struct span *)header = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = pages, .block = block };
+	*(struct span *)header = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = pages,
+						.block = block };
 	return p;
 }
 
