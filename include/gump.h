@@ -75,6 +75,14 @@ void go_lock_hart(void);
 void go_unlock_hart(void);
 
 /*
+ * A reclaim cycle now: goroutines that wait give back the pages of their stacks that they do not use, and those that use
+ * little of one keep only that, until they go on or somebody touches it. Cycles come by themselves when memory is
+ * short, and at times. Answers how many bytes of pages came free; does not wait, but for another cycle under way. The
+ * world is not stopped. Hosted, always 0.
+ */
+size_t go_reclaim(void);
+
+/*
  * Around code that holds the hart without needing the scheduler: other goroutines move on. They nest.
  * Between them this goroutine may not wait, wake or start another (printf, malloc and go_now are fine). A panic
  * and go_exit leave what they end.

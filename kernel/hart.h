@@ -169,6 +169,30 @@ struct hart_stack {
 int hart_stack_alloc(struct hart_stack *stack, size_t size);
 void hart_stack_free(struct hart_stack *stack);
 
+size_t hart_stack_depth(const struct hart_stack *stack); /* bytes from the top, in pages, that were touched since its
+							      pages were last taken: its high-water mark. From anywhere */
+
+/*
+ * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a time: begin;
+ * hide for each G that waits; flush; take for each that has waited ever since; end, which says what came of it.
+ * `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile. Hosted, flush is always false.
+ */
+struct hart_trim {
+	size_t pages;  /* came free */
+	size_t packed; /* stacks that are in the heap now */
+};
+void hart_trim_begin(void);
+bool hart_trim_may(uintptr_t top);   /* has it any page? A look, without a lock */
+size_t hart_trim_hide(uintptr_t top, uintptr_t sp); /* how many pages */
+bool hart_trim_flush(void);        /* false: not possible here, and nothing is to be taken */
+size_t hart_trim_take(uintptr_t top, uintptr_t sp); /* the same */
+struct hart_trim hart_trim_end(void);
+void hart_trim_show(uintptr_t sp); /* all is there again that a saved context needs. Not in a trap */
+bool hart_trim_drain(void);        /* frees what is left of packed stacks; true if anything was. From a G or g0 */
+size_t hart_memory_free(void);     /* bytes, and of the machine's memory; a hint. Hosted: SIZE_MAX, 0 */
+size_t hart_memory_total(void);
+size_t hart_stacks_in(void);       /* bytes that stacks have in pages; a hint */
+
 /* Writes to the console at once, past stdout and its buffers. From anywhere. */
 void hart_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Prints a backtrace: of the caller, or of a context that hart_mcall saved. */
@@ -245,6 +269,8 @@ void sched_netpoll_ready(void);
  * in a blocking section and so without a P; locks == 0, and nothing that a page fault may need is held.
  */
 bool sched_reclaim(void);
+/* A stack grew out of the reserve: that is to happen soon. True: preempt what runs. On the trap stack. */
+bool sched_reclaim_soon(void);
 
 /* Describes the running G for a fatal report ("goroutine NAME, created by ..."); may print nothing. */
 void sched_describe_current(void);

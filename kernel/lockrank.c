@@ -35,6 +35,7 @@ static const char *const names[LOCK_RANKS] = {
 	[LOCK_STACKS] = "stacks",
 	[LOCK_CONSOLE] = "console",
 	[LOCK_PAGES] = "pages",
+	[LOCK_VM] = "page tables",
 };
 
 static enum lock_rank rank_of(struct spinlock *lock)

@@ -28,7 +28,8 @@ enum lock_rank {
 	LOCK_HEAP,       /* a size class of malloc */
 	LOCK_STACKS,     /* free stacks of one size */
 	LOCK_CONSOLE,
-	LOCK_PAGES,      /* last: a page fault may come under any other */
+	LOCK_PAGES,      /* a page fault may come under any before it, for a new page, and under this for a hidden one */
+	LOCK_VM,         /* the page tables of stacks */
 	LOCK_RANKS,
 };
 

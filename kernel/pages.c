@@ -25,6 +25,7 @@
 #define LAST 2
 #define OWNED(owner) ((uint8_t)((owner) << 2))
 #define LISTS 40
+#define RESERVE_MAX 1024 /* pages that are left to stacks that grow; of a smaller machine's, a 16th */
 #define LOCKED_STACK 2048 /* bytes of stack that the code under the lock may need */
 
 struct run { /* in the first page of a free run; `pages` also at the start of its last page */
@@ -39,6 +40,7 @@ struct zone {
 };
 
 static struct spinlock lock = SPINLOCK(LOCK_PAGES);
+static size_t reserve;                           /* set once at boot */
 static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
@@ -183,7 +185,7 @@ static void free_locked(uint64_t page, uint64_t pages)
 }
 
 /* Makes sure that no page fault comes while the lock is held: see the head of this file. */
-static void touch_stack(void)
+void pages_touch_stack(void)
 {
 	volatile char probe[LOCKED_STACK];
 	probe[0] = 0;
@@ -193,16 +195,16 @@ static void touch_stack(void)
 void *pages_alloc_run(size_t count, size_t align, enum pages_owner owner)
 {
 	assert(count > 0 && (align & (align - 1)) == 0);
-	touch_stack();
+	pages_touch_stack();
 	spin_lock(&lock);
-	void *block = alloc_locked(count, align, owner);
+	void *block = counts[PAGES_FREE] >= count + reserve ? alloc_locked(count, align, owner) : NULL;
 	spin_unlock(&lock);
 	return block;
 }
 
 void pages_free_run(void *block, size_t count)
 {
-	touch_stack();
+	pages_touch_stack();
 	spin_lock(&lock);
 	free_locked(page_of(block), count);
 	spin_unlock(&lock);
@@ -249,6 +251,16 @@ void pages_free_in_trap(uint64_t page)
 	spin_release(&lock);
 }
 
+size_t pages_count_of(enum pages_owner owner)
+{
+	return __atomic_load_n(&counts[owner], __ATOMIC_RELAXED);
+}
+
+bool pages_short(void)
+{
+	return pages_free_count() < reserve;
+}
+
 size_t pages_free_count(void)
 {
 	return __atomic_load_n(&counts[PAGES_FREE], __ATOMIC_RELAXED);
@@ -256,7 +268,7 @@ size_t pages_free_count(void)
 
 void pages_counts(size_t pages[PAGES_OWNERS])
 {
-	touch_stack();
+	pages_touch_stack();
 	spin_lock(&lock);
 	memcpy(pages, counts, sizeof(counts));
 	spin_unlock(&lock);
@@ -269,7 +281,7 @@ bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end)
 	if (zone == NULL)
 		return false;
 
-	touch_stack();
+	pages_touch_stack();
 	spin_lock(&lock);
 	const uint8_t *map = &zone->map[page - zone->first], *map_end = zone->map + zone->pages;
 	*owner = *map / OWNED(1);
@@ -312,4 +324,5 @@ void pages_init(void)
 		run_add(zone, first + map_pages, end - first - map_pages);
 	}
 	total_pages = counts[PAGES_FREE];
+	reserve = total_pages / 16 < RESERVE_MAX ? total_pages / 16 : RESERVE_MAX;
 }

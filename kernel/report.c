@@ -115,6 +115,7 @@ void hart_backtrace_saved(uintptr_t sp)
 {
 	uintptr_t pc, fp;
 
+	hart_trim_show(sp);
 	arch_context_frame(sp, &pc, &fp);
 	backtrace_print(pc, fp);
 }

@@ -2,42 +2,49 @@
 /*
  * Stacks of goroutines: ranges of virtual addresses whose pages come on the first touch.
  *
- * The stack area is cut into one region for each power of two from 256 KiB to 1 GiB. A slot of a
- * region is twice as long as its stack and a page: the upper part is the stack, the rest is never
- * mapped, so the guard reaches as far as the stack is long. Growing moves nothing: pointers into
- * a stack stay valid.
+ * The stack area is cut into one region for each power of two from 256 KiB to 1 GiB. A slot of a region is as long as
+ * its stack, a guard of the same length below it, which is never mapped, and a page. Growing moves nothing: pointers
+ * into a stack stay valid.
  *
- * A freed stack keeps its pages, and its slot is linked into the region's free list through the
- * topmost word of the stack.
+ * A freed stack keeps its pages, until trim.c takes them.
  *
- * Touching a page that is not there traps: stack_fault() runs on the trap stack with
- * interrupts off and takes no lock but the page allocator's (see kernel/pages.c). Two harts may
- * touch the same page at once: the page table entry is installed by compare-and-swap, and the
- * loser gives its page back.
+ * Touching a page that is not there traps: stack_fault() runs on the trap stack with interrupts off. It takes two
+ * locks, one after the other: the page allocator's, for a new page, and the VM lock, under which all page tables of
+ * the area change. A page that trim.c has hidden needs the second only, which is why a hidden one may be touched
+ * even under the first.
  */
 #include <assert.h>
+#include <string.h>
 
 #include "kernel/hart.h"
 #include "kernel/pages.h"
+#include "kernel/stacks.h"
 #include "kernel/trap.h"
 #include "kernel/vm.h"
 
 #define CLASS_MIN_SHIFT 18 /* 256 KiB */
 #define CLASS_MAX_SHIFT 30 /* 1 GiB */
 #define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
+#define SLOTS_A_PAGE (PAGE_SIZE / sizeof(struct slot))
+#define TABLES_MAX 4 /* that one page may need: Sv57's below the root */
 
 struct region {
 	struct spinlock lock;
 	uintptr_t start;       /* set at boot */
-	size_t slots;          /* how many fit; set at boot */
+	size_t count;          /* how many fit; set at boot */
+	struct slot *slots;    /* at the region's end; a page of them is mapped when it is needed */
 	_Atomic(size_t) used;  /* slots ever handed out; written under the lock */
-	uintptr_t free;        /* top of a freed stack, linked by its topmost word; under the lock */
+	uintptr_t free;        /* top of a freed stack; under the lock */
 };
 
 uintptr_t vm_stacks_start, vm_stacks_end;
 static struct region regions[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
 
-static size_t class_size(unsigned class)
+static struct spinlock lock = SPINLOCK(LOCK_VM);
+static uint64_t tables[TABLES_MAX]; /* zeroed pages for page tables; under the VM lock */
+static unsigned table_count;
+
+static inline size_t class_size(unsigned class)
 {
 	return (size_t)1 << (CLASS_MIN_SHIFT + class);
 }
@@ -47,7 +54,7 @@ static size_t class_size(unsigned class)
  * would all fall into one or two of them: a switch among 12 goroutines then takes three times as
  * long (QEMU's TLB has 256 sets of one entry and a small victim cache).
  */
-static size_t class_stride(unsigned class)
+static inline size_t class_stride(unsigned class)
 {
 	return 2 * class_size(class) + PAGE_SIZE;
 }
@@ -59,31 +66,169 @@ void stacks_init(void)
 	uintptr_t at = vm_stacks_start;
 
 	for (unsigned class = 0; class < CLASSES; class++) {
+		struct region *region = &regions[class];
 		size_t share = class == 0 ? span / 2 : span / 2 / CLASSES;
-		regions[class].start = (at + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-		regions[class].slots = (at + share - regions[class].start) / class_stride(class);
+		uintptr_t end = (at + share) & ~(PAGE_SIZE - 1);
+		region->start = (at + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+		region->count = (end - region->start - PAGE_SIZE) / (class_stride(class) + sizeof(struct slot));
+		region->slots = (struct slot *)((end - region->count * sizeof(struct slot)) & ~(PAGE_SIZE - 1));
 		at += share;
 	}
 }
 
+/* The region that `va` lies in, and the number of the slot; NULL: none that was ever handed out. */
+static struct region *find(uintptr_t va, size_t *number)
+{
+	/* Nearly all are of the default size: a division by a constant. */
+	*number = (va - regions[0].start) / class_stride(0);
+	if (va >= regions[0].start && *number < regions[0].count)
+		return *number < atomic_load_explicit(&regions[0].used, memory_order_acquire) ? &regions[0] : NULL;
+	for (struct region *region = regions + 1; region < regions + CLASSES; region++) {
+		*number = (va - region->start) / class_stride((unsigned)(region - regions));
+		if (va >= region->start && *number < region->count)
+			return *number < atomic_load_explicit(&region->used, memory_order_acquire) ? region : NULL;
+	}
+	return NULL;
+}
+
+struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size)
+{
+	size_t number;
+	struct region *region = find(va, &number);
+
+	if (region == NULL)
+		return NULL;
+	unsigned class = (unsigned)(region - regions);
+	*top = region->start + (number + 1) * class_stride(class);
+	*size = class_size(class);
+	return &region->slots[number];
+}
+
+/* ---- Page tables ---- */
+
+/* Not spin_lock(): its unlock may call the scheduler, which a trap handler must not. */
+void vm_lock(void)
+{
+	if (spin_held_here(&lock))
+		hart_fatal("a page fault under the lock of the page tables");
+	spin_acquire(&lock);
+}
+
+void vm_unlock(void)
+{
+	spin_release(&lock);
+}
+
 static uint64_t table_page(void)
 {
+	return table_count != 0 ? tables[--table_count] : 0;
+}
+
+/* One more of the pages above; false: no memory. No lock held. */
+static bool table_provide(void)
+{
 	uint64_t page = pages_alloc_in_trap(PAGES_TABLES);
-	if (page != 0)
-		__builtin_memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
-	return page;
+	if (page == 0)
+		return false;
+	memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
+	vm_lock();
+	bool full = table_count == TABLES_MAX;
+	if (!full)
+		tables[table_count++] = page;
+	vm_unlock();
+	if (full)
+		pages_free_in_trap(page);
+	return true;
+}
+
+/*
+ * Maps a page there, with what was packed if it is the topmost of a stack that was. Provides tables, outside of the
+ * lock, as often as one is missing.
+ */
+static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64_t page)
+{
+	enum vm_result result;
+
+	do {
+		vm_lock();
+		if (arch_vm_show(va) || arch_vm_lookup(va) != 0) {
+			result = VM_WAS_MAPPED;
+		} else if (slot == NULL || slot->state != SLOT_PACKED || va != top - PAGE_SIZE) {
+			result = arch_vm_map_page(va, page, table_page);
+		} else if (table_count < TABLES_MAX) { /* nobody may see it half done, so it must not fail */
+			result = VM_NO_MEMORY;
+		} else {
+			slot_unpack(slot, page);
+			result = arch_vm_map_page(va, page, table_page);
+		}
+		uint32_t depth = (uint32_t)((top - va) >> PAGE_SHIFT);
+		if (slot != NULL && result == VM_MAPPED && depth > slot->depth)
+			slot->depth = depth & 0xffffff;
+		vm_unlock();
+	} while (result == VM_NO_MEMORY && table_provide());
+	return result;
+}
+
+/* A page of slots is there before the first of them is used. The region's lock is held. */
+static bool slots_provide(struct region *region, size_t number)
+{
+	if (number % SLOTS_A_PAGE != 0)
+		return true;
+	uintptr_t va = (uintptr_t)&region->slots[number];
+	uint64_t page = pages_alloc_in_trap(PAGES_TABLES);
+	if (page == 0)
+		return false;
+	memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
+	enum vm_result result = map(NULL, va, va, page);
+	if (result != VM_MAPPED)
+		pages_free_in_trap(page);
+	return result != VM_NO_MEMORY;
 }
 
 /* The topmost page comes with the stack: a caller can be told that memory is out, a fault cannot. */
-static bool map_top(uintptr_t top)
+static bool map_top(struct slot *slot, uintptr_t top)
 {
 	void *page = pages_alloc(0, PAGES_STACKS);
 	if (page == NULL)
 		return false;
-	enum vm_result result = arch_vm_map_page(top - PAGE_SIZE, (uintptr_t)page, table_page);
+	enum vm_result result = map(slot, top, top - PAGE_SIZE, (uintptr_t)page);
 	if (result != VM_MAPPED)
 		pages_free(page, 0);
 	return result != VM_NO_MEMORY;
+}
+
+/* ---- Stacks ---- */
+
+/* The region's lock is held, and by code on a G's stack maybe: only a fault's handler looks at the field meanwhile. */
+static void slot_change(struct slot *slot, enum slot_state state)
+{
+	slot->state = state & 0xff;
+}
+
+/* One that was never used. The region's lock is held, as below. */
+static uintptr_t stack_new(struct region *region)
+{
+	size_t number = atomic_load_explicit(&region->used, memory_order_relaxed);
+	uintptr_t top = region->start + (number + 1) * class_stride((unsigned)(region - regions));
+
+	if (number >= region->count || !slots_provide(region, number) || !map_top(&region->slots[number], top))
+		return 0;
+	/* Release: whoever finds the stack finds its slot mapped. */
+	atomic_store_explicit(&region->used, number + 1, memory_order_release);
+	return top;
+}
+
+static uintptr_t stack_again(struct region *region)
+{
+	uintptr_t top = region->free;
+	size_t size;
+	struct slot *slot = slot_of(top - 1, &top, &size);
+
+	if (slot->depth == 0 && !map_top(slot, top)) /* its pages were taken */
+		return 0;
+	region->free = slot->next;
+	slot_change(slot, SLOT_IN_USE);
+	return top;
 }
 
 int hart_stack_alloc(struct hart_stack *stack, size_t size)
@@ -95,20 +240,9 @@ int hart_stack_alloc(struct hart_stack *stack, size_t size)
 		return -1;
 
 	struct region *region = &regions[class];
+	pages_touch_stack();
 	spin_lock(&region->lock);
-	uintptr_t top = region->free;
-	if (top != 0) {
-		region->free = ((uintptr_t *)top)[-1];
-	} else {
-		size_t slot = atomic_load_explicit(&region->used, memory_order_relaxed);
-		if (slot < region->slots) {
-			top = region->start + (slot + 1) * class_stride(class);
-			if (map_top(top))
-				atomic_store_explicit(&region->used, slot + 1, memory_order_relaxed);
-			else
-				top = 0;
-		}
-	}
+	uintptr_t top = region->free != 0 ? stack_again(region) : stack_new(region);
 	spin_unlock(&region->lock);
 	if (top == 0)
 		return -1;
@@ -122,26 +256,43 @@ void hart_stack_free(struct hart_stack *stack)
 	unsigned class = (unsigned)__builtin_ctzll(stack->size) - CLASS_MIN_SHIFT;
 	assert(class < CLASSES && "hart_stack_free: not a stack");
 	struct region *region = &regions[class];
+	uintptr_t top;
+	size_t size;
+	struct slot *slot = slot_of(stack->top - 1, &top, &size);
 
 	spin_lock(&region->lock);
-	((uintptr_t *)stack->top)[-1] = region->free;
+	slot->next = region->free;
+	slot_change(slot, SLOT_FREE);
 	region->free = stack->top;
 	spin_unlock(&region->lock);
 }
 
-/* The class and the top of the stack whose slot `va` lies in; false if no such stack was handed out. */
-static bool find_slot(uintptr_t va, unsigned *class, uintptr_t *top)
+void stacks_each_free(void (*fn)(uintptr_t top, struct slot *slot))
 {
-	for (*class = 0; *class < CLASSES; ++*class) {
-		struct region *region = &regions[*class];
-		size_t slot = (va - region->start) / class_stride(*class);
-		if (va < region->start || slot >= region->slots)
-			continue;
-		*top = region->start + (slot + 1) * class_stride(*class);
-		return slot < atomic_load_explicit(&region->used, memory_order_relaxed);
+	for (unsigned class = 0; class < CLASSES; class++) {
+		struct region *region = &regions[class];
+		spin_lock(&region->lock);
+		uintptr_t next;
+		for (uintptr_t top = region->free; top != 0; top = next) {
+			size_t size;
+			struct slot *slot = slot_of(top - 1, &top, &size);
+			next = slot->next;
+			fn(top, slot);
+		}
+		spin_unlock(&region->lock);
 	}
-	return false;
 }
+
+size_t hart_stack_depth(const struct hart_stack *stack)
+{
+	uintptr_t top;
+	size_t size;
+	const struct slot *slot = stack->top == 0 ? NULL : slot_of(stack->top - 1, &top, &size);
+
+	return slot == NULL ? 0 : (size_t)slot->depth << PAGE_SHIFT;
+}
+
+/* ---- Faults ---- */
 
 static noreturn void report_end(const char *what, uintptr_t pc, uintptr_t fp, size_t depth,
 				size_t limit)
@@ -156,21 +307,33 @@ static noreturn void report_end(const char *what, uintptr_t pc, uintptr_t fp, si
 
 bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 {
-	unsigned class;
 	uintptr_t top;
-	if (!find_slot(va, &class, &top))
+	size_t limit;
+	struct slot *slot = slot_of(va, &top, &limit);
+	if (slot == NULL)
 		return false;
-	size_t depth = top - va, limit = class_size(class);
+	size_t depth = top - va;
 	if (depth > limit)
 		report_end("stack overflow", pc, fp, depth, limit);
 
+	va &= ~(PAGE_SIZE - 1);
+	/* Its holder touched its stack before, and a cycle took it for one that waits: only just hidden. */
+	if (spin_held_here(&lock) && arch_vm_show(va))
+		return true;
+	vm_lock();
+	bool there = arch_vm_show(va) || arch_vm_lookup(va) != 0;
+	vm_unlock();
+	if (there)
+		return true;
+
 	uint64_t page = pages_alloc_in_trap(PAGES_STACKS);
-	enum vm_result result = VM_NO_MEMORY;
-	if (page != 0)
-		result = arch_vm_map_page(va & ~(PAGE_SIZE - 1), page, table_page);
+	enum vm_result result = page != 0 ? map(slot, top, va, page) : VM_NO_MEMORY;
 	if (result == VM_NO_MEMORY)
 		report_end("out of memory growing the stack", pc, fp, depth, limit);
 	if (result == VM_WAS_MAPPED)
 		pages_free_in_trap(page);
+	/* Is this one from the reserve? At the next scheduling point, which is now if it can be, others give some. */
+	if (pages_short() && sched_reclaim_soon())
+		hart_kick(hart_self()->id);
 	return true;
 }

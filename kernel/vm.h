@@ -3,8 +3,8 @@
  * Address space. RAM and devices are mapped one to one (a physical address is its own virtual
  * address) in the lower half, text read-only, data not executable, page 0 absent. The upper half
  * [vm_stacks_start, vm_stacks_end) holds the stacks of goroutines, mapped a page at a time.
- * Page tables are never freed, so that a walk needs no lock: entries are installed by
- * compare-and-swap.
+ * Tables of the lower half are never freed, so that a walk needs no lock: entries are installed by compare-and-swap.
+ * In the upper half a page can be hidden and taken away again, and the last table of a walk with it (kernel/trim.c).
  */
 #ifndef KERNEL_VM_H
 #define KERNEL_VM_H
@@ -33,12 +33,26 @@ enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page
 /* The physical address that `va` maps to in the current tables, or 0. */
 uint64_t arch_vm_lookup(uintptr_t va);
 
+/*
+ * What trim.c does with a page in the stack area, and with the last of its tables, under the stacks' lock. From g0 or
+ * a trap.
+ */
+bool arch_vm_hide(uintptr_t va);           /* its entry keeps the page, and whoever touches it faults. False: none there */
+bool arch_vm_show(uintptr_t va);           /* a hidden one is there again; false: none is hidden */
+uint64_t arch_vm_take(uintptr_t va);       /* a hidden one is not there any more: its page. 0: none is hidden */
+uint64_t arch_vm_take_table(uintptr_t va); /* if that table is empty it is left out of walks: its page, else 0 */
+/*
+ * From here on no hart knows a translation that was hidden or a table that was taken before. Waits for the other harts'
+ * interrupt handlers: interrupts on, no lock held. False: firmware cannot do it.
+ */
+bool arch_vm_flush(void);
+
 /* Maps a device's registers one to one, uncached, not executable. At boot or later. 0 or -1. */
 int arch_vm_map_device(uint64_t pa, size_t size);
 
 /*
  * Called by the architecture's page fault handler, on the trap stack, interrupts off, for any
- * data access to [vm_stacks_start, vm_stacks_end). True: a page is there now, retry. Does
+ * data access to [vm_stacks_start, vm_stacks_end). True: the page is there now, retry. Does
  * not return for an overflow or when memory is out: those end the machine with a report.
  * `fp` and `pc` are the interrupted frame pointer and pc, for the backtrace.
  */

@@ -16,7 +16,7 @@
 /* A dead G's stack, still warm, if one is in reach. */
 static bool take_over(struct p *p, struct g *g)
 {
-	struct g *dead = g->stack.size <= HART_STACK_DEFAULT ? gfree_get(p) : NULL;
+	struct g *dead = gfree_get(p);
 
 	if (dead == NULL)
 		return false;
@@ -26,9 +26,15 @@ static bool take_over(struct p *p, struct g *g)
 	return true;
 }
 
+static bool new_stack(struct g *g)
+{
+	reclaim_if_short(m_self());
+	return hart_stack_alloc(&g->stack, 0) == 0 || (reclaim_now(m_self()) && hart_stack_alloc(&g->stack, 0) == 0);
+}
+
 static bool bind(struct p *p, struct g *g)
 {
-	if (!take_over(p, g) && hart_stack_alloc(&g->stack, g->stack.size) != 0)
+	if (!take_over(p, g) && !new_stack(g))
 		return false;
 	g->sp = hart_context_new(g->stack.top, g_entry);
 	g->long_way = 0;

@@ -247,7 +247,7 @@ void chan_send_from_timer(go_chan *c)
 	chan_finish(c, wake);
 }
 
-/* Takes every waiter out of q; they find that no value was handed over. */
+/* Takes the waiters out of q; they find that no value was handed over. Stops when the stacks that it touches are too many. */
 static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 {
 	enum wait_reason reason = q == &c->senders ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE;
@@ -258,6 +258,8 @@ static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 			memset(w->elem, 0, c->elem_size);
 		w->g->wake_param = w;
 		glist_push(wake, w->g);
+		if (zero && reclaim_wanted())
+			return;
 	}
 }
 
@@ -275,7 +277,17 @@ void go_close(go_chan *c)
 	/* Release: pairs with the acquire in send_would_wait(). */
 	store_release(&c->closed, true);
 	c->limit = 0;
-	wake_all(c, &c->receivers, &wake, true);
+	for (;;) {
+		wake_all(c, &c->receivers, &wake, true);
+		if (c->receivers.head == NULL)
+			break;
+		/* Their stacks were packed, and fill the memory now: they are runnable, and can wait a little longer. */
+		spin_release(&c->lock);
+		ready_list(&wake);
+		hart_unlock();
+		sched_reclaim();
+		spin_lock(&c->lock);
+	}
 	wake_all(c, &c->senders, &wake, false);
 	spin_release(&c->lock);
 	ready_list(&wake);

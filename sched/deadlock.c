@@ -55,9 +55,9 @@ void g_describe(const char *before, const struct g *g)
 	else
 		snprintf(doing, sizeof(doing), "%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
 			 : status == G_BLOCKING ? "blocking section" : "dead");
-	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us\n", before, (unsigned)g->number, doing,
+	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us, stack %zu KiB\n", before, (unsigned)g->number, doing,
 		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset),
-		   ran_us(g, status));
+		   ran_us(g, status), hart_stack_depth(&g->stack) >> 10);
 }
 
 void sched_describe_current(void)

@@ -67,6 +67,18 @@ struct g *gfree_get_bare(struct p *p)
 	return get(&p->gfree_bare, &sched.gfree_bare);
 }
 
+/* Those of the global pool give their stacks back. */
+void gfree_release(void)
+{
+	spin_acquire(&sched.gfree_lock);
+	for (struct g *g; (g = pool_pop(&sched.gfree)) != NULL;) {
+		hart_stack_free(&g->stack);
+		g_bare(g);
+		pool_push(&sched.gfree_bare, g);
+	}
+	spin_release(&sched.gfree_lock);
+}
+
 void gfree_flush(struct p *p)
 {
 	pool_move(&p->gfree, &sched.gfree, UINT32_MAX);

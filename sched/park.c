@@ -43,6 +43,7 @@ static void park_on_g0(void *arg)
 		runq_put_next(m->p, g);
 	}
 	fuzz_wait(FUZZ_PARKED);
+	reclaim_parked(g);
 	schedule();
 }
 
@@ -66,6 +67,7 @@ static void park_unlock_on_g0(void *lock)
 	fuzz_wait(FUZZ_PARK);
 	spin_release(lock);
 	fuzz_wait(FUZZ_PARKED);
+	reclaim_parked(g);
 	schedule();
 }
 
@@ -78,6 +80,7 @@ static void park_select_on_g0(void *arg)
 	/* Release: pairs with the acquire in select_win(). */
 	store_release(&g->select_state, SELECT_OPEN);
 	fuzz_wait(FUZZ_PARKED);
+	reclaim_parked(g);
 	schedule();
 }
 
@@ -412,6 +415,7 @@ static void preempt_on_g0(void *arg)
 		m->p->slice_end = 0;
 	}
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
+	reclaim_if_due(m);
 	/* Others have not polled, or the G's slice would not have come to its end. */
 	struct glist list = { 0 };
 	if (netpoll(&list))
@@ -424,7 +428,7 @@ static bool preemption_is_due(struct m *m)
 {
 	if (GUMP_CHECKS) /* at random, too */
 		return true;
-	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed);
+	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed) || reclaim_wanted();
 }
 
 /* On a G's stack, locks == 0: its slice is over, or a stop of the world asks. */

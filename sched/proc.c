@@ -66,10 +66,15 @@ static NOINLINE struct g *g_dead(struct p *p, size_t stack_max)
 	}
 	if (g == NULL)
 		return NULL;
-	if (g->stack.top != 0)
+	/* A large one is bound at once, so that the caller hears of it if there are no addresses for it. */
+	if (!is_default && hart_stack_alloc(&g->stack, stack_max) != 0) {
+		gfree_put(p, g);
+		return NULL;
+	}
+	if (g->stack.top != 0) {
+		g->long_way = 0;
 		g->sp = hart_context_new(g->stack.top, g_entry);
-	else
-		g->stack.size = stack_max;
+	}
 	return g;
 }
 
@@ -168,7 +173,7 @@ static void exit_on_g0(void *arg)
 	struct g *g = arg;
 	struct m *m = g_stop(g);
 
-	trace(TRACE_END, g, 0, 0);
+	trace(TRACE_END, g, hart_stack_depth(&g->stack), 0);
 	g_change(g, G_RUNNING, G_DEAD);
 	if (g->lock_count != 0) {
 		g->lock_count = 0;
@@ -192,11 +197,10 @@ static NOINLINE void g_tidy_up(struct g *g)
 	g->tidy_up = false;
 }
 
-/* Is next a G without a stack, which can have that of one that ends, of the default size? */
+/* Is next a G without a stack, which can have that of one that ends? */
 static bool may_inherit(const struct p *p, const struct g *next)
 {
-	return next->long_way == G_UNBOUND && next->stack.size <= HART_STACK_DEFAULT &&
-	       p->gfree_bare.count < GFREE_MAX;
+	return next->long_way == G_UNBOUND && p->gfree_bare.count < GFREE_MAX;
 }
 
 static ALWAYS_INLINE void pool_add(struct g_pool *pool, struct g *g)
@@ -228,7 +232,7 @@ void go_exit(void)
 		__builtin_unreachable();
 	}
 	if (trace_on()) {
-		trace_write(TRACE_END, g, 0, 0);
+		trace_write(TRACE_END, g, hart_stack_depth(&g->stack), 0);
 		trace_start(p, next);
 	}
 	g_change(g, G_RUNNING, G_DEAD);

@@ -1,10 +1,314 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that goroutines can spare. Nothing is given back yet.
+ * The reclaim cycle: goroutines that wait give back the pages of their stacks that they can spare.
+ *
+ * It takes the place that garbage collection has in Go: once in a while when there is something to gain, when memory is
+ * short, and on call. An M runs it on g0, from the list of all Gs, in the steps that kernel/trim.c describes; the
+ * world is not stopped, and G, P and M know nothing of it.
+ *
+ * What it needs to know of a G is that its context is saved and stays so. That is so if the G
+ *   - is WAITING, and has been since before the cycle began: a G that parks later has a later wait_since;
+ *   - runs on no hart: a G in the short way is WAITING already while it still saves its context (switch.h).
+ * A G is RUNNABLE only when its context is saved, and when memory is short those are asked, too: a thousand that are
+ * woken at once need not all have their stacks in until they run.
+ *
+ * This is looked at before its pages are hidden, and again before they are taken; in between, the flush has made all
+ * harts' earlier stores visible. A G that has run in between has touched its context, and what was touched is not
+ * hidden any more. So a G that is found wanting is left alone, and needs nothing to be put right.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "sched/sched.h"
+#include "sched/trace.h"
+
+#define relaxed memory_order_relaxed
+#define PERIOD_NS INT64_C(10000000000)
+#define VAIN_NS INT64_C(10000000)
+#define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
+
+bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
+bool reclaim_traced;    /* GUMPDEBUG=reclaim: a line for each cycle */
+
+static _Atomic(uint32_t) cycling;  /* an M runs a cycle */
+static _Atomic(bool) wanted;       /* a stack has grown out of the reserve */
+static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle */
+static _Atomic(int64_t) ended;     /* ns: when that was */
+static uint32_t cycles;            /* by whoever runs one, as the next */
+static bool runnable_too;
+
+static bool runs_somewhere(const struct g *g)
+{
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (peek(&hart_get(id)->g) == g)
+			return true;
+	return false;
+}
+
+/* Has it waited since before that time, off its stack? */
+static bool is_cold(struct g *g, int64_t before)
+{
+	/* Acquire: what comes next is looked at after it. */
+	uint32_t status = atomic_load_explicit(&g->status, memory_order_acquire);
+
+	if (status == G_RUNNABLE)
+		return runnable_too;
+	return status == G_WAITING && peek_time(&g->wait_since) < before && !runs_somewhere(g);
+}
+
+static struct g *after(struct g *g)
+{
+	struct g *next = g != NULL ? g->all_next : NULL;
+	return next != NULL ? next : atomic_load_explicit(&sched.all_gs, memory_order_acquire);
+}
+
+/*
+ * Calls fn for the cold ones among the next Gs in the list, up to *steps of them, and until so many pages are
+ * concerned. *steps: how many it has looked at.
+ */
+static struct g *for_cold(struct g *g, uint32_t *steps, size_t pages, int64_t before,
+			  size_t (*fn)(uintptr_t top, uintptr_t sp))
+{
+	size_t done = 0;
+	uint32_t n = 0;
+
+	for (; n < *steps && done < pages; n++) {
+		g = after(g);
+		if (hart_trim_may((uintptr_t)peek(&g->stack.top)) && is_cold(g, before))
+			done += fn((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
+	}
+	*steps = n;
+	return g;
+}
+
+/* Stacks of dead Gs that no P keeps at hand go back, to be taken or used for larger ones. */
+static void release_pools(struct p *p)
+{
+	gfree_flush(p);
+	spin_acquire(&sched.lock);
+	for (uint32_t i = 0; i < sched.procs; i++)
+		if (atomic_load_explicit(&sched.idle_ps, relaxed) & bit(i))
+			gfree_flush(p_get(i));
+	spin_release(&sched.lock);
+	gfree_release();
+}
+
+static void end(void)
+{
+	int64_t now = hart_now();
+
+	atomic_store_explicit(&in_after, hart_stacks_in(), relaxed);
+	atomic_store_explicit(&ended, now, relaxed);
+	atomic_store_explicit(&wanted, false, relaxed);
+	/* Release: the next cycle sees what this one has left. */
+	atomic_store_explicit(&cycling, 0, memory_order_release);
+}
+
+static bool begin(void)
+{
+	uint32_t free = 0;
+	return atomic_compare_exchange_strong_explicit(&cycling, &free, 1, memory_order_acquire, relaxed);
+}
+
+/*
+ * Of those that have waited since before that time, in ticks: of all, or, since the list may be long and memory is
+ * short now, of the next ones in it that have so many pages. On g0, begun.
+ */
+static struct hart_trim cycle(struct m *m, int64_t before, size_t pages)
+{
+	static struct g *last; /* the one that was looked at last */
+	uint32_t steps = atomic_load_explicit(&sched.g_numbers, relaxed);
+	struct g *from = last;
+	int64_t start_ticks = m->now, start = hart_now(), flush, flushed;
+	struct hart_trim got = { 0 };
+
+	runnable_too = before >= start_ticks;
+	if (m->p != NULL)
+		release_pools(m->p);
+	hart_trim_begin();
+	last = for_cold(from, &steps, pages, before, hart_trim_hide);
+	flush = hart_now();
+	bool possible = hart_trim_flush();
+	flushed = hart_now();
+	if (possible) {
+		for_cold(from, &steps, SIZE_MAX, before, hart_trim_take);
+		got = hart_trim_end();
+	}
+	cycles++;
+	if (reclaim_traced)
+		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us, world not stopped; %zu KiB "
+			   "came free, %zu stacks packed, stacks have %zu KiB\n", (unsigned)cycles,
+			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
+			   (long long)((flushed - flush) / 1000), got.pages * 4, got.packed, hart_stacks_in() >> 10);
+	return got;
+}
+
+/* Is a quarter of memory free still? If not, is there more in stacks than the last cycle had to leave there? */
+static bool is_short(void)
+{
+	size_t total = hart_memory_total(), in = hart_stacks_in();
+
+	return hart_memory_free() < total / 4 && in > atomic_load_explicit(&in_after, relaxed) + total / 16;
+}
+
+/* Pages for one cycle, when memory is short: an eighth of it. */
+static size_t enough(void)
+{
+	return hart_memory_total() / 8 / 4096;
+}
+
+void reclaim_if_short(struct m *m)
+{
+	if ((atomic_load_explicit(&wanted, relaxed) || is_short()) && begin()) {
+		cycle(m, now_ticks(), enough());
+		end();
+	}
+}
+
+void reclaim_if_due(struct m *m)
+{
+	size_t in = atomic_load_explicit(&in_after, relaxed);
+
+	if (atomic_load_explicit(&wanted, relaxed)) {
+		reclaim_if_short(m);
+	} else if (hart_stacks_in() > in + in / 4 + ((size_t)1 << 20) &&
+		   hart_now() - atomic_load_explicit(&ended, relaxed) > PERIOD_NS && begin()) {
+		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS), SIZE_MAX);
+		end();
+	}
+}
+
+bool reclaim_wanted(void)
+{
+	return atomic_load_explicit(&wanted, relaxed);
+}
+
+bool sched_reclaim_soon(void)
+{
+	/* Not for each page, if the last cycle could not help. */
+	bool gain = hart_stacks_in() > atomic_load_explicit(&in_after, relaxed) + hart_memory_total() / 32;
+
+	if (gain)
+		atomic_store_explicit(&wanted, true, relaxed);
+	return gain;
+}
+
+/* Has the last cycle only just looked, and nothing grown since? */
+static bool is_vain(void)
+{
+	return hart_stacks_in() <= atomic_load_explicit(&in_after, relaxed) &&
+	       hart_now() - atomic_load_explicit(&ended, relaxed) < VAIN_NS;
+}
+
+bool reclaim_now(struct m *m)
+{
+	if (is_vain() || !begin())
+		return false;
+	bool any = cycle(m, now_ticks(), enough()).pages != 0;
+	end();
+	return any;
+}
+
+/* ---- On call ---- */
+
+struct call_on_g0 {
+	struct g *g;
+	size_t pages;  /* to be looked for; that came free */
+};
+
+static void call_on_g0(void *arg)
+{
+	struct call_on_g0 *call = arg;
+	struct g *g = call->g;
+	struct m *m = g_stop(g);
+
+	/* Its stack may be written to: it runs, if only not now, and so is not cold. */
+	call->pages = cycle(m, now_ticks(), call->pages).pages;
+	end();
+	m->now = now_ticks();
+	g->run_ticks -= m->now;
+	m->hart.g = g;
+	hart_gogo(g->sp);
+}
+
+/* locks == 1 */
+static size_t cycle_from_g(size_t pages)
+{
+	struct call_on_g0 call = { g_self(), pages };
+
+	hart_mcall(&call.g->sp, call_on_g0, &call);
+	return call.pages;
+}
 
 bool sched_reclaim(void)
 {
-	return false;
+	size_t pages = 0;
+	int64_t before = atomic_load_explicit(&ended, relaxed);
+
+	if (is_vain())
+		return false;
+	hart_lock();
+	/* The one that is under way serves as well. It waits for nothing but interrupt handlers. */
+	while (!begin())
+		hart_relax();
+	if (atomic_load_explicit(&ended, relaxed) == before) {
+		pages = cycle_from_g(enough());
+	} else {
+		pages = 1;
+		atomic_store_explicit(&cycling, 0, memory_order_release);
+	}
+	hart_unlock();
+	return pages != 0;
+}
+
+size_t go_reclaim(void)
+{
+	size_t pages;
+
+	for (;;) {
+		hart_lock();
+		if (begin())
+			break;
+		hart_unlock();
+		go_yield(); /* the one that is under way ends soon */
+	}
+	pages = cycle_from_g(SIZE_MAX);
+	hart_unlock();
+	return pages * 4096;
+}
+
+/* ---- For tests ---- */
+
+void reclaim_init(void)
+{
+	const char *at = getenv("GUMPDEBUG");
+
+	for (size_t length; at != NULL && *at != '\0'; at += length + (at[length] == ',')) {
+		length = strcspn(at, ",");
+		if (length == 4 && memcmp(at, "pack", 4) == 0)
+			reclaim_packs_all = true;
+	}
+	for (unsigned id = 0; id < hart_count() && reclaim_packs_all; id++)
+		m_get(id)->long_way++; /* the parks of the short way are not seen here */
+}
+
+/* g has just been parked, and is anybody's. On g0, no lock held. */
+void reclaim_pack(struct g *g)
+{
+	int64_t now;
+
+	while (!begin())
+		hart_relax();
+	while ((now = now_ticks()) <= peek_time(&g->wait_since))
+		hart_relax();
+	runnable_too = false;
+	hart_trim_begin();
+	if (is_cold(g, now))
+		hart_trim_hide((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
+	if (hart_trim_flush()) {
+		if (is_cold(g, now))
+			hart_trim_take((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
+		hart_trim_end();
+	}
+	atomic_store_explicit(&cycling, 0, memory_order_release);
 }

@@ -76,7 +76,7 @@ struct g {
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
 	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
-	struct hart_stack stack;       /* top 0: none yet, and `size` is what go_attr asked for: see bind.c */
+	struct hart_stack stack;       /* top 0: none yet, and it will be of the default size: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
 	int64_t wait_since;            /* ticks */
 	int64_t run_ticks;             /* CPU time up to its last stop; less the time of its start while it runs */
@@ -309,6 +309,7 @@ struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and 
 struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
+void gfree_release(void);              /* those there give their stacks back */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */
 
@@ -324,6 +325,21 @@ noreturn void g_entry(void);           /* proc.c: the first code of every G, on 
 bool g_bind(struct p *p, struct g *g);
 struct g *unbound_get(struct p *p);    /* one that waited and has a stack now, or NULL */
 noreturn void unbound_report(void);    /* others stopped: no G can run, and there are such */
+
+/* ---- reclaim.c: pages of waiting Gs' stacks. On g0 ---- */
+
+void reclaim_init(void);               /* before the other harts start */
+extern bool reclaim_packs_all, reclaim_traced; /* set at boot: GUMPDEBUG=pack, reclaim */
+void reclaim_if_due(struct m *m);      /* at times */
+void reclaim_if_short(struct m *m);    /* a stack is about to be made */
+bool reclaim_now(struct m *m);         /* true if pages came free */
+bool reclaim_wanted(void);             /* by a stack that grew out of the reserve. From anywhere */
+void reclaim_pack(struct g *g);        /* GUMPDEBUG=pack */
+static inline void reclaim_parked(struct g *g)
+{
+	if (__builtin_expect(reclaim_packs_all, 0))
+		reclaim_pack(g);
+}
 
 /* ---- proc.c, park.c: life of a G ---- */
 

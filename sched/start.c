@@ -71,6 +71,7 @@ void sched_init(void)
 	}
 	procs_init();
 	fuzz_init();
+	reclaim_init();
 	p_acquire(m_self(), p_get(0));
 	for (unsigned id = 1; id < sched.procs; id++) {
 		store_relaxed(&p_get(id)->status, P_IDLE);

@@ -116,7 +116,7 @@ bool sched_interrupt(enum hart_event event)
 		next = INT64_MAX;
 	}
 	bool over = p != NULL && (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed) ||
-				  fuzz_interrupt());
+				  reclaim_wanted() || fuzz_interrupt());
 	if (p == NULL) {
 		/* In a blocking section: a parked M, or one that parks later, may want the P (block.c). */
 		if (m->old_p != NULL) {

@@ -3,6 +3,7 @@
  * Channels: order, hand-over, closing, and the sizes at the edges.
  *
  * @test
+ * @test machines=virt,q35 harts=1,2 mem=256M timeout=120 env=GUMPDEBUG=pack
  * @stress
  */
 #include "test.h"

@@ -5,6 +5,7 @@
  *
  * @test alone harts=1,2,4
  * @test alone harts=4 env=GOMAXPROCS=1
+ * @test alone machines=virt,q35 harts=2 mem=256M timeout=60 env=GUMPDEBUG=pack
  * @stress env=PART=10 args=-sleeper_beside_hogs
  */
 #include "test.h"

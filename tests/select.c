@@ -3,6 +3,7 @@
  * Select: one ready case, evenly chosen; nothing lost and nothing done twice.
  *
  * @test
+ * @test machines=virt,q35 harts=1,2 mem=256M timeout=120 env=GUMPDEBUG=pack
  * @stress
  */
 #include "test.h"

@@ -3,6 +3,7 @@
  * Reader-writer locks, conditions, wait groups, once, semaphores.
  *
  * @test
+ * @test machines=virt,q35 harts=1,2 mem=256M timeout=120 env=GUMPDEBUG=pack
  * @stress
  */
 #include <stdatomic.h>

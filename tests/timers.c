@@ -3,6 +3,7 @@
  * Timers: calls and sends, once and again, and what a stop promises.
  *
  * @test
+ * @test machines=virt,q35 harts=1,2 mem=256M timeout=120 env=GUMPDEBUG=pack
  * @stress env=PART=4
  */
 #include "test.h"

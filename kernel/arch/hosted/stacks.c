@@ -190,3 +190,82 @@ size_t stack_size_of(uintptr_t top)
 	assert(row != NULL && "not a stack");
 	return class_size(row->class);
 }
+
+/* What the kernel has in memory of it. */
+size_t hart_stack_depth(const struct hart_stack *stack)
+{
+	enum { CHUNK = 64 };
+	unsigned char there[CHUNK];
+	uintptr_t bottom = stack->top - stack->size;
+
+	for (uintptr_t at = bottom; stack->top != 0 && at < stack->top; at += CHUNK * PAGE) {
+		size_t bytes = stack->top - at < CHUNK * PAGE ? stack->top - at : CHUNK * PAGE;
+		if (SYS(SYS_mincore, at, bytes, there, 0, 0, 0) != 0)
+			return 0;
+		for (size_t i = 0; i < bytes / PAGE; i++)
+			if (there[i] & 1)
+				return stack->top - (at + i * PAGE);
+	}
+	return 0;
+}
+
+/* The host's kernel has no way to hide a page and see whether it was touched: nothing is taken from a stack here. */
+
+void hart_trim_begin(void)
+{
+}
+
+bool hart_trim_may(uintptr_t top)
+{
+	(void)top;
+	return false;
+}
+
+size_t hart_trim_hide(uintptr_t top, uintptr_t sp)
+{
+	(void)top;
+	(void)sp;
+	return 0;
+}
+
+bool hart_trim_flush(void)
+{
+	return false;
+}
+
+size_t hart_trim_take(uintptr_t top, uintptr_t sp)
+{
+	(void)top;
+	(void)sp;
+	return 0;
+}
+
+struct hart_trim hart_trim_end(void)
+{
+	return (struct hart_trim){ 0 };
+}
+
+void hart_trim_show(uintptr_t sp)
+{
+	(void)sp;
+}
+
+bool hart_trim_drain(void)
+{
+	return false;
+}
+
+size_t hart_memory_free(void)
+{
+	return SIZE_MAX;
+}
+
+size_t hart_memory_total(void)
+{
+	return 0;
+}
+
+size_t hart_stacks_in(void)
+{
+	return 0;
+}

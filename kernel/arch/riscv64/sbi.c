@@ -8,10 +8,11 @@ struct sbi_result sbi_call(enum sbi_extension extension, unsigned function, uint
 	register uintptr_t r0 __asm__("a0") = a0;
 	register uintptr_t r1 __asm__("a1") = a1;
 	register uintptr_t r2 __asm__("a2") = a2;
+	register uintptr_t r3 __asm__("a3") = 0;
 	register uintptr_t r6 __asm__("a6") = function;
 	register uintptr_t r7 __asm__("a7") = extension;
 
-	__asm__ volatile("ecall" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r6), "r"(r7) : "memory");
+	__asm__ volatile("ecall" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r3), "r"(r6), "r"(r7) : "memory");
 	return (struct sbi_result){ (long)r0, (long)r1 };
 }
 

@@ -29,6 +29,7 @@ struct arch_hart {
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is on its way */
 	bool reporting;          /* a fault's report is under way */
 	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
+	_Atomic(uint64_t) flushed;  /* vm.c: how many flushes this hart has done */
 };
 
 struct hart;

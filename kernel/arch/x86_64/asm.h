@@ -19,6 +19,7 @@
 #define VECTOR_DEVICE_END 0x70
 #define VECTOR_TIMER 0x70
 #define VECTOR_KICK 0x71
+#define VECTOR_FLUSH 0x72
 #define VECTOR_SPURIOUS 0x7f    /* its low four bits must be set on old APICs */
 #define VECTOR_COUNT 0x80
 

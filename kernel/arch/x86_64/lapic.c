@@ -119,6 +119,11 @@ void lapic_startup_ipi(uint32_t id, uint8_t page)
 	lapic_send(id, ICR_STARTUP | page);
 }
 
+void lapic_flush_ipi(uint32_t id)
+{
+	lapic_send(id, ICR_FIXED | VECTOR_FLUSH);
+}
+
 void hart_kick(unsigned id)
 {
 	struct hart *hart = hart_get(id);

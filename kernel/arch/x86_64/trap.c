@@ -212,6 +212,9 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 		atomic_exchange_explicit(&hart->arch.ipi, 0, memory_order_acq_rel);
 		preempt = sched_interrupt(HART_KICK);
 		break;
+	case VECTOR_FLUSH:
+		vm_flush_asked();
+		break;
 	case VECTOR_SPURIOUS: /* has no end of interrupt */
 		hart->in_trap--;
 		return;

@@ -4,8 +4,9 @@
  * pages that fit, the image by 4 KiB pages so that each part gets its own rights. The upper half
  * holds the trap stacks in its first GiB and goroutines' stacks in the rest.
  *
- * Entries only ever go from absent to present, by compare-and-swap, and tables are never freed:
- * so no walk takes a lock and no TLB holds anything stale.
+ * In the lower half entries only ever go from absent to present, by compare-and-swap, and tables are never freed: so no
+ * walk takes a lock and no TLB holds anything stale. A page of the upper half can be hidden: its entry stays as it
+ * was but for the present bit.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -176,13 +177,114 @@ uint64_t arch_vm_lookup(uintptr_t va)
 	for (int at = ROOT_LEVEL;; at--) {
 		pte *entry = (pte *)table + (va >> (PAGE_SHIFT + 9 * at) & 511);
 		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
-		if (value == 0)
+		if (!(value & PTE_PRESENT)) /* nor hidden */
 			return 0;
 		if (at == 0 || (value & PTE_LARGE))
 			return (value & PTE_ADDRESS & ~(LEVEL_SIZE(at) - 1)) |
 			       (va & (LEVEL_SIZE(at) - 1));
 		table = value & PTE_ADDRESS;
 	}
+}
+
+/* The entry for `va` at `level`, or NULL: there is no table on the way. */
+static pte *find(uintptr_t va, int level)
+{
+	uint64_t table = vm_root;
+
+	for (int at = ROOT_LEVEL;; at--) {
+		pte *entry = (pte *)table + (va >> (PAGE_SHIFT + 9 * at) & 511);
+		if (at == level)
+			return entry;
+		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
+		if (value == 0)
+			return NULL;
+		table = value & PTE_ADDRESS;
+	}
+}
+
+/* The entry of a page that is hidden, if it is. */
+static pte *find_hidden(uintptr_t va, uint64_t *value)
+{
+	pte *entry = find(va, 0);
+
+	*value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
+	return *value != 0 && !(*value & PTE_PRESENT) ? entry : NULL;
+}
+
+bool arch_vm_hide(uintptr_t va)
+{
+	pte *entry = find(va, 0);
+	uint64_t value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
+
+	if (!(value & PTE_PRESENT))
+		return false;
+	atomic_store_explicit(entry, value & ~PTE_PRESENT, memory_order_release);
+	return true;
+}
+
+bool arch_vm_show(uintptr_t va)
+{
+	uint64_t value;
+	pte *entry = find_hidden(va, &value);
+
+	if (entry != NULL)
+		atomic_store_explicit(entry, value | PTE_PRESENT, memory_order_release);
+	return entry != NULL;
+}
+
+uint64_t arch_vm_take(uintptr_t va)
+{
+	uint64_t value;
+	pte *entry = find_hidden(va, &value);
+
+	if (entry == NULL)
+		return 0;
+	atomic_store_explicit(entry, 0, memory_order_release);
+	return value & PTE_ADDRESS;
+}
+
+uint64_t arch_vm_take_table(uintptr_t va)
+{
+	pte *entry = find(va, 1);
+	uint64_t value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
+
+	if (value == 0)
+		return 0;
+	const pte *table = (const pte *)(value & PTE_ADDRESS);
+	for (unsigned i = 0; i < 512; i++)
+		if (atomic_load_explicit(&table[i], memory_order_relaxed) != 0)
+			return 0;
+	atomic_store_explicit(entry, 0, memory_order_release);
+	return value & PTE_ADDRESS;
+}
+
+/* How often a flush was asked for; each hart notes up to which it has done them. */
+static _Atomic(uint64_t) flushes;
+
+void vm_flush_asked(void)
+{
+	/* Acquire: pairs with the addition in arch_vm_flush(). */
+	uint64_t asked = atomic_load_explicit(&flushes, memory_order_acquire);
+
+	write_cr3(vm_root);
+	/* Release: what this hart did with the old translations comes before. */
+	atomic_store_explicit(&hart_self()->arch.flushed, asked, memory_order_release);
+}
+
+bool arch_vm_flush(void)
+{
+	uint64_t asked = atomic_fetch_add_explicit(&flushes, 1, memory_order_seq_cst) + 1;
+	unsigned self = hart_self()->id;
+
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (id != self)
+			lapic_flush_ipi(hart_get(id)->hwid);
+	write_cr3(vm_root);
+	for (unsigned id = 0; id < hart_count(); id++)
+		while (id != self &&
+		       atomic_load_explicit(&hart_get(id)->arch.flushed, memory_order_acquire) < asked)
+			hart_relax();
+	return true;
 }
 
 static void map_image(void)

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pages of stacks that are taken away from goroutines that wait.
+ *
+ * A cycle is three steps, which the scheduler drives on g0 (sched/reclaim.c), while everything else goes on:
+ *
+ *   hide    Each page of a waiting G's stack below what it uses stays in its page-table entry but is not valid any
+ *           more; if the G uses little of its topmost page, so is that. Whoever touches a hidden page gets it back at
+ *           once, with its contents, in stack_fault().
+ *   flush   One shoot-down: from here on no hart reaches a hidden page past its entry.
+ *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading its context.
+ *           Pages below what it uses are free. Of the topmost one, what it uses is kept in a block of the heap
+ *           (packed), and comes back at the same address at the next touch: the G's own when it goes on, another's
+ *           through a pointer, a channel's hand-over.
+ *
+ * So neither the program nor the scheduler knows whether a stack is packed. An empty table of pages is left out of
+ * walks, and free after the flush of the next cycle.
+ *
+ * A block that was put back cannot be freed in a trap: it goes into a list, which the heap looks at before it grows.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/hart.h"
+#include "kernel/pages.h"
+#include "kernel/stacks.h"
+#include "kernel/vm.h"
+
+#define PACK_MAX 1536 /* more is not packed: little would be gained */
+
+struct unpacked {
+	struct unpacked *next;
+};
+
+static _Atomic(struct unpacked *) unpacked; /* blocks to free; pushed under the VM lock */
+static uint64_t dead_tables;               /* linked through their first words, free after the next flush; the same */
+static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
+static struct hart_trim counts;            /* of that one */
+
+void slot_unpack(struct slot *slot, uint64_t page)
+{
+	struct unpacked *block = slot->packed;
+
+	memcpy((char *)(uintptr_t)page + PAGE_SIZE - slot->mark, block, slot->mark);
+	slot->state = SLOT_IN_USE;
+	slot->mark = 0;
+	struct unpacked *first = atomic_load_explicit(&unpacked, memory_order_relaxed);
+	do
+		block->next = first;
+	/* Release: pairs with the exchange in hart_trim_drain(). */
+	while (!atomic_compare_exchange_weak_explicit(&unpacked, &first, block, memory_order_release,
+						      memory_order_relaxed));
+}
+
+bool hart_trim_drain(void)
+{
+	if (atomic_load_explicit(&unpacked, memory_order_relaxed) == NULL)
+		return false;
+	struct unpacked *list = atomic_exchange_explicit(&unpacked, NULL, memory_order_acquire);
+	bool any = list != NULL;
+	for (struct unpacked *next; list != NULL; list = next) {
+		next = list->next;
+		free(list);
+	}
+	return any;
+}
+
+/* How much of the topmost page is packed: 0 if it is not worth it, or more than that page is in use. */
+static size_t packable(uintptr_t top, uintptr_t sp)
+{
+	return top - sp <= PACK_MAX ? top - sp : 0;
+}
+
+/* Pages from the top that stay, for one who uses the stack down to sp. */
+static uint32_t kept_pages(uintptr_t top, uintptr_t sp)
+{
+	return packable(top, sp) != 0 || top == sp ? 0 : (uint32_t)((top - sp + PAGE_SIZE - 1) >> PAGE_SHIFT);
+}
+
+static uintptr_t page_at(uintptr_t top, uint32_t i)
+{
+	return top - ((uintptr_t)i + 1) * PAGE_SIZE;
+}
+
+static uint32_t hide(uintptr_t top, struct slot *slot, uintptr_t sp)
+{
+	uint32_t hidden = 0;
+
+	vm_lock();
+	if (slot->state != SLOT_PACKED) {
+		for (uint32_t i = kept_pages(top, sp); i < slot->depth; i++)
+			hidden += arch_vm_hide(page_at(top, i));
+		slot->mark = cycle;
+	}
+	vm_unlock();
+	return hidden;
+}
+
+/* The pages that were taken under the VM lock, and are freed after it. */
+struct taken {
+	uint64_t first; /* linked through their first words */
+	uint32_t count;
+};
+
+static void taken_add(struct taken *taken, uint64_t page)
+{
+	*(uint64_t *)(uintptr_t)page = taken->first;
+	taken->first = page;
+	taken->count++;
+}
+
+static void taken_free(struct taken *taken)
+{
+	for (uint64_t page, next = taken->first; (page = next) != 0;) {
+		next = *(uint64_t *)(uintptr_t)page;
+		pages_free_in_trap(page);
+	}
+	counts.pages += taken->count;
+}
+
+static void take_table(uintptr_t va)
+{
+	uint64_t table = arch_vm_take_table(va);
+
+	if (table == 0)
+		return;
+	/* Another hart may be walking it still, and finds nothing there: a page's address is no valid entry either. */
+	struct taken dead = { dead_tables, 0 };
+	taken_add(&dead, table);
+	dead_tables = dead.first;
+}
+
+/* `block` has room for what is packed, or is NULL if nothing is to be. True: it was used. Under the VM lock. */
+static bool take(uintptr_t top, struct slot *slot, uintptr_t sp, void *block, struct taken *taken)
+{
+	size_t bytes = packable(top, sp);
+	uint32_t kept = bytes != 0 && block == NULL ? 1 : kept_pages(top, sp), stays = kept;
+	bool packed = false;
+
+	for (uint32_t i = slot->depth; i-- > kept;) {
+		uint64_t page = arch_vm_take(page_at(top, i));
+		if (page == 0) { /* somebody has touched it */
+			if (i >= stays)
+				stays = i + 1;
+			continue;
+		}
+		if (i == 0 && bytes != 0) {
+			memcpy(block, (char *)(uintptr_t)page + PAGE_SIZE - bytes, bytes);
+			packed = true;
+		}
+		taken_add(taken, page);
+	}
+	slot->depth = stays < slot->depth ? stays : slot->depth;
+	if (packed) {
+		slot->packed = block;
+		slot->state = SLOT_PACKED;
+		slot->mark = (uint32_t)bytes;
+	}
+	if (slot->depth == 0)
+		take_table(page_at(top, 0));
+	return packed;
+}
+
+/* ---- What the scheduler calls ---- */
+
+static void hide_free(uintptr_t top, struct slot *slot)
+{
+	if (slot->depth != 0)
+		hide(top, slot, top);
+}
+
+static void take_free(uintptr_t top, struct slot *slot)
+{
+	struct taken taken = { 0 };
+
+	vm_lock();
+	if (slot->mark == cycle && slot->depth != 0)
+		take(top, slot, top, NULL, &taken);
+	vm_unlock();
+	taken_free(&taken);
+}
+
+void hart_trim_begin(void)
+{
+	hart_trim_drain();
+	counts = (struct hart_trim){ 0 };
+	if (++cycle == 0)
+		cycle = 1;
+	stacks_each_free(hide_free);
+}
+
+bool hart_trim_may(uintptr_t stack_top)
+{
+	uintptr_t top;
+	size_t size;
+	const struct slot *slot = slot_of(stack_top - 1, &top, &size);
+
+	return slot != NULL && slot->depth != 0;
+}
+
+size_t hart_trim_hide(uintptr_t stack_top, uintptr_t sp)
+{
+	uintptr_t top;
+	size_t size;
+	struct slot *slot = slot_of(stack_top - 1, &top, &size);
+
+	if (slot == NULL || top != stack_top || sp >= top || sp < top - size)
+		return 0;
+	return hide(top, slot, sp);
+}
+
+bool hart_trim_flush(void)
+{
+	vm_lock();
+	uint64_t dead = dead_tables;
+	dead_tables = 0;
+	vm_unlock();
+	bool done = arch_vm_flush();
+	struct taken taken = { dead, 0 };
+	if (done)
+		taken_free(&taken);
+	return done;
+}
+
+size_t hart_trim_take(uintptr_t stack_top, uintptr_t sp)
+{
+	uintptr_t top;
+	size_t size;
+	struct slot *slot = slot_of(stack_top - 1, &top, &size);
+	if (slot == NULL || top != stack_top || sp >= top || sp < top - size)
+		return 0;
+
+	size_t bytes = packable(top, sp);
+	void *block = bytes != 0 ? malloc(bytes < sizeof(struct unpacked) ? sizeof(struct unpacked) : bytes) : NULL;
+	struct taken taken = { 0 };
+	bool packed = false;
+	vm_lock();
+	if (slot->mark == cycle && slot->state == SLOT_IN_USE)
+		packed = take(top, slot, sp, block, &taken);
+	vm_unlock();
+	taken_free(&taken);
+	if (packed)
+		counts.packed++;
+	else
+		free(block);
+	return taken.count;
+}
+
+struct hart_trim hart_trim_end(void)
+{
+	stacks_each_free(take_free);
+	return counts;
+}
+
+void hart_trim_show(uintptr_t sp)
+{
+	uintptr_t top;
+	size_t size;
+	struct slot *slot = slot_of(sp, &top, &size);
+
+	/* Each page by a touch. */
+	for (uintptr_t va = top - PAGE_SIZE; slot != NULL && va + PAGE_SIZE > sp && va >= top - size; va -= PAGE_SIZE)
+		(void)*(volatile char *)va;
+}
+
+size_t hart_memory_free(void)
+{
+	return pages_free_count() << PAGE_SHIFT;
+}
+
+size_t hart_memory_total(void)
+{
+	return pages_total() << PAGE_SHIFT;
+}
+
+size_t hart_stacks_in(void)
+{
+	return pages_count_of(PAGES_STACKS) << PAGE_SHIFT;
+}

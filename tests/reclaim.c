@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reclaim cycle: what it takes from stacks of goroutines that wait, and that nothing of it shows.
+ *
+ * @test machines=virt,q35,microvm harts=1,2,4,8 mem=256M timeout=60
+ * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim
+ * @stress harts=2,4,8 args=storm
+ */
+#include "test.h"
+
+enum { MANY = 2000, PAGE = 4096 };
+
+static go_chan *gate;
+static _Atomic(int) arrived, wrong, ended;
+
+static size_t in_stacks(void)
+{
+	struct go_memory memory;
+	go_memory(&memory);
+	return memory.stacks;
+}
+
+/* Writes to so much of the stack, and answers a sum that says whether it is right. */
+static __attribute__((noinline)) int fill(int kib, unsigned seed)
+{
+	volatile unsigned char bytes[1024];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(seed + i);
+	int below = kib > 1 ? fill(kib - 1, seed + 1) : 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		if (bytes[i] != (unsigned char)(seed + i))
+			return below + 1;
+	return below;
+}
+
+static void deep_then_wait(void *arg)
+{
+	unsigned char mine[64];
+	memset(mine, (int)(intptr_t)arg, sizeof(mine));
+	wrong += fill(40, (unsigned)(intptr_t)arg);
+	arrived++;
+	go_recv(gate, NULL);
+	for (size_t i = 0; i < sizeof(mine); i++)
+		wrong += mine[i] != (unsigned char)(intptr_t)arg;
+	wrong += fill(20, (unsigned)(intptr_t)arg);
+	ended++;
+}
+
+static void start(int n, void (*fn)(void *))
+{
+	arrived = ended = wrong = 0;
+	gate = go_chan_make(0, 0);
+	for (int i = 0; i < n; i++)
+		go(fn, (void *)(intptr_t)i);
+	WAIT_FOR(arrived == n);
+	go_sleep(5 * MS); /* the last of them have parked, most likely: the bounds below leave room for some */
+}
+
+static void finish(int n)
+{
+	go_close(gate);
+	WAIT_FOR(ended == n);
+	WAIT_FOR(go_count() == 1);
+	CHECK_EQ(wrong, 0);
+	go_chan_free(gate);
+}
+
+/* Each had eleven pages, and needs less than one to wait. */
+static void stacks_shrink(void)
+{
+	start(MANY, deep_then_wait);
+	size_t before = in_stacks();
+	CHECK_IN(before, (size_t)MANY * 10 * PAGE, (size_t)MANY * 13 * PAGE);
+	size_t freed = go_reclaim();
+	CHECK(freed >= (size_t)MANY / 10 * 9 * 10 * PAGE);
+	CHECK_IN(in_stacks(), 0, (size_t)MANY / 10 * PAGE);
+	finish(MANY);
+}
+
+/* Dead goroutines' stacks go, too, and memory is where it was. */
+static void nothing_is_lost(void)
+{
+	go_reclaim();
+	size_t before = in_stacks();
+	for (int round = 0; round < 3; round++) {
+		start(MANY, deep_then_wait);
+		if (round % 2 == 0)
+			go_reclaim();
+		finish(MANY);
+	}
+	go_reclaim();
+	CHECK_IN(in_stacks(), 0, before + 70 * 12 * go_harts() * PAGE);
+}
+
+static int *places[MANY];
+
+static void lend_a_place(void *arg)
+{
+	int place = 0;
+	places[(intptr_t)arg] = &place;
+	arrived++;
+	go_recv(gate, NULL);
+	wrong += place != (int)(intptr_t)arg + 1;
+	ended++;
+}
+
+/* Others write to variables of goroutines whose stacks are packed. */
+static void pointers_into_packed_stacks(void)
+{
+	start(MANY, lend_a_place);
+	for (int round = 0; round < 2; round++) {
+		CHECK(go_reclaim() != 0);
+		for (int i = round; i < MANY; i += 2)
+			*places[i] += i + 1;
+	}
+	go_reclaim();
+	finish(MANY);
+}
+
+static go_chan *values;
+
+static void receive_sums(void *arg)
+{
+	long sum = 0, value;
+	while (go_recv(values, &value))
+		sum += value;
+	wrong += sum < 0;
+	ended++;
+}
+
+/* A channel hands over into a packed stack. */
+static void handed_into_packed_stacks(void)
+{
+	wrong = ended = 0;
+	values = go_chan_make(sizeof(long), 0);
+	for (int i = 0; i < 100; i++)
+		go(receive_sums, NULL);
+	for (int round = 0; round < 20; round++) {
+		go_sleep(100 * US);
+		go_reclaim();
+		for (long i = 0; i < 100; i++)
+			go_send(values, &i);
+	}
+	go_close(values);
+	WAIT_FOR(ended == 100);
+	CHECK_EQ(wrong, 0);
+	go_chan_free(values);
+}
+
+static _Atomic(bool) over;
+
+static void reclaim_all_the_time(void *unused)
+{
+	while (!over) {
+		go_reclaim();
+		go_yield();
+	}
+	ended++;
+}
+
+static void grow_and_wait(void *arg)
+{
+	unsigned seed = (unsigned)(intptr_t)arg;
+	go_chan *ch = go_chan_make(sizeof(int), 0);
+	for (int round = 0; !over; round++) {
+		wrong += fill(1 + (int)((seed * 7 + (unsigned)round * 13) % 60), seed);
+		struct go_case cases[] = { { GO_RECV, ch, NULL, false } };
+		go_select(cases, 1, go_now() + (int64_t)(seed % 5 + 1) * 50 * US);
+	}
+	go_chan_free(ch);
+	ended++;
+}
+
+/* Stacks grow and goroutines wait everywhere while one reclaims without an end. */
+static void storm(void)
+{
+	enum { GS = 100 };
+	over = false;
+	wrong = ended = 0;
+	go(reclaim_all_the_time, NULL);
+	for (int i = 0; i < GS; i++)
+		go(grow_and_wait, (void *)(intptr_t)i);
+	go_sleep(SECOND / 2);
+	over = true;
+	WAIT_FOR(ended == GS + 1);
+	CHECK_EQ(wrong, 0);
+}
+
+int main(int argc, char **argv)
+{
+	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(pointers_into_packed_stacks),
+	      TEST(handed_into_packed_stacks), TEST(storm));
+	return test_main(argc, argv, tests);
+}
