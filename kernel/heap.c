@@ -22,7 +22,11 @@
 #include "kernel/spans.h"
 
 #define NOINLINE __attribute__((noinline))
+#if __has_attribute(optimize) /* gcc; clang has none */
 #define FRAMELESS __attribute__((optimize("omit-frame-pointer")))
+#else
+#define FRAMELESS
+#endif
 #define GRAIN 16
 
 struct kept {

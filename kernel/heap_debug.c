@@ -157,7 +157,7 @@ void *heap_debug_alloc(size_t align, size_t size)
 	size_t around = sizeof(struct record) + RED_ZONE + align + RED_ZONE;
 	struct record *record = size > SIZE_MAX - around ? NULL : take(size + around);
 
-	if (record == NULL && size <= SIZE_MAX - around && (heap_debug_drain() | heap_reclaim()))
+	if (record == NULL && size <= SIZE_MAX - around && ((int)heap_debug_drain() | (int)heap_reclaim()))
 		record = take(size + around);
 	if (record == NULL)
 		return heap_no_memory();
