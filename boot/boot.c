@@ -67,7 +67,7 @@ static void run_main(void)
 	for (kernel_init_fn *const *init = __init_start; init < __init_end; init++)
 		(*init)();
 	__libc_init_array(); /* the program's constructors; exit() calls the destructors */
-	if (cmdline_debug("memory"))
+	if (hart_debug_word("memory"))
 		memory_map_print();
 	exit(main(main_argc, main_argv));
 }

@@ -48,17 +48,6 @@ static bool is_assignment(const char *word)
 	return i > 0 && word[i] == '=';
 }
 
-bool cmdline_debug(const char *word)
-{
-	size_t length = strlen(word);
-	for (const char *at = getenv("GUMPDEBUG"); at != NULL; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
-			return true;
-	}
-	return false;
-}
-
 void cmdline_parse(int *argc, char ***argv)
 {
 	/* Every word but the last ends in a blank: no more than this many pointers, twice a NULL, argv[0]. */

@@ -6,7 +6,5 @@
 
 /* Sets up the environment and main's arguments from machine.cmdline, which it cuts up. */
 void cmdline_parse(int *argc, char ***argv);
-/* Is it among the words of GUMPDEBUG? */
-bool cmdline_debug(const char *word);
 
 #endif

@@ -178,20 +178,23 @@ size_t hart_stack_depth(const struct hart_stack *stack); /* bytes from the top, 
  * `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile. Hosted, flush is always false.
  */
 struct hart_trim {
-	size_t pages;  /* came free */
+	size_t bytes;  /* came free */
 	size_t packed; /* stacks that are in the heap now */
 };
 void hart_trim_begin(void);
 bool hart_trim_may(uintptr_t top);   /* has it any page? A look, without a lock */
-size_t hart_trim_hide(uintptr_t top, uintptr_t sp); /* how many pages */
+void hart_trim_hide(uintptr_t top, uintptr_t sp);
 bool hart_trim_flush(void);        /* false: not possible here, and nothing is to be taken */
-size_t hart_trim_take(uintptr_t top, uintptr_t sp); /* the same */
+void hart_trim_take(uintptr_t top, uintptr_t sp);
 struct hart_trim hart_trim_end(void);
 void hart_trim_show(uintptr_t sp); /* all is there again that a saved context needs. Not in a trap */
 bool hart_trim_drain(void);        /* frees what is left of packed stacks; true if anything was. From a G or g0 */
-size_t hart_memory_free(void);     /* bytes, and of the machine's memory; a hint. Hosted: SIZE_MAX, 0 */
+/* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
+size_t hart_memory_free(void);
 size_t hart_memory_total(void);
-size_t hart_stacks_in(void);       /* bytes that stacks have in pages; a hint */
+size_t hart_stacks_in(void);       /* pages of stacks */
+
+bool hart_debug_word(const char *word); /* is it among the words of GUMPDEBUG? */
 
 /* Writes to the console at once, past stdout and its buffers. From anywhere. */
 void hart_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -266,7 +269,8 @@ void sched_netpoll_ready(void);
 
 /*
  * Memory is short: gives back what goroutines' stacks can spare. True if pages came free. On a G's stack, which may be
- * in a blocking section and so without a P; locks == 0, and nothing that a page fault may need is held.
+ * in a blocking section and so without a P. In a critical section, where g0 always is, it does nothing: what the answer
+ * needs may be held there.
  */
 bool sched_reclaim(void);
 /* A stack grew out of the reserve: that is to happen soon. True: preempt what runs. On the trap stack. */

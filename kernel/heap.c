@@ -108,11 +108,8 @@ bool heap_trim(void)
  */
 bool heap_reclaim(void)
 {
-	hart_lock();
-	bool alone = hart_self()->locks == 1;
-	hart_unlock();
 	bool trimmed = heap_trim();
-	return (alone && sched_reclaim()) || trimmed;
+	return sched_reclaim() || trimmed;
 }
 
 /* One object; the others of a batch are kept. NULL: there is none. locks > 0. */

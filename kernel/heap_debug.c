@@ -14,7 +14,6 @@
  */
 #include <string.h>
 
-#include "kernel/cmdline.h"
 #include "kernel/hart.h"
 #include "kernel/heap.h"
 #include "kernel/pages.h"
@@ -266,7 +265,7 @@ size_t heap_debug_size(void *p)
 
 void heap_debug_init(void)
 {
-	if (!cmdline_debug("heap"))
+	if (!hart_debug_word("heap"))
 		return;
 	heap_trim();
 	heap_debugging = true;

@@ -149,3 +149,18 @@ struct mallinfo mallinfo(void)
 		.keepcost = heap.free_bytes,
 	};
 }
+
+size_t hart_memory_free(void)
+{
+	return pages_free_count() << PAGE_SHIFT;
+}
+
+size_t hart_memory_total(void)
+{
+	return pages_total() << PAGE_SHIFT;
+}
+
+size_t hart_stacks_in(void)
+{
+	return pages_count_of(PAGES_STACKS) << PAGE_SHIFT;
+}

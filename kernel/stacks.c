@@ -151,7 +151,7 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 
 	do {
 		vm_lock();
-		if (arch_vm_show(va) || arch_vm_lookup(va) != 0) {
+		if (vm_show(va)) {
 			result = VM_WAS_MAPPED;
 		} else if (slot == NULL || slot->state != SLOT_PACKED || va != top - PAGE_SIZE) {
 			result = arch_vm_map_page(va, page, table_page);
@@ -318,10 +318,10 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 
 	va &= ~(PAGE_SIZE - 1);
 	/* Its holder touched its stack before, and a cycle took it for one that waits: only just hidden. */
-	if (spin_held_here(&lock) && arch_vm_show(va))
+	if (spin_held_here(&lock) && vm_show(va))
 		return true;
 	vm_lock();
-	bool there = arch_vm_show(va) || arch_vm_lookup(va) != 0;
+	bool there = vm_show(va);
 	vm_unlock();
 	if (there)
 		return true;
@@ -329,7 +329,7 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 	uint64_t page = pages_alloc_in_trap(PAGES_STACKS);
 	enum vm_result result = page != 0 ? map(slot, top, va, page) : VM_NO_MEMORY;
 	if (result == VM_NO_MEMORY)
-		report_end("out of memory growing the stack", pc, fp, depth, limit);
+		report_end("out of memory growing the stack of a goroutine", pc, fp, depth, limit);
 	if (result == VM_WAS_MAPPED)
 		pages_free_in_trap(page);
 	/* Is this one from the reserve? At the next scheduling point, which is now if it can be, others give some. */

@@ -14,7 +14,7 @@
  *           through a pointer, a channel's hand-over.
  *
  * So neither the program nor the scheduler knows whether a stack is packed. An empty table of pages is left out of
- * walks, and free after the flush of the next cycle.
+ * walks, and free after the next flush: that of the next cycle, or, if they are many, one more at the end of this.
  *
  * A block that was put back cannot be freed in a trap: it goes into a list, which the heap looks at before it grows.
  */
@@ -27,6 +27,7 @@
 #include "kernel/stacks.h"
 #include "kernel/vm.h"
 
+#define DEAD_TABLES 64
 #define PACK_MAX 1536 /* more is not packed: little would be gained */
 
 struct unpacked {
@@ -35,6 +36,7 @@ struct unpacked {
 
 static _Atomic(struct unpacked *) unpacked; /* blocks to free; pushed under the VM lock */
 static uint64_t dead_tables;               /* linked through their first words, free after the next flush; the same */
+static unsigned dead_table_count;
 static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
 static struct hart_trim counts;            /* of that one */
 
@@ -83,24 +85,21 @@ static uintptr_t page_at(uintptr_t top, uint32_t i)
 	return top - ((uintptr_t)i + 1) * PAGE_SIZE;
 }
 
-static uint32_t hide(uintptr_t top, struct slot *slot, uintptr_t sp)
+static void hide(uintptr_t top, struct slot *slot, uintptr_t sp)
 {
-	uint32_t hidden = 0;
-
 	vm_lock();
 	if (slot->state != SLOT_PACKED) {
 		for (uint32_t i = kept_pages(top, sp); i < slot->depth; i++)
-			hidden += arch_vm_hide(page_at(top, i));
+			vm_hide(page_at(top, i));
 		slot->mark = cycle;
 	}
 	vm_unlock();
-	return hidden;
 }
 
 /* The pages that were taken under the VM lock, and are freed after it. */
 struct taken {
 	uint64_t first; /* linked through their first words */
-	uint32_t count;
+	size_t count;
 };
 
 static void taken_add(struct taken *taken, uint64_t page)
@@ -116,12 +115,12 @@ static void taken_free(struct taken *taken)
 		next = *(uint64_t *)(uintptr_t)page;
 		pages_free_in_trap(page);
 	}
-	counts.pages += taken->count;
+	counts.bytes += taken->count << PAGE_SHIFT;
 }
 
 static void take_table(uintptr_t va)
 {
-	uint64_t table = arch_vm_take_table(va);
+	uint64_t table = vm_take_table(va);
 
 	if (table == 0)
 		return;
@@ -129,6 +128,7 @@ static void take_table(uintptr_t va)
 	struct taken dead = { dead_tables, 0 };
 	taken_add(&dead, table);
 	dead_tables = dead.first;
+	dead_table_count++;
 }
 
 /* `block` has room for what is packed, or is NULL if nothing is to be. True: it was used. Under the VM lock. */
@@ -139,7 +139,7 @@ static bool take(uintptr_t top, struct slot *slot, uintptr_t sp, void *block, st
 	bool packed = false;
 
 	for (uint32_t i = slot->depth; i-- > kept;) {
-		uint64_t page = arch_vm_take(page_at(top, i));
+		uint64_t page = vm_take(page_at(top, i));
 		if (page == 0) { /* somebody has touched it */
 			if (i >= stays)
 				stays = i + 1;
@@ -199,37 +199,45 @@ bool hart_trim_may(uintptr_t stack_top)
 	return slot != NULL && slot->depth != 0;
 }
 
-size_t hart_trim_hide(uintptr_t stack_top, uintptr_t sp)
+/* The slot of the stack with that top, if sp lies in it: the two may have been read while they changed. */
+static struct slot *slot_used_to(uintptr_t stack_top, uintptr_t sp)
 {
 	uintptr_t top;
 	size_t size;
 	struct slot *slot = slot_of(stack_top - 1, &top, &size);
 
-	if (slot == NULL || top != stack_top || sp >= top || sp < top - size)
-		return 0;
-	return hide(top, slot, sp);
+	return slot != NULL && top == stack_top && sp < top && sp >= top - size ? slot : NULL;
+}
+
+void hart_trim_hide(uintptr_t top, uintptr_t sp)
+{
+	struct slot *slot = slot_used_to(top, sp);
+
+	if (slot != NULL)
+		hide(top, slot, sp);
 }
 
 bool hart_trim_flush(void)
 {
 	vm_lock();
 	uint64_t dead = dead_tables;
+	unsigned tables = dead_table_count;
 	dead_tables = 0;
+	dead_table_count = 0;
 	vm_unlock();
-	bool done = arch_vm_flush();
-	struct taken taken = { dead, 0 };
-	if (done)
-		taken_free(&taken);
-	return done;
+	if (!arch_vm_flush())
+		return false; /* nor will it ever: nothing is ever taken, and no table dies */
+	struct taken taken = { dead, tables };
+	taken_free(&taken);
+	pages_use_reserve(true); /* for the blocks of what is packed */
+	return true;
 }
 
-size_t hart_trim_take(uintptr_t stack_top, uintptr_t sp)
+void hart_trim_take(uintptr_t top, uintptr_t sp)
 {
-	uintptr_t top;
-	size_t size;
-	struct slot *slot = slot_of(stack_top - 1, &top, &size);
-	if (slot == NULL || top != stack_top || sp >= top || sp < top - size)
-		return 0;
+	struct slot *slot = slot_used_to(top, sp);
+	if (slot == NULL)
+		return;
 
 	size_t bytes = packable(top, sp);
 	void *block = bytes != 0 ? malloc(bytes < sizeof(struct unpacked) ? sizeof(struct unpacked) : bytes) : NULL;
@@ -244,12 +252,14 @@ size_t hart_trim_take(uintptr_t stack_top, uintptr_t sp)
 		counts.packed++;
 	else
 		free(block);
-	return taken.count;
 }
 
 struct hart_trim hart_trim_end(void)
 {
 	stacks_each_free(take_free);
+	if (dead_table_count > DEAD_TABLES)
+		hart_trim_flush();
+	pages_use_reserve(false);
 	return counts;
 }
 
@@ -257,24 +267,9 @@ void hart_trim_show(uintptr_t sp)
 {
 	uintptr_t top;
 	size_t size;
-	struct slot *slot = slot_of(sp, &top, &size);
 
-	/* Each page by a touch. */
-	for (uintptr_t va = top - PAGE_SIZE; slot != NULL && va + PAGE_SIZE > sp && va >= top - size; va -= PAGE_SIZE)
-		(void)*(volatile char *)va;
-}
-
-size_t hart_memory_free(void)
-{
-	return pages_free_count() << PAGE_SHIFT;
-}
-
-size_t hart_memory_total(void)
-{
-	return pages_total() << PAGE_SHIFT;
-}
-
-size_t hart_stacks_in(void)
-{
-	return pages_count_of(PAGES_STACKS) << PAGE_SHIFT;
+	if (slot_of(sp, &top, &size) == NULL)
+		return;
+	for (uintptr_t va = top - PAGE_SIZE; va + PAGE_SIZE > sp; va -= PAGE_SIZE)
+		(void)*(volatile char *)va; /* a touch */
 }

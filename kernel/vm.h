@@ -34,13 +34,19 @@ enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page
 uint64_t arch_vm_lookup(uintptr_t va);
 
 /*
- * What trim.c does with a page in the stack area, and with the last of its tables, under the stacks' lock. From g0 or
- * a trap.
+ * A page of the stack area can be hidden: its entry stays as it is but for the bit that makes it valid, and whoever
+ * touches it faults. These change such a page's entry, under the stacks' lock (kernel/stacks.h): kernel/vm.c.
  */
-bool arch_vm_hide(uintptr_t va);           /* its entry keeps the page, and whoever touches it faults. False: none there */
-bool arch_vm_show(uintptr_t va);           /* a hidden one is there again; false: none is hidden */
-uint64_t arch_vm_take(uintptr_t va);       /* a hidden one is not there any more: its page. 0: none is hidden */
-uint64_t arch_vm_take_table(uintptr_t va); /* if that table is empty it is left out of walks: its page, else 0 */
+bool vm_hide(uintptr_t va);           /* false: none is there */
+bool vm_show(uintptr_t va);           /* true: one is there now, which was hidden or not */
+uint64_t vm_take(uintptr_t va);       /* a hidden one is not there any more: its page. 0: none is hidden */
+uint64_t vm_take_table(uintptr_t va); /* if the last table of the walk is empty it is left out: its page, else 0 */
+
+/* What those need to know: an entry in the stack area, level 0 for a page, 1 for its table. NULL: no table on the way. */
+#define VM_VALID ((uint64_t)1)
+_Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level);
+uint64_t arch_vm_entry_page(uint64_t entry);
+
 /*
  * From here on no hart knows a translation that was hidden or a table that was taken before. Waits for the other harts'
  * interrupt handlers: interrupts on, no lock held. False: firmware cannot do it.

@@ -26,24 +26,25 @@ static bool take_over(struct p *p, struct g *g)
 	return true;
 }
 
-static bool new_stack(struct g *g)
+static bool new_stack(struct g *g, bool last_resort)
 {
 	reclaim_if_short(m_self());
-	return hart_stack_alloc(&g->stack, 0) == 0 || (reclaim_now(m_self()) && hart_stack_alloc(&g->stack, 0) == 0);
+	return hart_stack_alloc(&g->stack, 0) == 0 ||
+	       (reclaim_now(m_self(), last_resort) && hart_stack_alloc(&g->stack, 0) == 0);
 }
 
-static bool bind(struct p *p, struct g *g)
+static bool bind(struct p *p, struct g *g, bool last_resort)
 {
-	if (!take_over(p, g) && !new_stack(g))
+	if (!take_over(p, g) && !new_stack(g, last_resort))
 		return false;
 	g->sp = hart_context_new(g->stack.top, g_entry);
 	g->long_way = 0;
 	return true;
 }
 
-bool g_bind(struct p *p, struct g *g)
+static bool bind_or_wait(struct p *p, struct g *g, bool last_resort)
 {
-	if (bind(p, g))
+	if (bind(p, g, last_resort))
 		return true;
 	spin_acquire(&sched.lock);
 	glist_push(&sched.unbound, g);
@@ -52,7 +53,12 @@ bool g_bind(struct p *p, struct g *g)
 	return false;
 }
 
-struct g *unbound_get(struct p *p)
+bool g_bind(struct p *p, struct g *g)
+{
+	return bind_or_wait(p, g, false);
+}
+
+struct g *unbound_get(struct p *p, bool last_resort)
 {
 	struct g *g;
 
@@ -60,7 +66,7 @@ struct g *unbound_get(struct p *p)
 	g = glist_pop(&sched.unbound);
 	store_relaxed(&sched.unbound_count, sched.unbound.size);
 	spin_release(&sched.lock);
-	return g != NULL && g_bind(p, g) ? g : NULL;
+	return g != NULL && bind_or_wait(p, g, last_resort) ? g : NULL;
 }
 
 noreturn void unbound_report(void)

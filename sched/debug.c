@@ -196,11 +196,8 @@ static void option(const char *word, size_t length)
 		if (go_trace_start((size_t)number) != 0)
 			hart_print("gump: no memory for a trace of %ld events a hart\n", number);
 	} else if ((name == 4 && memcmp(word, "seed", 4) == 0) ||
-		   (length == 7 && memcmp(word, "windows", 7) == 0)) {
-		return; /* read before the harts start */
-	} else if (length == 7 && memcmp(word, "reclaim", 7) == 0) {
-		reclaim_traced = true;
-	} else if (length == 4 && memcmp(word, "pack", 4) == 0) {
+		   (length == 7 && (memcmp(word, "windows", 7) == 0 || memcmp(word, "reclaim", 7) == 0)) ||
+		   (length == 4 && memcmp(word, "pack", 4) == 0)) {
 		return; /* read before the harts start */
 	} else if ((length == 6 && memcmp(word, "memory", 6) == 0) || (length == 4 && memcmp(word, "heap", 4) == 0)) {
 		return; /* the kernel's, which reads them itself */

@@ -61,15 +61,9 @@ static bool chance(enum kind kind)
 	return on && draw(rate[kind]);
 }
 
-static const char *debug_word(const char *text)
-{
-	const char *debug = getenv("GUMPDEBUG");
-	return debug != NULL ? strstr(debug, text) : NULL;
-}
-
 static uint64_t seed_of_run(void)
 {
-	const char *word = debug_word("seed=");
+	const char *debug = getenv("GUMPDEBUG"), *word = debug != NULL ? strstr(debug, "seed=") : NULL;
 	return word != NULL ? strtoull(word + 5, NULL, 10)
 			    : (hart_ticks() * UINT64_C(0x9e3779b97f4a7c15) >> 32) | 1;
 }
@@ -92,7 +86,7 @@ void fuzz_init(void)
 		rate[kind] = rates[kind][random_next(&state) % 4];
 	for (int point = 0; point < FUZZ_POINTS; point++)
 		wait_rate[point] = wait_rates[random_next(&state) % 4];
-	only_windows = debug_word("windows") != NULL;
+	only_windows = hart_debug_word("windows");
 	if (only_windows) {
 		memset(rate, 0, sizeof(rate));
 		for (int point = 0; point < FUZZ_POINTS; point++)

@@ -104,6 +104,17 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	return g;
 }
 
+static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, const char *name, uintptr_t created_by);
+
+/* There was no memory for a goroutine. */
+static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name, uintptr_t created_by)
+{
+	if (sched_reclaim())
+		return go_from(fn, arg, stack_max, name, created_by);
+	errno = ENOMEM;
+	return -1;
+}
+
 static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 				   uintptr_t created_by)
 {
@@ -112,8 +123,7 @@ static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_m
 	struct g *g = g_begin(p, fn, arg, stack_max, created_by);
 	if (__builtin_expect(g == NULL, 0)) {
 		hart_unlock();
-		errno = ENOMEM;
-		return -1;
+		return go_again(fn, arg, stack_max, name, created_by);
 	}
 	g->name = name;
 	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)name);

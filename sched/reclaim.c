@@ -16,26 +16,24 @@
  * harts' earlier stores visible. A G that has run in between has touched its context, and what was touched is not
  * hidden any more. So a G that is found wanting is left alone, and needs nothing to be put right.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "sched/sched.h"
 #include "sched/trace.h"
 
 #define relaxed memory_order_relaxed
 #define PERIOD_NS INT64_C(10000000000)
-#define VAIN_NS INT64_C(10000000)
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
+#define VAIN_NS INT64_C(1000000)    /* of a shorter cycle: see is_vain() */
 
 bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
-bool reclaim_traced;    /* GUMPDEBUG=reclaim: a line for each cycle */
+static bool reclaim_traced; /* GUMPDEBUG=reclaim: a line for each cycle */
 
 static _Atomic(uint32_t) cycling;  /* an M runs a cycle */
 static _Atomic(bool) wanted;       /* a stack has grown out of the reserve */
 static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle */
-static _Atomic(int64_t) ended;     /* ns: when that was */
+static _Atomic(int64_t) ended;     /* ns: when that was, */
+static _Atomic(int64_t) duration;  /* and how long it took */
 static uint32_t cycles;            /* by whoever runs one, as the next */
-static bool runnable_too;
+static bool runnable_too;          /* this cycle asks those, too */
 
 static bool runs_somewhere(const struct g *g)
 {
@@ -56,29 +54,11 @@ static bool is_cold(struct g *g, int64_t before)
 	return status == G_WAITING && peek_time(&g->wait_since) < before && !runs_somewhere(g);
 }
 
-static struct g *after(struct g *g)
+static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 {
-	struct g *next = g != NULL ? g->all_next : NULL;
-	return next != NULL ? next : atomic_load_explicit(&sched.all_gs, memory_order_acquire);
-}
-
-/*
- * Calls fn for the cold ones among the next Gs in the list, up to *steps of them, and until so many pages are
- * concerned. *steps: how many it has looked at.
- */
-static struct g *for_cold(struct g *g, uint32_t *steps, size_t pages, int64_t before,
-			  size_t (*fn)(uintptr_t top, uintptr_t sp))
-{
-	size_t done = 0;
-	uint32_t n = 0;
-
-	for (; n < *steps && done < pages; n++) {
-		g = after(g);
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
 		if (hart_trim_may((uintptr_t)peek(&g->stack.top)) && is_cold(g, before))
-			done += fn((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
-	}
-	*steps = n;
-	return g;
+			fn((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
 }
 
 /* Stacks of dead Gs that no P keeps at hand go back, to be taken or used for larger ones. */
@@ -110,15 +90,9 @@ static bool begin(void)
 	return atomic_compare_exchange_strong_explicit(&cycling, &free, 1, memory_order_acquire, relaxed);
 }
 
-/*
- * Of those that have waited since before that time, in ticks: of all, or, since the list may be long and memory is
- * short now, of the next ones in it that have so many pages. On g0, begun.
- */
-static struct hart_trim cycle(struct m *m, int64_t before, size_t pages)
+/* Of those that have waited since before that time, in ticks. On g0, begun. */
+static struct hart_trim cycle(struct m *m, int64_t before)
 {
-	static struct g *last; /* the one that was looked at last */
-	uint32_t steps = atomic_load_explicit(&sched.g_numbers, relaxed);
-	struct g *from = last;
 	int64_t start_ticks = m->now, start = hart_now(), flush, flushed;
 	struct hart_trim got = { 0 };
 
@@ -126,20 +100,21 @@ static struct hart_trim cycle(struct m *m, int64_t before, size_t pages)
 	if (m->p != NULL)
 		release_pools(m->p);
 	hart_trim_begin();
-	last = for_cold(from, &steps, pages, before, hart_trim_hide);
+	for_cold(before, hart_trim_hide);
 	flush = hart_now();
 	bool possible = hart_trim_flush();
 	flushed = hart_now();
 	if (possible) {
-		for_cold(from, &steps, SIZE_MAX, before, hart_trim_take);
+		for_cold(before, hart_trim_take);
 		got = hart_trim_end();
 	}
 	cycles++;
+	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
 		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us, world not stopped; %zu KiB "
 			   "came free, %zu stacks packed, stacks have %zu KiB\n", (unsigned)cycles,
 			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
-			   (long long)((flushed - flush) / 1000), got.pages * 4, got.packed, hart_stacks_in() >> 10);
+			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed, hart_stacks_in() >> 10);
 	return got;
 }
 
@@ -151,17 +126,17 @@ static bool is_short(void)
 	return hart_memory_free() < total / 4 && in > atomic_load_explicit(&in_after, relaxed) + total / 16;
 }
 
-/* Pages for one cycle, when memory is short: an eighth of it. */
-static size_t enough(void)
-{
-	return hart_memory_total() / 8 / 4096;
-}
-
 void reclaim_if_short(struct m *m)
 {
-	if ((atomic_load_explicit(&wanted, relaxed) || is_short()) && begin()) {
-		cycle(m, now_ticks(), enough());
+	/* While another M's cycle is under way the caller waits: it would take what comes free, a page here and there. */
+	while (atomic_load_explicit(&wanted, relaxed) || is_short()) {
+		if (!begin()) {
+			hart_relax();
+			continue;
+		}
+		cycle(m, now_ticks());
 		end();
+		break;
 	}
 }
 
@@ -173,7 +148,7 @@ void reclaim_if_due(struct m *m)
 		reclaim_if_short(m);
 	} else if (hart_stacks_in() > in + in / 4 + ((size_t)1 << 20) &&
 		   hart_now() - atomic_load_explicit(&ended, relaxed) > PERIOD_NS && begin()) {
-		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS), SIZE_MAX);
+		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS));
 		end();
 	}
 }
@@ -193,18 +168,27 @@ bool sched_reclaim_soon(void)
 	return gain;
 }
 
-/* Has the last cycle only just looked, and nothing grown since? */
+/* Has the last cycle only just looked, and nothing grown since? Nine tenths of the time are for others. */
 static bool is_vain(void)
 {
+	int64_t took = atomic_load_explicit(&duration, relaxed);
+
 	return hart_stacks_in() <= atomic_load_explicit(&in_after, relaxed) &&
-	       hart_now() - atomic_load_explicit(&ended, relaxed) < VAIN_NS;
+	       hart_now() - atomic_load_explicit(&ended, relaxed) < 10 * (took > VAIN_NS ? took : VAIN_NS);
 }
 
-bool reclaim_now(struct m *m)
+/* Does no other P run anything? Then a cycle takes no time from anybody. */
+static bool is_alone(void)
 {
-	if (is_vain() || !begin())
+	uint32_t idle = (uint32_t)__builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed));
+	return idle + 1 >= sched.procs;
+}
+
+bool reclaim_now(struct m *m, bool last_resort)
+{
+	if ((is_vain() && !(last_resort && is_alone())) || !begin())
 		return false;
-	bool any = cycle(m, now_ticks(), enough()).pages != 0;
+	bool any = cycle(m, now_ticks()).bytes != 0;
 	end();
 	return any;
 }
@@ -213,7 +197,7 @@ bool reclaim_now(struct m *m)
 
 struct call_on_g0 {
 	struct g *g;
-	size_t pages;  /* to be looked for; that came free */
+	size_t bytes;  /* that came free */
 };
 
 static void call_on_g0(void *arg)
@@ -223,7 +207,7 @@ static void call_on_g0(void *arg)
 	struct m *m = g_stop(g);
 
 	/* Its stack may be written to: it runs, if only not now, and so is not cold. */
-	call->pages = cycle(m, now_ticks(), call->pages).pages;
+	call->bytes = cycle(m, now_ticks()).bytes;
 	end();
 	m->now = now_ticks();
 	g->run_ticks -= m->now;
@@ -232,38 +216,40 @@ static void call_on_g0(void *arg)
 }
 
 /* locks == 1 */
-static size_t cycle_from_g(size_t pages)
+static size_t cycle_from_g(void)
 {
-	struct call_on_g0 call = { g_self(), pages };
+	struct call_on_g0 call = { g_self(), 0 };
 
 	hart_mcall(&call.g->sp, call_on_g0, &call);
-	return call.pages;
+	return call.bytes;
 }
 
 bool sched_reclaim(void)
 {
-	size_t pages = 0;
+	bool any = true;
 	int64_t before = atomic_load_explicit(&ended, relaxed);
 
 	if (is_vain())
 		return false;
 	hart_lock();
+	if (m_self()->hart.locks != 1) {
+		hart_unlock();
+		return false;
+	}
 	/* The one that is under way serves as well. It waits for nothing but interrupt handlers. */
 	while (!begin())
 		hart_relax();
-	if (atomic_load_explicit(&ended, relaxed) == before) {
-		pages = cycle_from_g(enough());
-	} else {
-		pages = 1;
+	if (atomic_load_explicit(&ended, relaxed) == before)
+		any = cycle_from_g() != 0;
+	else
 		atomic_store_explicit(&cycling, 0, memory_order_release);
-	}
 	hart_unlock();
-	return pages != 0;
+	return any;
 }
 
 size_t go_reclaim(void)
 {
-	size_t pages;
+	size_t bytes;
 
 	for (;;) {
 		hart_lock();
@@ -272,22 +258,17 @@ size_t go_reclaim(void)
 		hart_unlock();
 		go_yield(); /* the one that is under way ends soon */
 	}
-	pages = cycle_from_g(SIZE_MAX);
+	bytes = cycle_from_g();
 	hart_unlock();
-	return pages * 4096;
+	return bytes;
 }
 
 /* ---- For tests ---- */
 
 void reclaim_init(void)
 {
-	const char *at = getenv("GUMPDEBUG");
-
-	for (size_t length; at != NULL && *at != '\0'; at += length + (at[length] == ',')) {
-		length = strcspn(at, ",");
-		if (length == 4 && memcmp(at, "pack", 4) == 0)
-			reclaim_packs_all = true;
-	}
+	reclaim_traced = hart_debug_word("reclaim");
+	reclaim_packs_all = hart_debug_word("pack");
 	for (unsigned id = 0; id < hart_count() && reclaim_packs_all; id++)
 		m_get(id)->long_way++; /* the parks of the short way are not seen here */
 }

@@ -323,16 +323,17 @@ static inline void g_bare(struct g *g)
 noreturn void g_entry(void);           /* proc.c: the first code of every G, on its stack, locks == 1 */
 /* g, which runs next, gets a stack; false: there is no memory for one, and g waits in sched.unbound. On g0. */
 bool g_bind(struct p *p, struct g *g);
-struct g *unbound_get(struct p *p);    /* one that waited and has a stack now, or NULL */
+/* One that waited and has a stack now, or NULL. last_resort: there is nothing else to run. */
+struct g *unbound_get(struct p *p, bool last_resort);
 noreturn void unbound_report(void);    /* others stopped: no G can run, and there are such */
 
 /* ---- reclaim.c: pages of waiting Gs' stacks. On g0 ---- */
 
 void reclaim_init(void);               /* before the other harts start */
-extern bool reclaim_packs_all, reclaim_traced; /* set at boot: GUMPDEBUG=pack, reclaim */
+extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
 void reclaim_if_due(struct m *m);      /* at times */
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
-bool reclaim_now(struct m *m);         /* true if pages came free */
+bool reclaim_now(struct m *m, bool last_resort); /* true if pages came free; not too often, but as a last resort */
 bool reclaim_wanted(void);             /* by a stack that grew out of the reserve. From anywhere */
 void reclaim_pack(struct g *g);        /* GUMPDEBUG=pack */
 static inline void reclaim_parked(struct g *g)

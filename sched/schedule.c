@@ -109,9 +109,9 @@ static struct g *from_global(struct p *p, uint32_t max)
 	return g;
 }
 
-static struct g *from_unbound(struct p *p)
+static struct g *from_unbound(struct p *p, bool last_resort)
 {
-	return atomic_load_explicit(&sched.unbound_count, relaxed) != 0 ? unbound_get(p) : NULL;
+	return atomic_load_explicit(&sched.unbound_count, relaxed) != 0 ? unbound_get(p, last_resort) : NULL;
 }
 
 static struct g *from_netpoll(void)
@@ -146,11 +146,11 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			struct glist list = { 0 };
 			if (netpoll(&list))
 				ready_list(&list);
-			if ((g = from_global(p, 1)) != NULL || (g = from_unbound(p)) != NULL)
+			if ((g = from_global(p, 1)) != NULL || (g = from_unbound(p, false)) != NULL)
 				return g;
 		}
 		if ((g = runq_get(p, inherit)) != NULL || (g = from_global(p, 0)) != NULL ||
-		    (g = from_netpoll()) != NULL || (g = from_unbound(p)) != NULL)
+		    (g = from_netpoll()) != NULL || (g = from_unbound(p, true)) != NULL)
 			return g;
 		if (may_spin(m)) {
 			if ((g = steal(m, inherit)) != NULL)

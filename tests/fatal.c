@@ -20,6 +20,9 @@
  * @test main_exits harts=1,4 status=2 "the last one" "no goroutines (main called go_exit) - deadlock!"
  * @test aborts harts=1 status=2 "abort" "aborts+"
  * @test asserts harts=1 status=2 "one_is_two" "fatal.c"
+ * @test deadlock_packed harts=1,4 machines=virt,q35,microvm status=2 "all goroutines are asleep - deadlock!" "lock_up+" "deadlock_packed+"
+ * @test stacks_for_no_more harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine that has not run yet"
+ * @test deeper_than_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d{5} KiB deep, limit 1048576 KiB/
  * @test exits_while_others_print harts=4 status=9
  */
 #include <assert.h>
@@ -190,6 +193,51 @@ static void exits_while_others_print(void)
 	exit(9);
 }
 
+/* The report reads what is in the heap, at the addresses where it was. */
+static void deadlock_packed(void)
+{
+	for (int i = 0; i < 100; i++)
+		go(lock_up, NULL);
+	go_sleep(20 * MS);
+	CHECK(go_reclaim() != 0);
+	go_recv(NULL, NULL);
+}
+
+static void use_and_lock_up(void *unused)
+{
+	volatile char used[2048]; /* more than is packed */
+	used[0] = 0;
+	go_recv(NULL, NULL);
+	used[1] = used[0];
+}
+
+/* There is memory for more goroutines than for their stacks, and none ever ends. */
+static void stacks_for_no_more(void)
+{
+	while (go_try(use_and_lock_up, NULL, NULL) == 0)
+		;
+	go_recv(NULL, NULL);
+}
+
+static __attribute__((noinline)) int go_down(int depth)
+{
+	volatile char used[1000];
+	used[0] = (char)depth;
+	return go_down(depth + 1) + used[0];
+}
+
+static void run_go_down(void *unused)
+{
+	go_down(0);
+}
+
+static void deeper_than_memory(void)
+{
+	struct go_attr attr = { .stack_max = (size_t)1 << 30 };
+	CHECK_EQ(go_try(run_go_down, NULL, &attr), 0);
+	go_recv(NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
@@ -200,6 +248,7 @@ int main(int argc, char **argv)
 	      TEST_WHEN_NAMED(deadlock_many), TEST_WHEN_NAMED(deadlock_mutex),
 	      TEST_WHEN_NAMED(deadlock_select), TEST_WHEN_NAMED(deadlock_after_sleep),
 	      TEST_WHEN_NAMED(main_exits), TEST_WHEN_NAMED(aborts), TEST_WHEN_NAMED(asserts),
-	      TEST_WHEN_NAMED(exits_while_others_print));
+	      TEST_WHEN_NAMED(deadlock_packed), TEST_WHEN_NAMED(stacks_for_no_more),
+	      TEST_WHEN_NAMED(deeper_than_memory), TEST_WHEN_NAMED(exits_while_others_print));
 	return test_main(argc, argv, tests);
 }

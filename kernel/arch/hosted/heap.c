@@ -22,3 +22,18 @@ void hart_memory(struct hart_memory *memory)
 		.image = (size_t)(end - __executable_start),
 	};
 }
+
+size_t hart_memory_free(void)
+{
+	return SIZE_MAX;
+}
+
+size_t hart_memory_total(void)
+{
+	return 0;
+}
+
+size_t hart_stacks_in(void)
+{
+	return 0;
+}

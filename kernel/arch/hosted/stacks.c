@@ -221,11 +221,10 @@ bool hart_trim_may(uintptr_t top)
 	return false;
 }
 
-size_t hart_trim_hide(uintptr_t top, uintptr_t sp)
+void hart_trim_hide(uintptr_t top, uintptr_t sp)
 {
 	(void)top;
 	(void)sp;
-	return 0;
 }
 
 bool hart_trim_flush(void)
@@ -233,11 +232,10 @@ bool hart_trim_flush(void)
 	return false;
 }
 
-size_t hart_trim_take(uintptr_t top, uintptr_t sp)
+void hart_trim_take(uintptr_t top, uintptr_t sp)
 {
 	(void)top;
 	(void)sp;
-	return 0;
 }
 
 struct hart_trim hart_trim_end(void)
@@ -253,19 +251,4 @@ void hart_trim_show(uintptr_t sp)
 bool hart_trim_drain(void)
 {
 	return false;
-}
-
-size_t hart_memory_free(void)
-{
-	return SIZE_MAX;
-}
-
-size_t hart_memory_total(void)
-{
-	return 0;
-}
-
-size_t hart_stacks_in(void)
-{
-	return 0;
 }

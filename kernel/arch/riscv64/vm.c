@@ -156,74 +156,24 @@ bool vm_fault_is_stale(uintptr_t va, bool store)
 	return root != NULL && (leaf_of(va, &size) & (store ? PTE_W : PTE_R)) != 0;
 }
 
-/* The entry for `va` at `level`, or NULL: there is no table on the way. */
-static pte_t *find(uintptr_t va, unsigned level)
+_Static_assert(PTE_V == VM_VALID, "kernel/vm.c");
+
+_Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level)
 {
 	pte_t *table = root;
 
-	for (unsigned at = levels - 1; at > level; at--) {
+	for (unsigned at = levels - 1; at > (unsigned)level; at--) {
 		uint64_t pte = atomic_load_explicit(entry_of(table, va, at), memory_order_acquire);
-		if (!(pte & PTE_V) || pte & PTE_LEAF)
+		if (!(pte & PTE_V))
 			return NULL;
 		table = table_of(pte);
 	}
-	return entry_of(table, va, level);
+	return entry_of(table, va, (unsigned)level);
 }
 
-/* The entry of a page that is hidden, if it is: but for the valid bit it is as it was. */
-static pte_t *find_hidden(uintptr_t va, uint64_t *pte)
+uint64_t arch_vm_entry_page(uint64_t entry)
 {
-	pte_t *entry = find(va, 0);
-
-	*pte = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-	return *pte != 0 && !(*pte & PTE_V) ? entry : NULL;
-}
-
-bool arch_vm_hide(uintptr_t va)
-{
-	pte_t *entry = find(va, 0);
-	uint64_t pte = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-
-	if (!(pte & PTE_V))
-		return false;
-	atomic_store_explicit(entry, pte & ~(uint64_t)PTE_V, memory_order_release);
-	return true;
-}
-
-bool arch_vm_show(uintptr_t va)
-{
-	uint64_t pte;
-	pte_t *entry = find_hidden(va, &pte);
-
-	if (entry != NULL)
-		atomic_store_explicit(entry, pte | PTE_V, memory_order_release);
-	return entry != NULL;
-}
-
-uint64_t arch_vm_take(uintptr_t va)
-{
-	uint64_t pte;
-	pte_t *entry = find_hidden(va, &pte);
-
-	if (entry == NULL)
-		return 0;
-	atomic_store_explicit(entry, 0, memory_order_release);
-	return PTE_ADDRESS(pte);
-}
-
-uint64_t arch_vm_take_table(uintptr_t va)
-{
-	pte_t *entry = find(va, 1);
-	uint64_t pte = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-
-	if (!(pte & PTE_V))
-		return 0;
-	const pte_t *table = table_of(pte);
-	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-		if (atomic_load_explicit(&table[i], memory_order_relaxed) != 0)
-			return 0;
-	atomic_store_explicit(entry, 0, memory_order_release);
-	return PTE_ADDRESS(pte);
+	return PTE_ADDRESS(entry);
 }
 
 /* All harts (a mask's base of -1), all addresses. The call returns when each of them has done it. */

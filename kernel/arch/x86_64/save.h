@@ -21,6 +21,26 @@
 #ifdef __ASSEMBLER__
 #define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
 
+/* hart_restart(): the stack that ends at rdi begins anew, with the function in rsi and the default control words. */
+	.macro restart
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	pop %rax
+	mov $CONTROL_WORDS_DEFAULT, %rcx
+	mov %rdi, %rsp
+	cmp %rax, %rcx
+	jne 2f
+1:	xor %ebp, %ebp
+	push %rbp               /* as after a call: see hart_context_new() */
+	jmp *%rsi
+2:	push %rcx
+	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
+	pop %rcx
+	jmp 1b
+	.endm
+
 /* Every register, below a frame that iretq takes; rbp is then as after the prologue of a function. */
 	.macro save_all
 	push %rbp

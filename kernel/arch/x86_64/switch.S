@@ -89,22 +89,7 @@ hart_switch:
 	.globl hart_restart
 	.type hart_restart, @function
 hart_restart:
-	push $0
-	stmxcsr CONTEXT_MXCSR(%rsp)
-	fnstcw CONTEXT_CW(%rsp)
-	pop %rax
-	mov $CONTROL_WORDS_DEFAULT, %rcx
-	mov %rdi, %rsp
-	cmp %rax, %rcx
-	jne 2f
-1:	xor %ebp, %ebp
-	push %rbp               /* as after a call: see hart_context_new() */
-	jmp *%rsi
-2:	push %rcx
-	ldmxcsr CONTEXT_MXCSR(%rsp)
-	fldcw CONTEXT_CW(%rsp)
-	pop %rcx
-	jmp 1b
+	restart
 	.size hart_restart, . - hart_restart
 
 /*

@@ -30,6 +30,7 @@
 #define MAP_DEVICE (MAP_RAM | PTE_UNCACHED)
 
 #define ROOT_LEVEL 3
+_Static_assert(PTE_PRESENT == VM_VALID, "kernel/vm.c");
 #define LEVEL_SIZE(level) ((uint64_t)PAGE_SIZE << 9 * (level))
 #define LOWER_HALF_END ((uint64_t)1 << 47)
 
@@ -91,8 +92,8 @@ static uint64_t add_table(pte *entry, uint64_t (*table_page)(void))
 }
 
 /*
- * The entry for `va` at `level`, adding tables on the way. A larger page that covers it
- * already: that one's entry. NULL: no memory.
+ * The entry for `va` at `level`, adding tables on the way, or, without table_page, if they are there. A larger page
+ * that covers it already: that one's entry. NULL: no memory, or no table.
  */
 static pte *walk(uintptr_t va, int level, uint64_t (*table_page)(void))
 {
@@ -105,7 +106,7 @@ static pte *walk(uintptr_t va, int level, uint64_t (*table_page)(void))
 		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
 		if (value & PTE_LARGE)
 			return entry;
-		if (value == 0)
+		if (value == 0 && table_page != NULL)
 			value = add_table(entry, table_page);
 		if (value == 0)
 			return NULL;
@@ -186,76 +187,14 @@ uint64_t arch_vm_lookup(uintptr_t va)
 	}
 }
 
-/* The entry for `va` at `level`, or NULL: there is no table on the way. */
-static pte *find(uintptr_t va, int level)
+_Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level)
 {
-	uint64_t table = vm_root;
-
-	for (int at = ROOT_LEVEL;; at--) {
-		pte *entry = (pte *)table + (va >> (PAGE_SHIFT + 9 * at) & 511);
-		if (at == level)
-			return entry;
-		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
-		if (value == 0)
-			return NULL;
-		table = value & PTE_ADDRESS;
-	}
+	return walk(va, level, NULL);
 }
 
-/* The entry of a page that is hidden, if it is. */
-static pte *find_hidden(uintptr_t va, uint64_t *value)
+uint64_t arch_vm_entry_page(uint64_t entry)
 {
-	pte *entry = find(va, 0);
-
-	*value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-	return *value != 0 && !(*value & PTE_PRESENT) ? entry : NULL;
-}
-
-bool arch_vm_hide(uintptr_t va)
-{
-	pte *entry = find(va, 0);
-	uint64_t value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-
-	if (!(value & PTE_PRESENT))
-		return false;
-	atomic_store_explicit(entry, value & ~PTE_PRESENT, memory_order_release);
-	return true;
-}
-
-bool arch_vm_show(uintptr_t va)
-{
-	uint64_t value;
-	pte *entry = find_hidden(va, &value);
-
-	if (entry != NULL)
-		atomic_store_explicit(entry, value | PTE_PRESENT, memory_order_release);
-	return entry != NULL;
-}
-
-uint64_t arch_vm_take(uintptr_t va)
-{
-	uint64_t value;
-	pte *entry = find_hidden(va, &value);
-
-	if (entry == NULL)
-		return 0;
-	atomic_store_explicit(entry, 0, memory_order_release);
-	return value & PTE_ADDRESS;
-}
-
-uint64_t arch_vm_take_table(uintptr_t va)
-{
-	pte *entry = find(va, 1);
-	uint64_t value = entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
-
-	if (value == 0)
-		return 0;
-	const pte *table = (const pte *)(value & PTE_ADDRESS);
-	for (unsigned i = 0; i < 512; i++)
-		if (atomic_load_explicit(&table[i], memory_order_relaxed) != 0)
-			return 0;
-	atomic_store_explicit(entry, 0, memory_order_release);
-	return value & PTE_ADDRESS;
+	return entry & PTE_ADDRESS;
 }
 
 /* How often a flush was asked for; each hart notes up to which it has done them. */

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pages of the stack area that are hidden, shown and taken away. On both architectures an entry of a page table is
+ * valid by its lowest bit, and the others are free for whatever while that is 0: so one that is not 0 is hidden.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "kernel/vm.h"
+
+#define ENTRIES (PAGE_SIZE / sizeof(uint64_t))
+
+static uint64_t value_of(_Atomic(uint64_t) *entry)
+{
+	return entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
+}
+
+/* Release: what was written to the page, or read from it, comes before. */
+static void change(_Atomic(uint64_t) *entry, uint64_t value)
+{
+	atomic_store_explicit(entry, value, memory_order_release);
+}
+
+bool vm_hide(uintptr_t va)
+{
+	_Atomic(uint64_t) *entry = arch_vm_entry(va, 0);
+	uint64_t value = value_of(entry);
+
+	if (!(value & VM_VALID))
+		return false;
+	change(entry, value & ~VM_VALID);
+	return true;
+}
+
+bool vm_show(uintptr_t va)
+{
+	_Atomic(uint64_t) *entry = arch_vm_entry(va, 0);
+	uint64_t value = value_of(entry);
+
+	if (value == 0)
+		return false;
+	change(entry, value | VM_VALID);
+	return true;
+}
+
+uint64_t vm_take(uintptr_t va)
+{
+	_Atomic(uint64_t) *entry = arch_vm_entry(va, 0);
+	uint64_t value = value_of(entry);
+
+	if (value == 0 || value & VM_VALID)
+		return 0;
+	change(entry, 0);
+	return arch_vm_entry_page(value);
+}
+
+uint64_t vm_take_table(uintptr_t va)
+{
+	_Atomic(uint64_t) *entry = arch_vm_entry(va, 1);
+	uint64_t value = value_of(entry);
+
+	if (value == 0)
+		return 0;
+	_Atomic(uint64_t) *table = (_Atomic(uint64_t) *)(uintptr_t)arch_vm_entry_page(value);
+	for (size_t i = 0; i < ENTRIES; i++)
+		if (value_of(&table[i]) != 0)
+			return 0;
+	change(entry, 0);
+	return (uintptr_t)table;
+}
