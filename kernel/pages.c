@@ -238,6 +238,11 @@ static void lock_in_trap(void)
 	spin_acquire(&lock);
 }
 
+bool pages_locked_here(void)
+{
+	return spin_held_here(&lock);
+}
+
 uint64_t pages_alloc_in_trap(enum pages_owner owner)
 {
 	lock_in_trap();

@@ -44,6 +44,7 @@ void pages_free(void *block, unsigned order);
  * One page, for a stack that grows or a table that maps it; 0 when there is none. It may be of the last ones, which the
  * others leave alone: pages_short() while there are fewer free.
  */
+bool pages_locked_here(void);  /* then the next is not to be called */
 uint64_t pages_alloc_in_trap(enum pages_owner owner);
 void pages_free_in_trap(uint64_t page);
 

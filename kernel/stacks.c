@@ -151,10 +151,10 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 
 	do {
 		vm_lock();
-		if (vm_show(va)) {
-			result = VM_WAS_MAPPED;
-		} else if (slot == NULL || slot->state != SLOT_PACKED || va != top - PAGE_SIZE) {
+		if (slot == NULL || slot->state != SLOT_PACKED || va != top - PAGE_SIZE) {
 			result = arch_vm_map_page(va, page, table_page);
+			if (result == VM_WAS_MAPPED)
+				vm_show(va); /* or hidden */
 		} else if (table_count < TABLES_MAX) { /* nobody may see it half done, so it must not fail */
 			result = VM_NO_MEMORY;
 		} else {
@@ -320,14 +320,17 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 	/* Its holder touched its stack before, and a cycle took it for one that waits: only just hidden. */
 	if (spin_held_here(&lock) && vm_show(va))
 		return true;
-	vm_lock();
-	bool there = vm_show(va);
-	vm_unlock();
-	if (there)
-		return true;
-
-	uint64_t page = pages_alloc_in_trap(PAGES_STACKS);
+	uint64_t page = pages_locked_here() ? 0 : pages_alloc_in_trap(PAGES_STACKS);
 	enum vm_result result = page != 0 ? map(slot, top, va, page) : VM_NO_MEMORY;
+	if (page == 0) { /* a hidden one needs none */
+		vm_lock();
+		bool there = vm_show(va);
+		vm_unlock();
+		if (there)
+			return true;
+		if (pages_locked_here())
+			hart_fatal("a page fault under the page allocator's lock");
+	}
 	if (result == VM_NO_MEMORY)
 		report_end("out of memory growing the stack of a goroutine", pc, fp, depth, limit);
 	if (result == VM_WAS_MAPPED)

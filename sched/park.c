@@ -415,7 +415,7 @@ static void preempt_on_g0(void *arg)
 		m->p->slice_end = 0;
 	}
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
-	reclaim_if_due(m);
+	reclaim_at_times(m);
 	/* Others have not polled, or the G's slice would not have come to its end. */
 	struct glist list = { 0 };
 	if (netpoll(&list))

@@ -28,7 +28,6 @@ bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
 static bool reclaim_traced; /* GUMPDEBUG=reclaim: a line for each cycle */
 
 static _Atomic(uint32_t) cycling;  /* an M runs a cycle */
-static _Atomic(bool) wanted;       /* a stack has grown out of the reserve */
 static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle */
 static _Atomic(int64_t) ended;     /* ns: when that was, */
 static _Atomic(int64_t) duration;  /* and how long it took */
@@ -79,7 +78,7 @@ static void end(void)
 
 	atomic_store_explicit(&in_after, hart_stacks_in(), relaxed);
 	atomic_store_explicit(&ended, now, relaxed);
-	atomic_store_explicit(&wanted, false, relaxed);
+	atomic_store_explicit(&sched.reclaim_wanted, false, relaxed);
 	/* Release: the next cycle sees what this one has left. */
 	atomic_store_explicit(&cycling, 0, memory_order_release);
 }
@@ -129,7 +128,7 @@ static bool is_short(void)
 void reclaim_if_short(struct m *m)
 {
 	/* While another M's cycle is under way the caller waits: it would take what comes free, a page here and there. */
-	while (atomic_load_explicit(&wanted, relaxed) || is_short()) {
+	while (reclaim_wanted() || is_short()) {
 		if (!begin()) {
 			hart_relax();
 			continue;
@@ -140,22 +139,25 @@ void reclaim_if_short(struct m *m)
 	}
 }
 
+/* Not before that much time has passed again. */
+static void put_off(void)
+{
+	atomic_store_explicit(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(PERIOD_NS), relaxed);
+}
+
 void reclaim_if_due(struct m *m)
 {
 	size_t in = atomic_load_explicit(&in_after, relaxed);
 
-	if (atomic_load_explicit(&wanted, relaxed)) {
+	if (reclaim_wanted()) {
 		reclaim_if_short(m);
-	} else if (hart_stacks_in() > in + in / 4 + ((size_t)1 << 20) &&
-		   hart_now() - atomic_load_explicit(&ended, relaxed) > PERIOD_NS && begin()) {
+		return;
+	}
+	put_off();
+	if (hart_stacks_in() > in + in / 4 + ((size_t)1 << 20) && begin()) {
 		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS));
 		end();
 	}
-}
-
-bool reclaim_wanted(void)
-{
-	return atomic_load_explicit(&wanted, relaxed);
 }
 
 bool sched_reclaim_soon(void)
@@ -164,7 +166,7 @@ bool sched_reclaim_soon(void)
 	bool gain = hart_stacks_in() > atomic_load_explicit(&in_after, relaxed) + hart_memory_total() / 32;
 
 	if (gain)
-		atomic_store_explicit(&wanted, true, relaxed);
+		atomic_store_explicit(&sched.reclaim_wanted, true, relaxed);
 	return gain;
 }
 

@@ -180,6 +180,8 @@ struct sched {
 	_Atomic(uint32_t) netpoll_waiters; /* goroutines parked in netpoll_wait() */
 
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
+	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
+	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
 	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
 	uint32_t procs;                    /* GOMAXPROCS; written with the world stopped */
 	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
@@ -331,10 +333,19 @@ noreturn void unbound_report(void);    /* others stopped: no G can run, and ther
 
 void reclaim_init(void);               /* before the other harts start */
 extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
-void reclaim_if_due(struct m *m);      /* at times */
+void reclaim_if_due(struct m *m);
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
 bool reclaim_now(struct m *m, bool last_resort); /* true if pages came free; not too often, but as a last resort */
-bool reclaim_wanted(void);             /* by a stack that grew out of the reserve. From anywhere */
+static inline bool reclaim_wanted(void)
+{
+	return atomic_load_explicit(&sched.reclaim_wanted, memory_order_relaxed);
+}
+static inline void reclaim_at_times(struct m *m)
+{
+	if (__builtin_expect(reclaim_wanted() ||
+			     m->now >= atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed), 0))
+		reclaim_if_due(m);
+}
 void reclaim_pack(struct g *g);        /* GUMPDEBUG=pack */
 static inline void reclaim_parked(struct g *g)
 {

@@ -164,7 +164,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 				continue;
 			}
 		}
-		reclaim_if_due(m);
+		reclaim_at_times(m);
 		m_idle(m);
 		if (exclusive(m))
 			return NULL;
