@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleeping: not too short, not much too long, in order, and many at once.
+ * Sleeping: not too short, not much too long, in order, and many at once. What depends on the host having time for
+ * the machine is not for stress.
  *
  * @test alone
- * @stress env=PART=4 args=-accuracy
+ * @stress env=PART=4 args=-accuracy|-in_order
  */
 #include <errno.h>
 #include <stdatomic.h>
