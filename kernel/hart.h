@@ -179,7 +179,7 @@ size_t hart_stack_depth(const struct hart_stack *stack); /* bytes from the top, 
  */
 struct hart_trim {
 	size_t bytes;  /* came free */
-	size_t packed; /* stacks that are in the heap now */
+	size_t packed; /* stacks */
 };
 void hart_trim_begin(void);
 bool hart_trim_may(uintptr_t top);   /* has it any page? A look, without a lock */
@@ -188,7 +188,6 @@ bool hart_trim_flush(void);        /* false: not possible here, and nothing is t
 void hart_trim_take(uintptr_t top, uintptr_t sp);
 struct hart_trim hart_trim_end(void);
 void hart_trim_show(uintptr_t sp); /* all is there again that a saved context needs. Not in a trap */
-bool hart_trim_drain(void);        /* frees what is left of packed stacks; true if anything was. From a G or g0 */
 /* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
 size_t hart_memory_free(void);
 size_t hart_memory_total(void);

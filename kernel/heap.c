@@ -134,9 +134,6 @@ static NOINLINE void *refill(size_t size)
 		hart_unlock();
 		return heap_debug_alloc(GRAIN, size);
 	}
-	hart_unlock();
-	hart_trim_drain(); /* before the heap grows */
-	hart_lock();
 	for (bool again = false; (object = take_batch(class)) == NULL; again = true) {
 		hart_unlock();
 		if (again || !heap_reclaim())

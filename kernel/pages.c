@@ -41,7 +41,6 @@ struct zone {
 
 static struct spinlock lock = SPINLOCK(LOCK_PAGES);
 static size_t reserve;                           /* set once at boot */
-static const struct hart *reserve_user;          /* who may use it for everything; under `lock` */
 static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
@@ -198,8 +197,7 @@ void *pages_alloc_run(size_t count, size_t align, enum pages_owner owner)
 	assert(count > 0 && (align & (align - 1)) == 0);
 	pages_touch_stack();
 	spin_lock(&lock);
-	size_t left = reserve_user == hart_self() ? 0 : reserve;
-	void *block = counts[PAGES_FREE] >= count + left ? alloc_locked(count, align, owner) : NULL;
+	void *block = counts[PAGES_FREE] >= count + reserve ? alloc_locked(count, align, owner) : NULL;
 	spin_unlock(&lock);
 	return block;
 }
@@ -261,13 +259,6 @@ void pages_free_in_trap(uint64_t page)
 size_t pages_count_of(enum pages_owner owner)
 {
 	return __atomic_load_n(&counts[owner], __ATOMIC_RELAXED);
-}
-
-void pages_use_reserve(bool on)
-{
-	spin_lock(&lock);
-	reserve_user = on ? hart_self() : NULL;
-	spin_unlock(&lock);
 }
 
 bool pages_short(void)

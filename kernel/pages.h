@@ -52,8 +52,6 @@ void pages_touch_stack(void); /* no page fault for a new page comes in what is c
 size_t pages_free_count(void); /* free pages now; a hint */
 size_t pages_total(void);
 bool pages_short(void);
-/* On g0: from here on this hart may allocate out of the last pages, too, to free more; or nobody may. */
-void pages_use_reserve(bool on);
 size_t pages_count_of(enum pages_owner owner); /* a hint */
 void pages_counts(size_t pages[PAGES_OWNERS]); /* how many each owner has, at one instant */
 /* Who has the page at that address now, and how far it and those behind it are the same owner's. False: not a page. */

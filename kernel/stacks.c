@@ -148,6 +148,7 @@ static bool table_provide(void)
 static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64_t page)
 {
 	enum vm_result result;
+	uint64_t unused = 0;
 
 	do {
 		vm_lock();
@@ -158,7 +159,7 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 		} else if (table_count < TABLES_MAX) { /* nobody may see it half done, so it must not fail */
 			result = VM_NO_MEMORY;
 		} else {
-			slot_unpack(slot, page);
+			unused = slot_unpack(slot, page);
 			result = arch_vm_map_page(va, page, table_page);
 		}
 		uint32_t depth = (uint32_t)((top - va) >> PAGE_SHIFT);
@@ -166,6 +167,8 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 			slot->depth = depth & 0xffffff;
 		vm_unlock();
 	} while (result == VM_NO_MEMORY && table_provide());
+	if (unused != 0)
+		pages_free_in_trap(unused);
 	return result;
 }
 

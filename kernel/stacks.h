@@ -37,7 +37,10 @@ struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size);
 /* Calls fn for each stack that is free, under its region's lock. */
 void stacks_each_free(void (*fn)(uintptr_t top, struct slot *slot));
 
-/* trim.c: puts back what was packed, into the page that is going to be the stack's topmost. Under the VM lock. */
-void slot_unpack(struct slot *slot, uint64_t page);
+/*
+ * trim.c: puts back what was packed, into the page that is going to be the stack's topmost. Under the VM lock. Answers a
+ * page that is to be freed after it, or 0.
+ */
+uint64_t slot_unpack(struct slot *slot, uint64_t page);
 
 #endif

@@ -9,17 +9,17 @@
  *           once, with its contents, in stack_fault().
  *   flush   One shoot-down: from here on no hart reaches a hidden page past its entry.
  *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading its context.
- *           Pages below what it uses are free. Of the topmost one, what it uses is kept in a block of the heap
- *           (packed), and comes back at the same address at the next touch: the G's own when it goes on, another's
- *           through a pointer, a channel's hand-over.
+ *           Pages below what it uses are free. Of the topmost one, what it uses is packed into a page together with
+ *           other stacks' bytes, and comes back at the same address at the next touch: the G's own when it goes on,
+ *           another's through a pointer, a channel's hand-over.
  *
- * So neither the program nor the scheduler knows whether a stack is packed. An empty table of pages is left out of
- * walks, and free after the next flush: that of the next cycle, or, if they are many, one more at the end of this.
+ * So neither the program nor the scheduler knows whether a stack is packed. All of this needs no memory: the first
+ * page that is taken becomes the one that others are packed into. Not blocks of the heap: when memory is short the heap
+ * has none, and it takes pages by eight in a row, which may not be had when a thousand stacks would come free.
  *
- * A block that was put back cannot be freed in a trap: it goes into a list, which the heap looks at before it grows.
+ * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if they are
+ * many, one more at the end of this.
  */
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/hart.h"
@@ -30,42 +30,53 @@
 #define DEAD_TABLES 64
 #define PACK_MAX 1536 /* more is not packed: little would be gained */
 
-struct unpacked {
-	struct unpacked *next;
-};
+/* At the start of a page that stacks are packed into. */
+struct pack {
+	uint32_t stacks; /* that are in it still */
+	uint32_t used;   /* bytes from the page's start */
+} __attribute__((aligned(16)));
 
-static _Atomic(struct unpacked *) unpacked; /* blocks to free; pushed under the VM lock */
+static struct pack *filling;               /* the one that has room; NULL: none. Under the VM lock */
 static uint64_t dead_tables;               /* linked through their first words, free after the next flush; the same */
 static unsigned dead_table_count;
 static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
 static struct hart_trim counts;            /* of that one */
 
-void slot_unpack(struct slot *slot, uint64_t page)
+/* Moves what is in use of a topmost page that was taken. False: that page is the one which things are packed into now. */
+static bool pack(struct slot *slot, char *page, size_t bytes)
 {
-	struct unpacked *block = slot->packed;
+	size_t room = (bytes + 15) & ~(size_t)15;
+	bool full = filling == NULL || filling->used + room > PAGE_SIZE;
 
-	memcpy((char *)(uintptr_t)page + PAGE_SIZE - slot->mark, block, slot->mark);
-	slot->state = SLOT_IN_USE;
-	slot->mark = 0;
-	struct unpacked *first = atomic_load_explicit(&unpacked, memory_order_relaxed);
-	do
-		block->next = first;
-	/* Release: pairs with the exchange in hart_trim_drain(). */
-	while (!atomic_compare_exchange_weak_explicit(&unpacked, &first, block, memory_order_release,
-						      memory_order_relaxed));
+	if (full) {
+		memmove(page + sizeof(struct pack), page + PAGE_SIZE - bytes, bytes);
+		filling = (struct pack *)page;
+		*filling = (struct pack){ .used = sizeof(struct pack) };
+	} else {
+		memcpy((char *)filling + filling->used, page + PAGE_SIZE - bytes, bytes);
+	}
+	slot->packed = (char *)filling + filling->used;
+	slot->state = SLOT_PACKED;
+	slot->mark = (uint32_t)bytes;
+	filling->stacks++;
+	filling->used += (uint32_t)room;
+	counts.packed++;
+	return !full;
 }
 
-bool hart_trim_drain(void)
+uint64_t slot_unpack(struct slot *slot, uint64_t page)
 {
-	if (atomic_load_explicit(&unpacked, memory_order_relaxed) == NULL)
-		return false;
-	struct unpacked *list = atomic_exchange_explicit(&unpacked, NULL, memory_order_acquire);
-	bool any = list != NULL;
-	for (struct unpacked *next; list != NULL; list = next) {
-		next = list->next;
-		free(list);
-	}
-	return any;
+	uintptr_t place = (uintptr_t)slot->packed & ~(PAGE_SIZE - 1);
+	struct pack *pack = (struct pack *)place;
+
+	memcpy((char *)(uintptr_t)page + PAGE_SIZE - slot->mark, slot->packed, slot->mark);
+	slot->state = SLOT_IN_USE;
+	slot->mark = 0;
+	if (--pack->stacks != 0)
+		return 0;
+	if (pack == filling)
+		filling = NULL;
+	return place;
 }
 
 /* How much of the topmost page is packed: 0 if it is not worth it, or more than that page is in use. */
@@ -131,35 +142,22 @@ static void take_table(uintptr_t va)
 	dead_table_count++;
 }
 
-/* `block` has room for what is packed, or is NULL if nothing is to be. True: it was used. Under the VM lock. */
-static bool take(uintptr_t top, struct slot *slot, uintptr_t sp, void *block, struct taken *taken)
+/* Under the VM lock. */
+static void take(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *taken)
 {
 	size_t bytes = packable(top, sp);
-	uint32_t kept = bytes != 0 && block == NULL ? 1 : kept_pages(top, sp), stays = kept;
-	bool packed = false;
+	uint32_t kept = kept_pages(top, sp), stays = kept;
 
 	for (uint32_t i = slot->depth; i-- > kept;) {
 		uint64_t page = vm_take(page_at(top, i));
-		if (page == 0) { /* somebody has touched it */
-			if (i >= stays)
-				stays = i + 1;
-			continue;
-		}
-		if (i == 0 && bytes != 0) {
-			memcpy(block, (char *)(uintptr_t)page + PAGE_SIZE - bytes, bytes);
-			packed = true;
-		}
-		taken_add(taken, page);
+		if (page != 0 && (i != 0 || bytes == 0 || pack(slot, (char *)(uintptr_t)page, bytes)))
+			taken_add(taken, page);
+		else if (page == 0 && i >= stays) /* somebody has touched it */
+			stays = i + 1;
 	}
-	slot->depth = stays < slot->depth ? stays : slot->depth;
-	if (packed) {
-		slot->packed = block;
-		slot->state = SLOT_PACKED;
-		slot->mark = (uint32_t)bytes;
-	}
+	slot->depth = stays < slot->depth ? stays & 0xffffff : slot->depth;
 	if (slot->depth == 0)
 		take_table(page_at(top, 0));
-	return packed;
 }
 
 /* ---- What the scheduler calls ---- */
@@ -176,14 +174,13 @@ static void take_free(uintptr_t top, struct slot *slot)
 
 	vm_lock();
 	if (slot->mark == cycle && slot->depth != 0)
-		take(top, slot, top, NULL, &taken);
+		take(top, slot, top, &taken);
 	vm_unlock();
 	taken_free(&taken);
 }
 
 void hart_trim_begin(void)
 {
-	hart_trim_drain();
 	counts = (struct hart_trim){ 0 };
 	if (++cycle == 0)
 		cycle = 1;
@@ -229,29 +226,21 @@ bool hart_trim_flush(void)
 		return false; /* nor will it ever: nothing is ever taken, and no table dies */
 	struct taken taken = { dead, tables };
 	taken_free(&taken);
-	pages_use_reserve(true); /* for the blocks of what is packed */
 	return true;
 }
 
 void hart_trim_take(uintptr_t top, uintptr_t sp)
 {
 	struct slot *slot = slot_used_to(top, sp);
+	struct taken taken = { 0 };
+
 	if (slot == NULL)
 		return;
-
-	size_t bytes = packable(top, sp);
-	void *block = bytes != 0 ? malloc(bytes < sizeof(struct unpacked) ? sizeof(struct unpacked) : bytes) : NULL;
-	struct taken taken = { 0 };
-	bool packed = false;
 	vm_lock();
 	if (slot->mark == cycle && slot->state == SLOT_IN_USE)
-		packed = take(top, slot, sp, block, &taken);
+		take(top, slot, sp, &taken);
 	vm_unlock();
 	taken_free(&taken);
-	if (packed)
-		counts.packed++;
-	else
-		free(block);
 }
 
 struct hart_trim hart_trim_end(void)
@@ -259,7 +248,6 @@ struct hart_trim hart_trim_end(void)
 	stacks_each_free(take_free);
 	if (dead_table_count > DEAD_TABLES)
 		hart_trim_flush();
-	pages_use_reserve(false);
 	return counts;
 }
 

@@ -6,7 +6,6 @@
 
 void go_memory(struct go_memory *memory)
 {
-	hart_trim_drain(); /* what stacks that are back have left in the heap */
 	struct hart_memory machine;
 
 	hart_memory(&machine);

@@ -28,7 +28,7 @@ bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
 static bool reclaim_traced; /* GUMPDEBUG=reclaim: a line for each cycle */
 
 static _Atomic(uint32_t) cycling;  /* an M runs a cycle */
-static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle */
+static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle that asked all */
 static _Atomic(int64_t) ended;     /* ns: when that was, */
 static _Atomic(int64_t) duration;  /* and how long it took */
 static uint32_t cycles;            /* by whoever runs one, as the next */
@@ -72,11 +72,13 @@ static void release_pools(struct p *p)
 	gfree_release();
 }
 
-static void end(void)
+/* `all`: that cycle has asked all, so what stacks have now they need. */
+static void end(bool all)
 {
 	int64_t now = hart_now();
 
-	atomic_store_explicit(&in_after, hart_stacks_in(), relaxed);
+	if (all)
+		atomic_store_explicit(&in_after, hart_stacks_in(), relaxed);
 	atomic_store_explicit(&ended, now, relaxed);
 	atomic_store_explicit(&sched.reclaim_wanted, false, relaxed);
 	/* Release: the next cycle sees what this one has left. */
@@ -111,9 +113,11 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
 		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us, world not stopped; %zu KiB "
-			   "came free, %zu stacks packed, stacks have %zu KiB\n", (unsigned)cycles,
+			   "came free, %zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
+			   (unsigned)cycles,
 			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
-			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed, hart_stacks_in() >> 10);
+			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed, hart_stacks_in() >> 10,
+			   hart_memory_free() >> 10);
 	return got;
 }
 
@@ -134,7 +138,7 @@ void reclaim_if_short(struct m *m)
 			continue;
 		}
 		cycle(m, now_ticks());
-		end();
+		end(true);
 		break;
 	}
 }
@@ -147,17 +151,20 @@ static void put_off(void)
 
 void reclaim_if_due(struct m *m)
 {
-	size_t in = atomic_load_explicit(&in_after, relaxed);
+	static _Atomic(size_t) in_looked; /* bytes that stacks had when this last looked */
+	size_t in = hart_stacks_in(), before = atomic_load_explicit(&in_looked, relaxed);
 
 	if (reclaim_wanted()) {
 		reclaim_if_short(m);
 		return;
 	}
 	put_off();
-	if (hart_stacks_in() > in + in / 4 + ((size_t)1 << 20) && begin()) {
+	if (in > before + before / 4 + ((size_t)1 << 20) && begin()) {
 		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS));
-		end();
+		end(false);
+		in = hart_stacks_in();
 	}
+	atomic_store_explicit(&in_looked, in, relaxed);
 }
 
 bool sched_reclaim_soon(void)
@@ -191,7 +198,7 @@ bool reclaim_now(struct m *m, bool last_resort)
 	if ((is_vain() && !(last_resort && is_alone())) || !begin())
 		return false;
 	bool any = cycle(m, now_ticks()).bytes != 0;
-	end();
+	end(true);
 	return any;
 }
 
@@ -210,7 +217,7 @@ static void call_on_g0(void *arg)
 
 	/* Its stack may be written to: it runs, if only not now, and so is not cold. */
 	call->bytes = cycle(m, now_ticks()).bytes;
-	end();
+	end(true);
 	m->now = now_ticks();
 	g->run_ticks -= m->now;
 	m->hart.g = g;
@@ -269,6 +276,7 @@ size_t go_reclaim(void)
 
 void reclaim_init(void)
 {
+	put_off();
 	reclaim_traced = hart_debug_word("reclaim");
 	reclaim_packs_all = hart_debug_word("pack");
 	for (unsigned id = 0; id < hart_count() && reclaim_packs_all; id++)

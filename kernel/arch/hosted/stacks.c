@@ -247,8 +247,3 @@ void hart_trim_show(uintptr_t sp)
 {
 	(void)sp;
 }
-
-bool hart_trim_drain(void)
-{
-	return false;
-}
