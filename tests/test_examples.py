@@ -3,7 +3,8 @@
 import re
 
 from lib import machine
-from lib.machine import ARCH, MACHINES, Failure
+from lib.machine import ARCH, MACHINES, Failure, free_port
+from lib.network import HostNet, Tap, UserNet, run_client, usable
 from lib.programs import HostTest
 
 
@@ -42,7 +43,56 @@ def hogs(test):
         raise Failure(f'woke {found[2]} us late on average, not 20000 at most')
 
 
+def machine_with(test, net, name, *args, env=()):
+    image = machine.image_path(name, ARCH[test.machine_name])
+    return test.boot(image, net=net.net, env=[*net.env, *env], args=args, timeout=60, publish=net.publish,
+                     prefix=net.prefix)
+
+
+def server(test, network, name, port):
+    with network([port]) as net, machine_with(test, net, name) as run:
+        run.wait_for('listening')
+        run_client(net, 'services.py', name, net.address(port))
+
+
+def proxy(test, network):
+    """One proxy serves two purposes in turn: its target is there, and it is not."""
+    target, nobody = free_port(), free_port()
+    with network([80]) as net:
+        with machine_with(test, net, 'proxy', ':80', f'{net.peer}:{nobody}') as run:
+            run.wait_for('proxy: :80')
+            run_client(net, 'services.py', 'unreachable', net.address(80))
+            run.wait_for(f'proxy: {net.peer}:{nobody}: Connection refused')
+        with machine_with(test, net, 'proxy', ':80', f'{net.peer}:{target}', env=['IDLE=1']) as run:
+            run.wait_for('proxy: :80')
+            run_client(net, 'services.py', 'proxy', net.address(80), str(target))
+
+
+def proxy_usage(test):
+    image = machine.image_path('proxy', ARCH[test.machine_name])
+    for args, env in ([], []), ([':80'], []), ([':80', '10.0.2.2:80'], ['IDLE=none']), (['here', 'there'], []):
+        with test.boot(image, args=args, env=env) as run:
+            if run.wait() != 1 or 'proxy: here: Invalid argument' not in run.text and 'usage: proxy' not in run.text:
+                raise Failure(f'not refused: {args}')
+
+
+def network_tests():
+    found = [HostTest('example.proxy.usage', proxy_usage, name, 1) for name in ('virt', 'q35', 'hosted')]
+    for network, where in ((Tap, [('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4), ('microvm', 4)]),
+                           (UserNet, [('virt', 2), ('q35', 2)]), (HostNet, [('hosted', 1), ('hosted', 4)])):
+        if not usable(network):
+            print(f'skipped: examples over {network.__name__} need root')
+            continue
+        over = network.__name__.lower()
+        for name, n in where:
+            found += [HostTest(f'example.echo.{over}', lambda t, w=network: server(t, w, 'echo', 7), name, n),
+                      HostTest(f'example.chat.{over}', lambda t, w=network: server(t, w, 'chat', 80), name, n),
+                      HostTest(f'example.proxy.{over}', lambda t, w=network: proxy(t, w), name, n)]
+    return found
+
+
 def tests():
     return ([HostTest('example.hello', hello, name, n) for name in (*MACHINES, 'hosted') for n in (1, 2, 4, 16)]
             + [HostTest('example.zero-one', zero_one, name, 4) for name in (*MACHINES, 'hosted')]
-            + [HostTest('example.hogs', hogs, name, 4, alone=True) for name in (*MACHINES, 'hosted')])
+            + [HostTest('example.hogs', hogs, name, 4, alone=True) for name in (*MACHINES, 'hosted')]
+            + network_tests())

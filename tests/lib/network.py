@@ -21,6 +21,7 @@ numbers = itertools.count()
 
 class UserNet:
     net, env, prefix, most = 'user', (), (), 8
+    peer = '10.0.2.2'  # this host, as the machine sees it
 
     def __init__(self, ports):
         self.ports = {port: free_port() for port in ports}
@@ -38,10 +39,12 @@ class UserNet:
 
 class HostNet(UserNet):
     most = 64
+    peer = '127.0.0.1'
 
 
 class Tap:
     net, env, most = 'tap:tap0', ('ip=10.77.0.2/24,10.77.0.1',), 64
+    peer = '10.77.0.1'
     publish = ()
 
     def __init__(self, ports):
