@@ -39,8 +39,9 @@ extern "C" {
 void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
-	/* Bytes; 0 = 256 KiB; at most 1 GiB. Costs only what is touched. Below it lies a guard as long as the stack, so
-	   that an overflow is found unless a frame is larger than both. Hosted, large frames touch each page. */
+	/* Bytes; 0 = 256 KiB; at most 1 GiB; rounded up to a power of two. Costs only what is touched. Below it lies a
+	   guard as long as the stack: an overflow ends the machine, unless its first touch is further below the
+	   stack's end than that. Hosted, large frames touch each page. */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
 };

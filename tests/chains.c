@@ -4,6 +4,8 @@
  *
  * @test harts=1,2,4,8 timeout=60 sanitize=address,undefined
  * @test machines=hosted-thread harts=4 env=PART=20 timeout=60
+ * @test machines=virt,q35 harts=1 mem=256M timeout=60 env=GUMPDEBUG=pack|PART=20
+ * @test machines=virt,q35 harts=2 mem=256M timeout=120 env=GUMPDEBUG=pack|PART=100
  * @stress env=PART=10 timeout=60
  */
 #include "test.h"
@@ -42,6 +44,40 @@ static void daisy_chain(void)
 		go_chan_free(chans[i]);
 	free(chans);
 	free(links);
+}
+
+static go_waitgroup passing;
+
+static void pass_round(void *arg)
+{
+	struct link *link = arg;
+	int64_t token;
+	while (go_recv(link->right, &token) && token > 0) {
+		token--;
+		go_send(link->left, &token);
+	}
+	go_close(link->left);
+	go_waitgroup_done(&passing);
+}
+
+/* A token goes round a ring of goroutines; who finds it at its end closes what it would have sent to. */
+static void ring(void)
+{
+	enum { LENGTH = 100 };
+	struct link links[LENGTH];
+	go_chan *chans[LENGTH];
+	int64_t token = (int64_t)LENGTH * test_part(100);
+	for (int i = 0; i < LENGTH; i++)
+		CHECK(chans[i] = go_chan_make(sizeof(token), 0));
+	go_waitgroup_add(&passing, LENGTH);
+	for (int i = 0; i < LENGTH; i++) {
+		links[i] = (struct link){ chans[(i + 1) % LENGTH], chans[i] };
+		go(pass_round, &links[i]);
+	}
+	go_send(chans[0], &token);
+	go_waitgroup_wait(&passing);
+	for (int i = 0; i < LENGTH; i++)
+		go_chan_free(chans[i]);
 }
 
 static void generate(void *out)
@@ -189,6 +225,6 @@ static void tree(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(daisy_chain), TEST(sum_is_kept), TEST(tree), TEST_THAT_LEAVES(prime_sieve));
+	TESTS(TEST(daisy_chain), TEST(ring), TEST(sum_is_kept), TEST(tree), TEST_THAT_LEAVES(prime_sieve));
 	return test_main(argc, argv, tests);
 }

@@ -23,6 +23,7 @@
  * @test deadlock_packed harts=1,4 machines=virt,q35,microvm status=2 "all goroutines are asleep - deadlock!" "lock_up+" "deadlock_packed+"
  * @test stacks_for_no_more harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine that has not run yet"
  * @test deeper_than_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d{5} KiB deep, limit 1048576 KiB/
+ * @test many_stacks_for_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d+ KiB deep, limit 256 KiB/ "go_down_together+"
  * @test exits_while_others_print harts=4 status=9
  */
 #include <assert.h>
@@ -238,6 +239,27 @@ static void deeper_than_memory(void)
 	go_recv(NULL, NULL);
 }
 
+static __attribute__((noinline)) int go_down_together(int depth)
+{
+	volatile char used[4000];
+	used[0] = (char)depth;
+	go_yield();
+	return (depth > 0 ? go_down_together(depth - 1) : 0) + used[0];
+}
+
+static void run_go_down_together(void *unused)
+{
+	go_down_together(50);
+}
+
+/* Each needs less than its limit, and together they need more than there is. */
+static void many_stacks_for_memory(void)
+{
+	for (int i = 0; i < 500; i++)
+		go(run_go_down_together, NULL);
+	go_recv(NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
@@ -249,6 +271,7 @@ int main(int argc, char **argv)
 	      TEST_WHEN_NAMED(deadlock_select), TEST_WHEN_NAMED(deadlock_after_sleep),
 	      TEST_WHEN_NAMED(main_exits), TEST_WHEN_NAMED(aborts), TEST_WHEN_NAMED(asserts),
 	      TEST_WHEN_NAMED(deadlock_packed), TEST_WHEN_NAMED(stacks_for_no_more),
-	      TEST_WHEN_NAMED(deeper_than_memory), TEST_WHEN_NAMED(exits_while_others_print));
+	      TEST_WHEN_NAMED(deeper_than_memory), TEST_WHEN_NAMED(many_stacks_for_memory),
+	      TEST_WHEN_NAMED(exits_while_others_print));
 	return test_main(argc, argv, tests);
 }
