@@ -164,6 +164,12 @@ def go_program(go, arch, folder):
         return file.read()
 
 
+def parents(path):
+    """The folders that a file lies in, the outermost first."""
+    parts = path.split('/')[:-1]
+    return ['/'.join(parts[:n + 1]) for n in range(len(parts))]
+
+
 def initramfs(program, files=()):
     """A cpio archive (the "newc" format) of a /init, its console, a folder for /proc, and more files."""
     archive = bytearray()
@@ -181,10 +187,10 @@ def initramfs(program, files=()):
     entry('dev/console', 0o020600, device=(5, 1))
     entry('proc', 0o040755)
     entry('init', 0o100755, program)
-    for folder in sorted({os.path.dirname(name) for name, _ in files}):
+    for folder in sorted({folder for name, _ in files for folder in parents(name)} - {'dev', 'proc'}):
         entry(folder, 0o040755)
     for name, data in files:
-        entry(name, 0o100644, data)
+        entry(name, 0o100755, data)
     entry('TRAILER!!!', 0)
     return bytes(archive)
 

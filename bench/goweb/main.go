@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 // The Linux guest that bench/net puts beside examples/http.c: /init, which brings the network up and
-// answers on port 80 as Go's net/http does (`nethttp`), or by hand on bare TCP connections (`rawtcp`).
+// answers on port 80 as Go's net/http does (`nethttp`), or by hand on bare TCP connections (`rawtcp`), or
+// starts nginx (`nginx`). Port 81 answers how many bytes of memory are in use.
 //
-// On the kernel's command line: nethttp|rawtcp ADDRESS. The network's modules are in /modules, with their
-// order in /modules/order.
+// On the kernel's command line: nethttp|rawtcp|nginx ADDRESS. The network's modules are in /modules, with
+// their order in /modules/order.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -112,16 +114,56 @@ func serveRaw(listener net.Listener) {
 	}
 }
 
+func serveNginx() {
+	nginx := exec.Command("/usr/sbin/nginx", "-e", "stderr", "-c", "/nginx.conf")
+	nginx.Stdout, nginx.Stderr = os.Stdout, os.Stderr
+	must("nginx", nginx.Run())
+}
+
+// usedMemory is what the kernel could not give to anybody who asks now.
+func usedMemory() int {
+	text, err := os.ReadFile("/proc/meminfo")
+	must("meminfo", err)
+	kib := map[string]int{}
+	for _, line := range strings.Split(string(text), "\n") {
+		var name string
+		var value int
+		if n, _ := fmt.Sscanf(line, "%s %d", &name, &value); n == 2 {
+			kib[name] = value
+		}
+	}
+	return (kib["MemTotal:"] - kib["MemAvailable:"]) << 10
+}
+
+func tellMemory() {
+	listener, err := net.Listen("tcp", ":81")
+	must("listen", err)
+	for {
+		conn, err := listener.Accept()
+		must("accept", err)
+		fmt.Fprintln(conn, usedMemory())
+		conn.Close()
+	}
+}
+
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Println("usage: nethttp|rawtcp ADDRESS/LENGTH")
+		fmt.Println("usage: nethttp|rawtcp|nginx ADDRESS/LENGTH")
 		return
 	}
 	ip, subnet, err := net.ParseCIDR(os.Args[2])
 	must(os.Args[2], err)
+	must("/proc", syscall.Mount("proc", "/proc", "proc", 0, ""))
+	must("/dev", syscall.Mount("dev", "/dev", "devtmpfs", 0, ""))
 	loadModules()
 	configure("lo", nil, nil)
 	configure("eth0", ip, net.IP(subnet.Mask))
+	files := syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}
+	must("files", syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files))
+	go tellMemory()
+	if os.Args[1] == "nginx" {
+		serveNginx()
+	}
 	listener, err := net.Listen("tcp", ":80")
 	must("listen", err)
 	fmt.Println("listening")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many connections at once, over tap: how long they take to open, to be asked all at once, to be asked a few at a
+time, and what memory of the machine each takes."""
+import os
+import subprocess
+import time
+
+import guests
+from servers import ADDRESS, Boot
+
+EACH = 18000  # connections of a client: it may have 20,000 files
+SETTLE = 15   # seconds until the machine has given back what it can
+
+
+def build():
+    program = os.path.join(guests.PLACE, 'c10k-client')
+    guests.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program,
+                os.path.join(guests.TREE, 'bench', 'c10k', 'client.c')], 'gcc')
+    return program
+
+
+def sources(total):
+    """(an address of this host, how many connections come from it) for each client."""
+    clients = -(-total // EACH)
+    shares = [total // clients + (n < total % clients) for n in range(clients)]
+    return [(f'10.77.1.{n + 1}', share) for n, share in enumerate(shares)]
+
+
+class Clients:
+    """One process for each source; they work side by side."""
+
+    def __init__(self, program, total):
+        self.sources = sources(total)
+        self.processes = [subprocess.Popen([program, ADDRESS, '80', source], stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, encoding='ascii', bufsize=1)
+                          for source, _ in self.sources]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def do(self, *commands):
+        """A command for each; the slowest one's time, the sum of what failed, the worst latencies."""
+        for process, command in zip(self.processes, commands):
+            process.stdin.write(command + '\n')
+        worst = {}
+        for process in self.processes:
+            words = process.stdout.readline().split()
+            if not words:
+                raise guests.Failure('a client ended')
+            for name, value in zip(words[::2], map(float, words[1::2])):
+                worst[name] = worst.get(name, 0) + value if name == 'failed' else max(worst.get(name, 0), value)
+        return worst
+
+    def all_do(self, command):
+        return self.do(*[command] * len(self.processes))
+
+
+def measure(guest, program, total, memory, chosen):
+    for source, _ in sources(total):
+        subprocess.run(['ip', 'addr', 'add', f'{source}/16', 'dev', 'tap0'], check=False,
+                       stderr=subprocess.DEVNULL)
+    with Boot(guest, 'tap,ifname=tap0,script=no,downscript=no', ADDRESS, chosen.harts, memory) as boot:
+        boot.first_answer((ADDRESS, 80))
+        time.sleep(2)
+        before = boot.memory()
+        with Clients(program, total) as clients:
+            opened = clients.do(*[f'open {share}' for _, share in clients.sources])
+            bursts = [clients.all_do('burst') for _ in range(chosen.runs)]
+            paced = clients.all_do(f'paced {4000 // len(clients.processes)} {1000 // len(clients.processes)}')
+            full = boot.memory()
+            time.sleep(SETTLE)
+            settled = boot.memory()
+            again = clients.all_do('burst')
+    return {'open': opened['open'], 'burst': min(one['burst'] for one in bursts),
+            'burst-max': max(one['burst'] for one in bursts), 'cold-burst': again['burst'],
+            'p50': paced['p50'], 'p99': paced['p99'], 'failed': again['failed'],
+            'bytes': (full['used'] - before['used']) / total,
+            'settled': (settled['used'] - before['used']) / total,
+            'parts': {name: (settled[name] - before[name]) / total for name in settled if name != 'used'}}
+
+
+def head(total):
+    return (f'{total:,} connections'.ljust(24) + f'{"memory":>7} {"open, s":>8} {"burst, s":>15} {"after a rest":>12} '
+            f'{"4000 paced, ms":>17} {"bytes each":>13} {"failed":>7}\n' + ' ' * 24 +
+            f'{"":>7} {"":>8} {"best":>7} {"worst":>7} {"":>12} {"p50":>8} {"p99":>8} {"":>6} {"rested":>6}')
+
+
+def line(name, memory, one):
+    return (f'{name:<24} {memory:>6} {one["open"]:8.2f} {one["burst"]:7.2f} {one["burst-max"]:7.2f} '
+            f'{one["cold-burst"]:12.2f} {one["p50"] * 1e3:8.2f} {one["p99"] * 1e3:8.2f} {one["bytes"]:6.0f} '
+            f'{one["settled"]:6.0f} {one["failed"]:7.0f}')
