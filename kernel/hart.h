@@ -175,7 +175,8 @@ size_t hart_stack_depth(const struct hart_stack *stack); /* bytes from the top, 
 /*
  * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a time: begin;
  * hide for each G that waits; flush; take for each that has waited ever since; end, which says what came of it.
- * `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile. Hosted, flush is always false.
+ * `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile; hosted, they wait from flush to
+ * end, and no lock is taken in between.
  */
 struct hart_trim {
 	size_t bytes;  /* came free */

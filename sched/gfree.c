@@ -8,12 +8,18 @@
  */
 #include "sched/sched.h"
 
+/* A global pool's is looked at without the lock: get(). */
+static ALWAYS_INLINE void pool_set_first(struct g_pool *pool, struct g *g)
+{
+	__atomic_store_n(&pool->first, g, __ATOMIC_RELAXED);
+}
+
 static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 {
 	struct g *g = pool->first;
 
 	if (g != NULL) {
-		pool->first = g->schedlink;
+		pool_set_first(pool, g->schedlink);
 		pool->count--;
 	}
 	return g;
@@ -22,7 +28,7 @@ static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
 {
 	g->schedlink = pool->first;
-	__atomic_store_n(&pool->first, g, __ATOMIC_RELAXED); /* looked at without the lock, if it is the global one */
+	pool_set_first(pool, g);
 	pool->count++;
 }
 

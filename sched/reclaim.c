@@ -112,8 +112,8 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	cycles++;
 	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
-		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us, world not stopped; %zu KiB "
-			   "came free, %zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
+		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu KiB came free, "
+			   "%zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
 			   (unsigned)cycles,
 			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
 			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed, hart_stacks_in() >> 10,

@@ -4,12 +4,15 @@
  *
  * @test machines=virt,q35,microvm harts=1,2,4,8 mem=256M timeout=60
  * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim
+ * @test machines=hosted harts=1,4,8 timeout=120 env=GUMPDEBUG=reclaim|PACKS=0
+ * @test machines=hosted harts=4 timeout=120 env=GUMPDEBUG=pack|PACKS=0 args=storm
  * @stress harts=2,4,8 args=storm
  */
 #include "test.h"
 
 enum { MANY = 2000, PAGE = 4096 };
 
+static bool packs = true; /* else what a goroutine waits with stays where it is, in a page of its own */
 static go_chan *gate;
 static _Atomic(int) arrived, wrong, ended;
 
@@ -70,10 +73,10 @@ static void stacks_shrink(void)
 {
 	start(MANY, deep_then_wait);
 	size_t before = in_stacks();
-	CHECK_IN(before, (size_t)MANY * 10 * PAGE, (size_t)MANY * 13 * PAGE);
+	CHECK_IN(before, (size_t)MANY * 10 * PAGE, (size_t)MANY * (packs ? 13 : 20) * PAGE); /* a sanitizer's are more */
 	size_t freed = go_reclaim();
 	CHECK(freed >= (size_t)MANY / 10 * 9 * 10 * PAGE);
-	CHECK_IN(in_stacks(), 0, (size_t)MANY / 5 * PAGE); /* some ten to a page */
+	CHECK_IN(in_stacks(), 0, (size_t)(packs ? MANY / 5 : MANY + MANY / 5) * PAGE); /* some ten to a page */
 	finish(MANY);
 }
 
@@ -107,7 +110,7 @@ static void pointers_into_packed_stacks(void)
 {
 	start(MANY, lend_a_place);
 	for (int round = 0; round < 2; round++) {
-		CHECK(go_reclaim() != 0);
+		CHECK(go_reclaim() != 0 || !packs);
 		for (int i = round; i < MANY; i += 2)
 			*places[i] += i + 1;
 	}
@@ -186,6 +189,7 @@ static void storm(void)
 
 int main(int argc, char **argv)
 {
+	packs = getenv("PACKS") == NULL;
 	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(pointers_into_packed_stacks),
 	      TEST(handed_into_packed_stacks), TEST(storm));
 	return test_main(argc, argv, tests);

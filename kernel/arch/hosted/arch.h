@@ -32,6 +32,7 @@ struct arch_hart {
 	_Atomic(uint32_t) signalled;    /* a kick's signal is on its way */
 	_Atomic(uint32_t) asleep;       /* in hart_idle(): a kick takes no signal */
 	_Atomic(uint32_t) device;       /* the sockets have events */
+	_Atomic(uint32_t) paused;       /* the last round in which it waited: trim.c */
 	/* By this hart only, also from its signal handler, with irq_off or in the handler. */
 	volatile int64_t deadline;      /* of the scheduler's timer, ns; INT64_MAX: none */
 	volatile int64_t retry;         /* when to look again at what could not be preempted; INT64_MAX: never */

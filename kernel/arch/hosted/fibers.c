@@ -38,11 +38,17 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 void *__tsan_get_current_fiber(void);
 
-/* The fiber of the G that had this stack before, if one had, ends here: at its own end it was still running. */
-static inline void sanitizer_new(struct arch_fiber *fiber)
+static inline void sanitizer_end(struct arch_fiber *fiber)
 {
 	if (fiber->tsan != NULL)
 		__tsan_destroy_fiber(fiber->tsan);
+	fiber->tsan = NULL;
+}
+
+/* The fiber of the G that had this stack before, if one had, ends here: at its own end it was still running. */
+static inline void sanitizer_new(struct arch_fiber *fiber)
+{
+	sanitizer_end(fiber);
 	fiber->tsan = __tsan_create_fiber(0);
 }
 
@@ -60,6 +66,11 @@ static inline __attribute__((always_inline)) void sanitizer_switch(struct arch_f
 void __sanitizer_start_switch_fiber(void **fake, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size);
 void __asan_unpoison_memory_region(const volatile void *start, size_t size);
+
+static inline void sanitizer_end(struct arch_fiber *fiber)
+{
+	(void)fiber;
+}
 
 /* Frames that were never returned from are still marked on a stack that is used again. */
 static inline void sanitizer_new(struct arch_fiber *fiber)
@@ -86,14 +97,24 @@ static inline __attribute__((always_inline)) void sanitizer_switch(struct arch_f
 }
 #endif
 
+static struct arch_fiber *fiber_of(uintptr_t top)
+{
+	return (struct arch_fiber *)((top - sizeof(struct arch_fiber) - 64) & ~(uintptr_t)63);
+}
+
 /* At the top of a stack that is going to be used. The creator's past comes before the new G's. */
 struct arch_fiber *fiber_new(uintptr_t top)
 {
-	struct arch_fiber *fiber = (struct arch_fiber *)((top - sizeof(*fiber) - 64) & ~(uintptr_t)63);
+	struct arch_fiber *fiber = fiber_of(top);
 
 	fiber->bottom = top;
 	sanitizer_new(fiber);
 	return fiber;
+}
+
+void fiber_free(uintptr_t top)
+{
+	sanitizer_end(fiber_of(top));
 }
 
 UNSANITIZED void fiber_start(struct arch_fiber *fiber, void (*entry)(void))

@@ -19,6 +19,7 @@ void hart_memory(struct hart_memory *memory)
 		.free = (size_t)sysconf(_SC_AVPHYS_PAGES) * page,
 		.heap = heap.arena + heap.hblkhd,
 		.heap_used = heap.uordblks + heap.hblkhd,
+		.stacks = stacks_in(),
 		.image = (size_t)(end - __executable_start),
 	};
 }

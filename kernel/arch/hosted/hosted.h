@@ -19,6 +19,16 @@
 #endif
 
 /*
+ * ThreadSanitizer's runtime, if a signal interrupted that, cannot be called again from the handler, and holds locks that
+ * others need; so with it nothing at all is done there.
+ */
+#ifdef __SANITIZE_THREAD__
+#define HANDLED_ANYWHERE 0
+#else
+#define HANDLED_ANYWHERE 1
+#endif
+
+/*
  * A system call past the C library: no errno, no sanitizer's interceptor, fit for a signal handler. Answers what
  * the kernel does: -EINTR and so on.
  */
@@ -61,13 +71,21 @@ bool memory_read(void *to, uintptr_t from, size_t size); /* context.c: false whe
 /* stacks.c: is `address` below the end of a goroutine's stack, in its guard? */
 bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size);
 bool stack_row(uintptr_t address); /* is it among the goroutines' stacks? */
-/* The stack whose top that is. */
+/* Of the stack whose top that is; 0: of none. */
 size_t stack_size_of(uintptr_t top);
+/* The sums of what the function answers: for each freed stack that it was not called for yet, and for each mapping. */
+size_t stacks_drop_free(size_t (*drop)(uintptr_t bottom, uintptr_t top));
+size_t stacks_each_row(size_t (*fn)(uintptr_t start, uintptr_t end));
+
+/* trim.c */
+size_t stacks_in(void);                    /* bytes of stacks that are in memory */
+void pause_if_asked(struct hart *hart);    /* from the signal handler, and as the hart starts */
 
 void memory_save(void); /* memory.c: at the end, into the file that GUMP_MEMORY names */
 
-/* fibers.c, with a sanitizer: for a new G, at the top of its stack. */
+/* fibers.c, with a sanitizer: for a new G, at the top of its stack; and when that stack's pages are given back. */
 struct arch_fiber *fiber_new(uintptr_t top);
+void fiber_free(uintptr_t top);
 
 /* switch.S */
 void preempt_entry(void);

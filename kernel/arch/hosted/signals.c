@@ -105,16 +105,6 @@ static bool events(struct hart *hart)
 	return preempt;
 }
 
-/*
- * ThreadSanitizer's runtime, if that was interrupted, cannot be called again from here; so with it nothing at all
- * is done there.
- */
-#ifdef __SANITIZE_THREAD__
-#define HANDLED_ANYWHERE 0
-#else
-#define HANDLED_ANYWHERE 1
-#endif
-
 UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 {
 	struct hart *hart = hart_self();
@@ -123,6 +113,8 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 
 	(void)signal;
 	(void)info;
+	if (here || HANDLED_ANYWHERE)
+		pause_if_asked(hart);
 	if (hart->arch.irq_off) {
 		hart->arch.irq_pending = 1;
 		return;
@@ -323,6 +315,7 @@ void thread_install(struct hart *hart)
 		hart_fatal("no memory for hart %u", (unsigned)hart->id);
 	SYS(SYS_sigaltstack, &stack, NULL, 0, 0, 0, 0);
 	hart->arch.thread = (int)SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	pause_if_asked(hart);
 	hart->arch.error = __errno_location();
 	hart->arch.irq_off = 1;
 	timer_install(hart);

@@ -9,8 +9,8 @@
  * of its pages, and a system call: so it is short, since the program is compiled with -fstack-clash-protection and
  * no frame can step over it, and many are made by one call.
  *
- * Pages come on the first touch. A freed stack keeps its own, and is linked into the list of its size through its
- * topmost word.
+ * Pages come on the first touch. A freed stack keeps its own until a reclaim cycle (trim.c) takes them; so freed stacks
+ * are listed in memory of their own, not linked through theirs.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -43,7 +43,9 @@ struct row {
 
 static struct class {
 	struct spinlock lock;
-	uintptr_t free;        /* top of a freed stack */
+	uintptr_t *free;       /* tops of freed stacks: room for all that there can be */
+	size_t free_count;
+	size_t dropped;        /* so many of them, from the first on, have no pages */
 	uintptr_t next, end;   /* what is left of the newest row */
 	uintptr_t guarded;     /* up to here the guards are there */
 } classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
@@ -69,21 +71,30 @@ static size_t stride(unsigned class)
 	return guard_size(class) + class_size(class) + PAGE;
 }
 
-/* The class's lock is held. */
+static size_t slots(unsigned class)
+{
+	size_t n = ROW_BYTES / stride(class);
+	return n == 0 ? 1 : n;
+}
+
+/* The class's lock is held. The first row has the list of freed stacks behind it: memory.c leaves out that, too. */
 static bool row_new(unsigned index)
 {
 	struct class *class = &classes[index];
-	size_t slots = ROW_BYTES / stride(index), bytes = stride(index) * (slots == 0 ? 1 : slots);
+	size_t bytes = stride(index) * slots(index);
+	size_t list = class->free == NULL ? ROWS_MAX * slots(index) * sizeof(*class->free) : 0;
 	unsigned place = atomic_fetch_add(&row_places, 1);
 	if (place >= ROWS_MAX)
 		return false;
-	void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	void *start = mmap(NULL, bytes + list, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (start == MAP_FAILED)
 		return false;
-	madvise(start, bytes, MADV_NOHUGEPAGE); /* a stack's first touch would take 2 MiB */
+	madvise(start, bytes + list, MADV_NOHUGEPAGE); /* a stack's first touch would take 2 MiB */
 	class->next = class->guarded = (uintptr_t)start;
 	class->end = class->next + bytes;
+	if (list != 0)
+		class->free = (uintptr_t *)class->end;
 	rows[place] = (struct row){ class->next, bytes, index };
 	return true;
 }
@@ -134,11 +145,9 @@ int hart_stack_alloc(struct hart_stack *stack, size_t size)
 
 	struct class *class = &classes[index];
 	spin_lock(&class->lock);
-	uintptr_t top = class->free;
-	if (top != 0)
-		class->free = ((uintptr_t *)top)[-1];
-	else
-		top = stack_new(index);
+	uintptr_t top = class->free_count != 0 ? class->free[--class->free_count] : stack_new(index);
+	if (class->dropped > class->free_count)
+		class->dropped = class->free_count;
 	spin_unlock(&class->lock);
 	if (top == 0)
 		return -1;
@@ -154,8 +163,7 @@ void hart_stack_free(struct hart_stack *stack)
 	struct class *class = &classes[index];
 
 	spin_lock(&class->lock);
-	((uintptr_t *)stack->top)[-1] = class->free;
-	class->free = stack->top;
+	class->free[class->free_count++] = stack->top;
 	spin_unlock(&class->lock);
 }
 
@@ -187,63 +195,30 @@ bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size)
 size_t stack_size_of(uintptr_t top)
 {
 	const struct row *row = row_of(top - 1);
-	assert(row != NULL && "not a stack");
-	return class_size(row->class);
+	return row != NULL ? class_size(row->class) : 0;
 }
 
-/* What the kernel has in memory of it. */
-size_t hart_stack_depth(const struct hart_stack *stack)
+size_t stacks_drop_free(size_t (*drop)(uintptr_t bottom, uintptr_t top))
 {
-	enum { CHUNK = 64 };
-	unsigned char there[CHUNK];
-	uintptr_t bottom = stack->top - stack->size;
+	size_t bytes = 0;
 
-	for (uintptr_t at = bottom; stack->top != 0 && at < stack->top; at += CHUNK * PAGE) {
-		size_t bytes = stack->top - at < CHUNK * PAGE ? stack->top - at : CHUNK * PAGE;
-		if (SYS(SYS_mincore, at, bytes, there, 0, 0, 0) != 0)
-			return 0;
-		for (size_t i = 0; i < bytes / PAGE; i++)
-			if (there[i] & 1)
-				return stack->top - (at + i * PAGE);
+	for (unsigned index = 0; index < CLASSES; index++) {
+		struct class *class = &classes[index];
+		spin_lock(&class->lock);
+		for (; class->dropped < class->free_count; class->dropped++) {
+			uintptr_t top = class->free[class->dropped];
+			bytes += drop(top - class_size(index), top);
+		}
+		spin_unlock(&class->lock);
 	}
-	return 0;
+	return bytes;
 }
 
-/* The host's kernel has no way to hide a page and see whether it was touched: nothing is taken from a stack here. */
-
-void hart_trim_begin(void)
+size_t stacks_each_row(size_t (*fn)(uintptr_t start, uintptr_t end))
 {
-}
+	size_t sum = 0;
 
-bool hart_trim_may(uintptr_t top)
-{
-	(void)top;
-	return false;
-}
-
-void hart_trim_hide(uintptr_t top, uintptr_t sp)
-{
-	(void)top;
-	(void)sp;
-}
-
-bool hart_trim_flush(void)
-{
-	return false;
-}
-
-void hart_trim_take(uintptr_t top, uintptr_t sp)
-{
-	(void)top;
-	(void)sp;
-}
-
-struct hart_trim hart_trim_end(void)
-{
-	return (struct hart_trim){ 0 };
-}
-
-void hart_trim_show(uintptr_t sp)
-{
-	(void)sp;
+	for (unsigned i = 0; i < ROWS_MAX && i < atomic_load(&row_places); i++)
+		sum += fn(rows[i].start, rows[i].start + rows[i].bytes);
+	return sum;
 }
