@@ -4,24 +4,40 @@
  *
  *     qemu/run examples/http.c          then: curl localhost:8080
  *     qemu/run examples/http.c :81      listens elsewhere
+ *     qemu/run -e IDLE=5 examples/http.c
+ *                                       the limits are options: see struct limit
  *
- * Start from this file: answer() is where a program of your own begins.
+ * /metrics is for Prometheus. Start from this file: answer() is where a program of your own begins.
  */
 #define _GNU_SOURCE /* memmem */
 #include <errno.h>
 #include <gump.h>
 #include <gump/net.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define HEADER_MAX 8192
-#define IDLE ((int64_t)60 * 1000 * 1000 * 1000) /* a client may be silent for so long */
+#define FIRST_MAX 512 /* of a request, what is read while nothing else waits: an idle connection is to be cheap */
+#define METRICS_MAX 8192
+#define SECOND ((int64_t)1000 * 1000 * 1000)
+
+static struct limit {
+	const char *name;
+	int64_t value;
+} idle = { "IDLE", 60 },           /* seconds that a client may be silent, or not take its answers */
+  header = { "HEADER", 10 },       /* seconds that it may take to send a request's lines */
+  requests = { "REQUESTS", 1000 }; /* of one connection, which is closed then */
+
+static _Atomic(uint64_t) answered;
 
 struct client {
 	go_conn *conn;
-	size_t have; /* bytes in buf: a request, and what was read beyond it */
+	int64_t left; /* requests that it may still send */
+	size_t have;  /* bytes in buf: a request, and what was read beyond it */
 	char buf[HEADER_MAX];
 };
 
@@ -31,31 +47,143 @@ struct request { /* strings lie in client.buf */
 	size_t body; /* Content-Length */
 };
 
-/* One write an answer. False: the connection is to be closed. */
+/* One write, if the body is short. False: the connection is to be closed. */
 static bool respond(go_conn *conn, const struct request *request, const char *status, bool close,
 		    const char *body)
 {
 	char text[512];
+	size_t size = strlen(body);
 	int length = snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
-			      "Content-Length: %zu\r\n%s\r\n%s", status, strlen(body),
+			      "Content-Length: %zu\r\n%s\r\n", status, size,
 			      close ? "Connection: close\r\n"
-			      : request->http10 ? "Connection: keep-alive\r\n" : "",
-			      strcmp(request->method, "HEAD") == 0 ? "" : body);
-	return go_write(conn, text, (size_t)length) >= 0 && !close;
+			      : request->http10 ? "Connection: keep-alive\r\n" : "");
+	size_t whole = (size_t)length;
+	if (strcmp(request->method, "HEAD") == 0)
+		size = 0;
+	if (size <= sizeof text - whole) {
+		memcpy(text + whole, body, size);
+		whole += size;
+		size = 0;
+	}
+	atomic_fetch_add_explicit(&answered, 1, memory_order_relaxed);
+	return go_write(conn, text, whole) >= 0 && (size == 0 || go_write(conn, body, size) >= 0) && !close;
+}
+
+/* ---- /metrics ---- */
+
+struct text {
+	size_t length;
+	char bytes[METRICS_MAX];
+};
+
+static void __attribute__((format(printf, 2, 3))) append(struct text *text, const char *format, ...)
+{
+	va_list args;
+	size_t left = sizeof text->bytes - text->length;
+	va_start(args, format);
+	int n = vsnprintf(text->bytes + text->length, left, format, args);
+	va_end(args);
+	if (n > 0 && (size_t)n < left)
+		text->length += (size_t)n;
+	else
+		text->bytes[text->length] = '\0'; /* what does not fit is left out */
+}
+
+static void describe(struct text *text, const char *name, const char *type, const char *help)
+{
+	append(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put(struct text *text, const char *name, const char *type, const char *help, uint64_t value)
+{
+	describe(text, name, type, help);
+	append(text, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static void put_scheduler(struct text *text)
+{
+	struct go_stats stats;
+	go_stats(&stats);
+	put(text, "gump_goroutines", "gauge", "Goroutines that exist.", (uint64_t)stats.goroutines);
+	put(text, "gump_harts", "gauge", "Harts of the machine.", (uint64_t)stats.harts);
+	put(text, "gump_procs", "gauge", "Harts that run goroutines at a time.", (uint64_t)stats.procs);
+	put(text, "gump_idle_procs", "gauge", "Ps with nothing to run.", (uint64_t)stats.idle_procs);
+	put(text, "gump_global_run_queue", "gauge", "Goroutines in the global run queue.", stats.runq);
+	describe(text, "gump_run_queue", "gauge", "Goroutines in the run queue of a P.");
+	for (int p = 0; p < stats.harts; p++)
+		append(text, "gump_run_queue{p=\"%d\"} %zu\n", p, stats.proc[p].runq);
+	describe(text, "gump_steals_total", "counter", "How often a P took goroutines from another.");
+	for (int p = 0; p < stats.harts; p++)
+		append(text, "gump_steals_total{p=\"%d\"} %llu\n", p, (unsigned long long)stats.proc[p].steals);
+	describe(text, "gump_preemptions_total", "counter", "Goroutines that were stopped at the end of a slice.");
+	for (int p = 0; p < stats.harts; p++)
+		append(text, "gump_preemptions_total{p=\"%d\"} %llu\n", p,
+		       (unsigned long long)stats.proc[p].preemptions);
+}
+
+static void put_memory(struct text *text)
+{
+	struct go_memory memory;
+	go_memory(&memory);
+	const struct { const char *name; size_t bytes; } parts[] = {
+		{ "free", memory.free }, { "heap", memory.heap }, { "goroutines", memory.goroutines },
+		{ "stacks", memory.stacks }, { "tables", memory.tables }, { "image", memory.image },
+		{ "other", memory.other },
+	};
+	describe(text, "gump_memory_bytes", "gauge", "Who has the memory.");
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+		append(text, "gump_memory_bytes{part=\"%s\"} %zu\n", parts[i].name, parts[i].bytes);
+	put(text, "gump_memory_total_bytes", "gauge", "Memory of the machine.", memory.total);
+	put(text, "gump_heap_used_bytes", "gauge", "What is allocated of the heap.", memory.heap_used);
+}
+
+static void put_network(struct text *text)
+{
+	struct go_net_stats stats;
+	go_net_stats(&stats);
+	put(text, "gump_connections", "gauge", "Connections that are open.", stats.connections);
+	put(text, "gump_accepted_total", "counter", "Connections that were accepted.", stats.accepted);
+	put(text, "gump_dialled_total", "counter", "Connections that were made to others.", stats.dialled);
+	put(text, "gump_turned_away_total", "counter", "Attempts to connect that found no room.",
+	    stats.turned_away);
+	put(text, "gump_network_memory_bytes", "gauge", "Memory of packets and connections.", stats.memory);
+	put(text, "gump_network_memory_max_bytes", "gauge", "What that is bounded by.", stats.memory_max);
+}
+
+static bool answer_metrics(go_conn *conn, const struct request *request)
+{
+	struct text text = { .length = 0 };
+	put(&text, "gump_uptime_seconds", "gauge", "Time since boot.", (uint64_t)(go_now() / SECOND));
+	put_scheduler(&text);
+	put_memory(&text);
+	put_network(&text);
+	put(&text, "http_answers_total", "counter", "Requests that were answered.",
+	    atomic_load_explicit(&answered, memory_order_relaxed));
+	return respond(conn, request, "200 OK", request->close, text.bytes);
 }
 
 static bool answer(go_conn *conn, const struct request *request)
 {
+	if (strcmp(request->path, "/metrics") == 0)
+		return answer_metrics(conn, request);
 	return respond(conn, request, "200 OK", request->close, "Hello from gump\n");
 }
 
-/* Reads more into the buffer. False: the client is gone, silent, or finished. */
-static bool read_more(struct client *client)
+/* ---- Requests ---- */
+
+/* The peer has so long for what it does next. */
+static void set_deadline(go_conn *conn, const struct limit *limit)
 {
-	go_conn_deadline(client->conn, go_now() + IDLE, go_now() + IDLE);
+	int64_t deadline = go_now() + limit->value * SECOND;
+	go_conn_deadline(conn, deadline, deadline + idle.value * SECOND);
+}
+
+/* As go_read(), behind what is in the buffer. */
+static ssize_t read_more(struct client *client)
+{
 	ssize_t n = go_read(client->conn, client->buf + client->have, HEADER_MAX - client->have);
 	client->have += n > 0 ? (size_t)n : 0;
-	return n > 0;
+	return n;
 }
 
 /* Removes n bytes, in the buffer or still to come. */
@@ -64,7 +192,8 @@ static bool consume(struct client *client, size_t n)
 	while (n > client->have) {
 		n -= client->have;
 		client->have = 0;
-		if (!read_more(client))
+		set_deadline(client->conn, &idle);
+		if (read_more(client) <= 0)
 			return false;
 	}
 	client->have -= n;
@@ -124,40 +253,90 @@ static const char *parse(char *text, struct request *request)
 	return request->host || request->http10 ? NULL : "400 Bad Request";
 }
 
+/* Until the buffer has a request's lines. Their length without the last end, or 0: the connection is to be closed. */
+static size_t read_lines(struct client *client)
+{
+	const struct request none = { .method = "" };
+	const char *end;
+	for (size_t seen = 0; !(end = memmem(client->buf + seen, client->have - seen, "\r\n\r\n", 4));) {
+		if (client->have == HEADER_MAX) {
+			respond(client->conn, &none, "431 Request Header Fields Too Large", true, "");
+			return 0;
+		}
+		if (seen == 0)
+			set_deadline(client->conn, &header);
+		seen = client->have > 3 ? client->have - 3 : 0;
+		ssize_t n = read_more(client);
+		if (n < 0 && errno == ETIMEDOUT)
+			respond(client->conn, &none, "408 Request Timeout", true, "");
+		if (n <= 0)
+			return 0;
+	}
+	return (size_t)(end + 2 - client->buf);
+}
+
 /* One request. False: the connection is to be closed. */
 static bool serve_one(struct client *client)
 {
 	struct request request = { .method = "" };
-	const char *refusal = NULL;
-	char *end;
-	for (size_t seen = 0; !(end = memmem(client->buf + seen, client->have - seen, "\r\n\r\n", 4));) {
-		if (client->have == HEADER_MAX)
-			return respond(client->conn, &request, "431 Request Header Fields Too Large", true, "");
-		seen = client->have > 3 ? client->have - 3 : 0;
-		if (!read_more(client))
-			return false;
-	}
-	end[2] = '\0';
-	size_t length = (size_t)(end + 2 - client->buf);
-	refusal = strlen(client->buf) < length ? "400 Bad Request" : parse(client->buf, &request);
+	size_t length = read_lines(client);
+	if (length == 0)
+		return false;
+	client->buf[length] = '\0';
+	const char *refusal = strlen(client->buf) < length ? "400 Bad Request" : parse(client->buf, &request);
 	if (refusal)
 		return respond(client->conn, &request, refusal, true, "");
+	request.close |= --client->left == 0;
 	return answer(client->conn, &request) && consume(client, length + 2 + request.body);
+}
+
+/*
+ * Requests that begin with these bytes, until nothing is left in the buffer. Answers how many may follow. Not inlined,
+ * so that the buffer is on the stack only meanwhile.
+ */
+static int64_t __attribute__((noinline)) serve_some(go_conn *conn, const char *first, size_t length, int64_t left)
+{
+	struct client client;
+	client.conn = conn;
+	client.left = left;
+	client.have = length;
+	memcpy(client.buf, first, length);
+	while (client.have > 0)
+		if (!serve_one(&client))
+			return 0;
+	return client.left;
 }
 
 static void serve(void *conn)
 {
-	struct client client;
-	client.conn = conn;
-	client.have = 0;
-	while (serve_one(&client))
-		;
+	char first[FIRST_MAX];
+	ssize_t n;
+	for (int64_t left = requests.value; left > 0; left = serve_some(conn, first, (size_t)n, left)) {
+		set_deadline(conn, &idle);
+		if ((n = go_read(conn, first, sizeof first)) <= 0)
+			break;
+	}
 	go_conn_close(conn);
+}
+
+static bool read_limit(struct limit *limit)
+{
+	const char *text = getenv(limit->name);
+	char *end;
+	if (!text)
+		return true;
+	limit->value = strtoll(text, &end, 10);
+	if (*text && !*end && limit->value > 0 && limit->value <= 1000000000)
+		return true;
+	fprintf(stderr, "http: %s=%s: say a number from 1 to 1000000000\n", limit->name, text);
+	return false;
 }
 
 int main(int argc, char **argv)
 {
 	const char *addr = argc > 1 ? argv[1] : ":80";
+	if (!read_limit(&idle) || !read_limit(&header) || !read_limit(&requests))
+		return 1;
 	go_listener *listener = go_listen(addr);
 	if (!listener) {
 		fprintf(stderr, "http: %s: %s\n", addr, strerror(errno));

@@ -231,6 +231,27 @@ struct go_memory {
 };
 void go_memory(struct go_memory *);
 
+/* ---- Statistics ---- */
+
+enum { GO_PROCS_MAX = 16 };
+
+struct go_proc_stats {
+	size_t runq;          /* goroutines in its own queue */
+	uint64_t steals;      /* how often it took others' goroutines, since the start */
+	uint64_t preemptions; /* how often one was stopped at the end of its slice, or for a stop of the world */
+};
+
+/* How the scheduler stands. Read while others run on: the numbers are of slightly different times. */
+struct go_stats {
+	int harts;      /* go_harts() */
+	int procs;      /* go_maxprocs(0) */
+	int idle_procs; /* of them, those that have nothing to run */
+	int goroutines; /* go_count() */
+	size_t runq;    /* goroutines in the global queue */
+	struct go_proc_stats proc[GO_PROCS_MAX]; /* of P number 0 .. harts - 1 */
+};
+void go_stats(struct go_stats *);
+
 /* ---- Panic, defer ---- */
 
 /*

@@ -173,6 +173,13 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	return conn;
 }
 
+void conn_count(struct go_conn *conn, uint64_t *how)
+{
+	conn->counted = true;
+	net_counts.connections++;
+	++*how;
+}
+
 bool conn_has_unread(const struct tcp_pcb *pcb)
 {
 	const struct go_conn *conn = pcb->callback_arg;

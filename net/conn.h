@@ -29,6 +29,7 @@ struct go_conn {
 	bool peer_finished;         /* its FIN came */
 	bool write_finished;        /* go_shutdown was called */
 	bool closed;                /* go_conn_close was called */
+	bool counted;               /* in net_counts: the program has it */
 	u16_t peer_port;            /* constant */
 	ip_addr_t peer;             /* constant */
 	int64_t deadline[2];        /* by enum netpoll_mode */
@@ -51,8 +52,13 @@ void conn_wake(struct go_conn *conn);
 void conn_retry(struct go_conn *conn);
 /* After the receive window or the pcb changed. */
 void conn_count_window(struct go_conn *conn);
+/* The program gets it. */
+void conn_count(struct go_conn *conn, uint64_t *how);
 /* True: what came was not read. */
 bool conn_has_unread(const struct tcp_pcb *pcb);
+
+/* net/stats.c; under the net lock. Memory is not in it. */
+extern struct go_net_stats net_counts;
 
 /* Bytes written and not acknowledged. */
 static inline size_t conn_queued(const struct tcp_pcb *pcb)

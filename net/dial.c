@@ -121,6 +121,8 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 	error = net_resolve(&address, deadline);
 	if (!error)
 		error = connect(&address, deadline, &conn);
+	if (!error)
+		conn_count(conn, &net_counts.dialled);
 	if (error && conn && conn->pcb) {
 		tcp_abort(conn->pcb); /* which tells the connection, as any end does */
 	}

@@ -57,8 +57,10 @@ static const struct tcp_ext_arg_callbacks half_open_callbacks = {
 static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
 	struct go_listener *listener = lpcb->callback_arg;
-	if (listener->waiting + listener->half_open >= BACKLOG || net_memory_tight())
+	if (listener->waiting + listener->half_open >= BACKLOG || net_memory_tight()) {
+		net_counts.turned_away++;
 		return ERR_MEM; /* lwIP drops the pcb without a word to the peer */
+	}
 	if (pcb->rcv_wnd > FIRST_WINDOW)
 		pcb->rcv_wnd = pcb->rcv_ann_wnd = FIRST_WINDOW;
 	listener->half_open++;
@@ -96,8 +98,10 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 	tcp_ext_arg_set(pcb, half_open_id(), NULL);
 	half_open_freed(0, listener);
 	struct go_conn *conn = conn_new(pcb);
-	if (!conn)
+	if (!conn) {
+		net_counts.turned_away++;
 		return ERR_MEM; /* lwIP resets it */
+	}
 	if (listener->first)
 		listener->last->next = conn;
 	else
@@ -166,6 +170,7 @@ go_conn *go_accept(go_listener *listener)
 		listener->first = conn->next;
 		conn->next = NULL;
 		listener->waiting--;
+		conn_count(conn, &net_counts.accepted);
 	}
 	net_unlock();
 	go_mutex_unlock(&listener->turn);

@@ -65,6 +65,16 @@ size_t net_memory_share(void)
 	return share > SHARE_MIN ? share : SHARE_MIN;
 }
 
+size_t net_memory_used(void)
+{
+	return pages_used * PAGE_SIZE;
+}
+
+size_t net_memory_max(void)
+{
+	return pages_limit * PAGE_SIZE;
+}
+
 bool net_memory_tight(void)
 {
 	return pages_used > pages_limit / 4 * 3;

@@ -24,6 +24,9 @@ size_t net_memory_share(void);
 /* Counts (or no longer counts) bytes as taken that peers were told they may send. */
 void net_memory_promise(ssize_t bytes);
 
+size_t net_memory_used(void);
+size_t net_memory_max(void);
+
 /* How much of the limit is used: who asks first has to stop first. */
 bool net_memory_tight(void);  /* 3/4: no new connection, no more data to send */
 bool net_memory_scarce(void); /* 7/8: no more data for those who do not read theirs */

@@ -216,6 +216,7 @@ int go_conn_close(go_conn *conn)
 		return net_fail(EBADF);
 	}
 	conn->closed = true;
+	net_counts.connections -= conn->counted;
 	struct tcp_pcb *pcb = conn->pcb;
 	if (pcb) {
 		conn_let_go(conn);

@@ -63,6 +63,21 @@ def http(test, network):
         test.output = boot.text + text
 
 
+def limits(test, network):
+    """What examples/http.c does to slow senders, and to those that say nothing; and how its options are refused."""
+    image = machine.image_path('http', ARCH[test.machine_name])
+    env = ['IDLE=2', 'HEADER=1', 'REQUESTS=5']
+    with network([80]) as net, test.boot(image, net=net.net, env=[*net.env, *env], timeout=60,
+                                         publish=net.publish, prefix=net.prefix) as boot:
+        boot.wait_for('listening')
+        run_client(net, 'curl', '-s', '--retry', '30', '--retry-all-errors', '--retry-connrefused', '-m', '3',
+                   f'http://{net.address(80)}/')
+        run_client(net, 'http.py', net.address(80), str(net.most), 'limits')
+    with test.boot(image, env=['IDLE=soon']) as boot:
+        if boot.wait() != 1 or 'http: IDLE=soon: say a number' not in boot.text:
+            raise Failure('IDLE=soon was not refused')
+
+
 def switches(pid):
     """How often threads of a process have gone to sleep so far."""
     count = 0
@@ -118,6 +133,7 @@ def names_tests():
 
 def hosted_tests():
     found = names_tests() + [HostTest('net.idle.hostnet', hosted_idle, 'hosted', n) for n in (1, 4)]
+    found.append(HostTest('net.limits.hostnet', lambda test: limits(test, HostNet), 'hosted', 4))
     for name, counts in [('hosted', (1, 4))] + [(f'hosted-{s}', (4,)) for s in SANITIZERS]:
         for function, source in (echo, 'tests/echo.c'), (http, 'examples/http.c'):
             for n in counts:
@@ -141,6 +157,8 @@ def tests():
                 for n in harts:
                     found.append(HostTest(f'net.{function.__name__}.{network.__name__.lower()}',
                                           lambda test, f=function, w=network: f(test, w), name, n))
+    if usable(Tap):
+        found += [HostTest('net.limits.tap', lambda test: limits(test, Tap), name, n) for name, n in (('virt', 4), ('q35', 1))]
     for how in 'hogs', 'yielders':
         found += [HostTest(f'net.busy.{how}', lambda test, how=how: busy(test, how), name, n)
                   for name in (*MACHINES, 'hosted') for n in (1, 2)]

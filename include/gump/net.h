@@ -15,6 +15,7 @@
 #ifndef GUMP_NET_H
 #define GUMP_NET_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -61,6 +62,17 @@ ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_si
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
 /* Waiting receivers fail with EBADF. */
 void go_udp_close(go_udp *);
+
+/* How the network stands, and what came since the start. */
+struct go_net_stats {
+	size_t connections;   /* that the program has and has not closed */
+	uint64_t accepted;    /* by go_accept() */
+	uint64_t dialled;     /* by go_dial(), and there */
+	uint64_t turned_away; /* attempts to connect that found the backlog full or no memory; hosted, always 0 */
+	size_t memory;        /* bytes that packets, connections and those that are over take; hosted, always 0 */
+	size_t memory_max;    /* bytes that they may take: new connections are turned away at three quarters */
+};
+void go_net_stats(struct go_net_stats *);
 
 #ifdef __cplusplus
 }

@@ -98,7 +98,11 @@ int go_shutdown(go_conn *conn)
 
 int go_conn_close(go_conn *conn)
 {
-	return socket_close(&conn->socket);
+	int answer = socket_close(&conn->socket);
+
+	if (answer == 0)
+		count_closed();
+	return answer;
 }
 
 void go_conn_deadline(go_conn *conn, int64_t read, int64_t write)

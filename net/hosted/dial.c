@@ -68,8 +68,10 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 	int error;
 	struct socket *s = dial(addr, deadline, &error);
 
-	if (error == 0)
+	if (error == 0) {
+		count_dialled();
 		return (go_conn *)s;
+	}
 	if (s != NULL)
 		socket_close(s);
 	errno = error;

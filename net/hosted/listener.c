@@ -57,6 +57,8 @@ go_conn *go_accept(go_listener *listener)
 	socket_leave(s, NETPOLL_READ);
 	if (conn == NULL)
 		errno = EBADF;
+	else
+		count_accepted();
 	return (go_conn *)conn;
 }
 

@@ -93,6 +93,11 @@ int ports_to(union endpoint *to, int type);                   /* ECONNREFUSED: n
 void ports_from(union endpoint *from, int type);
 bool ports_closed(void);                                      /* there is no network but one's own loopback */
 
+/* stats.c */
+void count_accepted(void);
+void count_dialled(void);
+void count_closed(void);
+
 /* resolve.c: fills in address->to where the host is a name. 0 or an errno. */
 int net_resolve(struct address *address, int64_t deadline);
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Drives examples/http.c beyond what curl does: http.py HOST:PORT MOST
+"""Drives examples/http.c beyond what curl does: http.py HOST:PORT MOST [limits]
 
-Keep-alive, pipelining, requests in pieces, requests that are wrong. Ends with a message and
-status 1 when an answer is not as it should be.
+Keep-alive, pipelining, requests in pieces, requests that are wrong, metrics; or its limits, which are IDLE=2, HEADER=1
+and REQUESTS=5 then. Ends with a message and status 1 when an answer is not as it should be.
 """
 import socket
 import sys
 import threading
+import time
+
+import metrics
 
 WAIT = 20
 ADDRESS, MOST = sys.argv[1], int(sys.argv[2])
@@ -158,8 +161,119 @@ def at_once():
     expect('connections at once', failures[:3], [])
 
 
-for scenario in (keep_alive, version_1_0, pipelined, in_pieces, half_closed, bad_requests,
-                 goes_away, at_once, keep_alive):
+def scrape():
+    c = Connection()
+    c.send(get('/metrics', more='Connection: close\r\n'))
+    status, headers, body = c.answer()
+    expect('/metrics', (status, headers['content-type']), (200, 'text/plain'))
+    expect('after /metrics, an end', c.ends(), True)
+    try:
+        return metrics.parse(body.decode())
+    except metrics.Wrong as wrong:
+        sys.exit(f'/metrics: {wrong}')
+
+
+def tells():
+    """Metrics are as the format asks for, and true."""
+    before, kinds = scrape()
+    open_now = [Connection() for _ in range(5)]
+    for c in open_now:
+        c.send(get())
+        expect('one of some', c.answer()[0], 200)
+    after, _ = scrape()
+    expect('metrics', set(after), set(before))
+    for what, by in ('gump_connections', 5), ('gump_goroutines', 5), ('gump_accepted_total', 6), ('http_answers_total', 6):
+        expect(what, after[what] - before[what], by)
+    for name, kind in kinds.items():
+        old, new = (v if isinstance(v, dict) else {None: v} for v in (before[name], after[name]))
+        if kind == 'counter' and not all(new[label] >= old[label] for label in old):
+            sys.exit(f'{name} went from {old} to {new}')
+    for now in before, after:
+        harts = [f'p="{p}"' for p in range(int(now['gump_harts']))]
+        for name in 'gump_run_queue', 'gump_steals_total', 'gump_preemptions_total':
+            expect(name, sorted(now[name]), sorted(harts))
+        expect('memory', sum(now['gump_memory_bytes'].values()), now['gump_memory_total_bytes'])
+        if not 1 <= now['gump_procs'] <= len(harts) or now['gump_idle_procs'] >= now['gump_procs']:
+            sys.exit(f'{now["gump_idle_procs"]} idle of {now["gump_procs"]} Ps while one answers')
+        if now['gump_network_memory_bytes'] > now['gump_network_memory_max_bytes']:
+            sys.exit('more memory than the network may have')
+    expect('connections turned away', after['gump_turned_away_total'], 0)
+    for c in open_now:
+        c.socket.close()
+    end = time.monotonic() + WAIT
+    while (left := scrape()[0]['gump_connections']) > 1:
+        if time.monotonic() > end:
+            sys.exit(f'{left} connections are still open')
+        time.sleep(0.05)
+
+
+def limits():
+    """IDLE=2 HEADER=1 REQUESTS=5, all at once, as they take their time."""
+    def many():
+        c = Connection()
+        c.send(''.join(get() for _ in range(7)))
+        answers = [c.answer() for _ in range(5)]
+        expect('five of seven requests', [answer[0] for answer in answers], [200] * 5)
+        expect('the last says so', ['connection' in answer[1] for answer in answers], [False] * 4 + [True])
+        expect('after five, an end', c.ends(), True)
+
+    def slow_header(before):
+        c = Connection()
+        for _ in range(before):
+            c.send(get())
+            expect('before a slow one', c.answer()[0], 200)
+        start, text = time.monotonic(), get()
+        for byte in text[:-4] + 'A: b\r\n' * 100:
+            try:
+                c.send(byte)
+            except OSError:
+                break
+            c.socket.settimeout(0.1)
+            try:
+                if not c.more() or b'\r\n\r\n' in c.data:
+                    break
+            except TimeoutError:
+                pass
+            except ConnectionResetError:
+                break
+        took = time.monotonic() - start
+        if not c.data.startswith(b'HTTP/1.1 408 ') or not 0.9 < took < 5:
+            sys.exit(f'a slow header, after {took:.1f} s: {c.data!r}')
+
+    def silent(text):
+        c = Connection()
+        c.send(text)
+        if text:
+            expect('before silence', c.answer()[0], 200)
+        start = time.monotonic()
+        expect('silence', (c.ends(), c.data), (True, b''))
+        if not 1.8 < (took := time.monotonic() - start) < 8:
+            sys.exit(f'silence ended after {took:.1f} s')
+
+    def half_a_body():
+        c = Connection()
+        c.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n' + 'x' * 10)
+        expect('before its body', c.answer()[0], 200)
+        expect('half a body', c.ends(), True)
+    run = [(many,), (slow_header, 0), (slow_header, 2), (silent, ''), (silent, get()), (half_a_body,)]
+    failures = []
+
+    def guarded(function, *args):
+        try:
+            function(*args)
+        except (Exception, SystemExit) as error:
+            failures.append(f'{function.__name__}{args}: {error!r}')
+    threads = [threading.Thread(target=guarded, args=one) for one in run]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        sys.exit('\n'.join(failures))
+
+
+for scenario in [limits] if 'limits' in sys.argv else [keep_alive, version_1_0, pipelined, in_pieces, half_closed,
+                                                       tells, bad_requests, goes_away, at_once, keep_alive]:
     try:
         scenario()
     except (OSError, TypeError, KeyError, ValueError) as error:

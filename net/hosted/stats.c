@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What go_net_stats() tells. The kernel's side of it, memory and whom it turned away, is not known here. */
+#include "gump/net.h"
+#include "socket.h"
+
+static _Atomic(uint64_t) accepted, dialled, closed;
+
+void count_accepted(void)
+{
+	atomic_fetch_add_explicit(&accepted, 1, memory_order_relaxed);
+}
+
+void count_dialled(void)
+{
+	atomic_fetch_add_explicit(&dialled, 1, memory_order_relaxed);
+}
+
+void count_closed(void)
+{
+	atomic_fetch_add_explicit(&closed, 1, memory_order_release);
+}
+
+void go_net_stats(struct go_net_stats *stats)
+{
+	/* First, and acquire, with the release above: whoever is seen to have closed had come. */
+	uint64_t gone = atomic_load_explicit(&closed, memory_order_acquire);
+
+	*stats = (struct go_net_stats){
+		.accepted = atomic_load_explicit(&accepted, memory_order_relaxed),
+		.dialled = atomic_load_explicit(&dialled, memory_order_relaxed),
+	};
+	stats->connections = stats->accepted + stats->dialled - gone;
+}
