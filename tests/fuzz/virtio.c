@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network device lies: between any two polls it moves the used indices anywhere, returns any id with any length,
- * changes entries it has written already, the descriptors and the available rings, writes any bytes into the buffers that
- * it was given, headers with any number of buffers, and interrupts for nothing. While it does, the network's code runs
- * on top of the driver with a program that waits for connections. The features it offers are the input's, too.
+ * The network device lies: between any two polls, and just before any word that the driver reads of memory which they
+ * share, it moves the used indices anywhere, returns any id with any length, changes entries it has written already, the
+ * descriptors and the available rings, writes any bytes into the buffers that it was given, headers with any number
+ * of buffers, and interrupts for nothing. While it does, the network's code runs on top of the driver with a program
+ * that waits for connections. The features it offers are the input's, too.
+ *
+ * The compiler calls __sanitizer_cov_load...() before each load in the driver (tests/lib/fuzzing.py), so what is read
+ * twice may differ.
  *
  * What it may not do is to write elsewhere: that is a matter of the machine's I/O memory management.
  *
@@ -12,75 +16,22 @@
 #include "net.h"
 
 #include "drivers/virtio/net.h"
+#include "tests/host/virtio_device.h"
 
 #define FRAME_PLACE 12 /* behind virtio's header */
-
-static const struct virtqueue *queues[2];
-static uint8_t status;
-static uint64_t offered;
-static unsigned queue_max;
-static uint16_t seen[2]; /* the device's place in each available ring */
-
-static uint8_t status_read(struct virtio_device *d) { return status; }
-static uint64_t features_read(struct virtio_device *d) { return offered; }
-static void features_write(struct virtio_device *d, uint64_t features) { FUZZ_CHECK((features & ~offered) == 0); }
-static unsigned queue_size(struct virtio_device *d, unsigned index) { return queue_max; }
-static void notify(struct virtio_device *d, unsigned index) {}
-static uint8_t config_read8(struct virtio_device *d, unsigned offset) { return (uint8_t)(0x52 + offset); }
-
-static void status_write(struct virtio_device *d, uint8_t value)
-{
-	status = value;
-}
-
-static int queue_enable(struct virtio_device *d, unsigned index, const struct virtqueue *queue)
-{
-	queues[index] = queue;
-	return 0;
-}
-
-static void (*interrupt)(void *arg);
-static void *interrupt_arg;
-
-static int attach(struct virtio_device *d)
-{
-	interrupt = d->handler;
-	interrupt_arg = d->handler_arg;
-	return 0;
-}
-
-static const struct virtio_transport transport = {
-	status_read, status_write, features_read, features_write, queue_size,
-	queue_enable, notify,      config_read8,  attach,
-};
 
 bool virtio_mmio_find(unsigned id, struct virtio_device *device)
 {
 	static const uint16_t sizes[] = { 4, 8, 256, 0, 7, 1024, 1, 2 };
 	unsigned start = fuzz_8();
 
-	memset(device, 0, sizeof(*device));
-	device->transport = &transport;
-	strcpy(device->name, "liar");
+	device_fill(device, "liar");
 	offered = (uint64_t)(start & 8 ? 0 : 1) << 32 | (uint64_t)(start & 16 ? 1 : 0) << 29 | fuzz_16();
 	queue_max = sizes[start & 7];
 	status = 0;
 	memset(queues, 0, sizeof(queues));
 	memset(seen, 0, sizeof(seen));
-	interrupt = NULL;
 	return true;
-}
-
-bool virtio_pci_find(unsigned id, struct virtio_device *device)
-{
-	return false;
-}
-
-static void use(const struct virtqueue *q, uint32_t id, uint32_t length)
-{
-	q->used->ring[q->used->idx & (q->size - 1)].id = id;
-	q->used->ring[q->used->idx & (q->size - 1)].len = length;
-	q->used->idx++;
 }
 
 /* The next buffer in its turn: the receiver's with a frame of ours in it, the sender's is given back. */
@@ -88,10 +39,11 @@ static void honest(unsigned index)
 {
 	const struct virtqueue *q = queues[index];
 	uint32_t size = 0;
+	int next = next_available(index);
 
-	if (q->avail->idx == seen[index])
+	if (next < 0)
 		return;
-	unsigned id = q->avail->ring[seen[index]++ & (q->size - 1)] & (q->size - 1);
+	unsigned id = (unsigned)next & (q->size - 1); /* what it lied about before */
 	if (index == 0) {
 		char *buffer = (char *)(uintptr_t)q->chain[id].cookie;
 		size = fuzz_8() * (uint32_t)8;
@@ -106,15 +58,16 @@ static void honest(unsigned index)
 	use(q, id, size);
 }
 
-static void world(void)
+/* The buffer of a chain that is posted, or was. */
+static uint8_t *buffer_of(const struct virtqueue *q, unsigned id)
 {
-	const struct virtqueue *q = queues[fuzz_8() & 1];
+	static uint8_t none[FRAME_PLACE];
+	return q == queues[0] && q->chain[id].cookie ? q->chain[id].cookie : none;
+}
 
-	polling_is_due = true;
-	now += MS;
-	if (!q || !q->block)
-		return;
-	switch (fuzz_8() % 12) {
+static void lie(const struct virtqueue *q)
+{
+	switch (fuzz_8() % 10) {
 	case 0: q->used->idx = (uint16_t)(q->used->idx + (int8_t)fuzz_8()); break;
 	case 1: q->used->idx = fuzz_16(); break;
 	case 2: q->used->ring[fuzz_8() % q->size].id = fuzz_32(); break;
@@ -124,9 +77,56 @@ static void world(void)
 	case 6: q->used->flags = *q->avail_event = fuzz_16(); break;
 	case 7: use(q, fuzz_8(), fuzz_16()); break;
 	case 8: use(q, fuzz_32(), fuzz_32()); break;
-	case 9: now += fuzz_16() * 4 * MS; break;
-	default: honest(q == queues[1]);
+	case 9: buffer_of(q, fuzz_8() % q->size)[fuzz_8() % FRAME_PLACE] = fuzz_8(); break;
 	}
-	if (interrupt)
-		interrupt(interrupt_arg);
 }
+
+static void world(void)
+{
+	const struct virtqueue *q = queues[fuzz_8() & 1];
+	unsigned what = fuzz_8() % 4;
+
+	polling_is_due = true;
+	now += MS;
+	if (!q || !q->block)
+		return;
+	if (what == 0)
+		lie(q);
+	else if (what == 1)
+		now += fuzz_16() * 4 * MS;
+	else
+		honest(q == queues[1]);
+	interrupt_driver();
+}
+
+/* ---- While the driver reads ---- */
+
+static bool within(const void *address, const volatile void *start, const volatile void *end)
+{
+	return (uintptr_t)address >= (uintptr_t)start && (uintptr_t)address < (uintptr_t)end;
+}
+
+/* Most reads are left alone, so that the driver gets on. */
+static void before_load(const void *address)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct virtqueue *q = queues[i];
+		if (q == NULL || q->block == NULL || fuzz_left() == 0)
+			continue;
+		bool header = i == 0 && q->chain[0].cookie && within(address, buffer_of(q, 0), buffer_of(q, 0) + FRAME_PLACE);
+		if ((header || within(address, q->block, q->chain)) && fuzz_8() % 8 == 0)
+			lie(q);
+	}
+}
+
+void __sanitizer_cov_load1(uint8_t *address);
+void __sanitizer_cov_load2(uint16_t *address);
+void __sanitizer_cov_load4(uint32_t *address);
+void __sanitizer_cov_load8(uint64_t *address);
+void __sanitizer_cov_load16(__int128 *address);
+
+void __sanitizer_cov_load1(uint8_t *address) { before_load(address); }
+void __sanitizer_cov_load2(uint16_t *address) { before_load(address); }
+void __sanitizer_cov_load4(uint32_t *address) { before_load(address); }
+void __sanitizer_cov_load8(uint64_t *address) { before_load(address); }
+void __sanitizer_cov_load16(__int128 *address) { before_load(address); }

@@ -19,6 +19,7 @@ FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-saniti
 # lwIP takes the address of the first member of what may be NULL: NULL.
 LIBRARY = '-w -fno-sanitize=null'
 OWN = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-macro-redefined']
+LOADS = '-fsanitize-coverage=trace-loads' # of what is read of memory that a device can write: tests/fuzz/virtio.c
 QUIET = {'ASAN_OPTIONS': 'detect_leaks=0:quarantine_size_mb=16'} # leaks: what a run that ends early has allocated
 
 
@@ -69,8 +70,8 @@ def ninja_file():
         files = ' '.join(objects[source] for source in parts(target))
         lines.append(f'build $builddir/{target}: target tests/fuzz/{target}.c {files}')
     for source, file in objects.items():
-        lines.append(f'build {file}: part {source}'
-                     + ('\n  more = ' + LIBRARY if source.startswith('subprojects/') else ''))
+        more = LIBRARY if source.startswith('subprojects/') else LOADS if source.startswith('drivers/virtio/') else ''
+        lines.append(f'build {file}: part {source}\n  more = {more}')
     return '\n'.join(lines) + '\n'
 
 

@@ -134,7 +134,8 @@ static __attribute__((noinline)) int go_deep(int kib)
 	volatile char bytes[1024];
 	for (size_t i = 0; i < sizeof(bytes); i += 64)
 		bytes[i] = (char)kib;
-	return kib > 1 ? go_deep(kib - 1) + bytes[0] : 0;
+	int below = kib > 1 ? go_deep(kib - 1) : 0;
+	return below + bytes[0];
 }
 
 static void deep_then_wait(void *arg)
