@@ -21,6 +21,30 @@
 #ifdef __ASSEMBLER__
 #define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
 
+/* A context is left on the stack, from where rsp is then. */
+	.macro push_context
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push $0                 /* fnstcw writes two bytes of four */
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	.endm
+
+/* What lies above its control words is taken up, and run. */
+	.macro pop_context
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+	.endm
+
 /* hart_restart(): the stack that ends at rdi begins anew, with the function in rsi and the default control words. */
 	.macro restart
 	push $0

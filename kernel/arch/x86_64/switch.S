@@ -17,15 +17,7 @@
 	.globl hart_mcall
 	.type hart_mcall, @function
 hart_mcall:
-	push %rbp
-	push %rbx
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	push $0                 /* fnstcw writes two bytes of four */
-	stmxcsr CONTEXT_MXCSR(%rsp)
-	fnstcw CONTEXT_CW(%rsp)
+	push_context
 	mov %rsp, (%rdi)
 	mov %gs:HART_G0_SP, %rsp
 	mov %rdx, %rdi
@@ -45,13 +37,7 @@ hart_gogo:
 	pop %rcx
 	cmp %rax, %rcx
 	jne 2f
-1:	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
-	ret
+1:	pop_context
 2:	ldmxcsr CONTEXT_MXCSR - 8(%rsp)
 	fldcw CONTEXT_CW - 8(%rsp)
 	jmp 1b
@@ -60,15 +46,7 @@ hart_gogo:
 	.globl hart_switch
 	.type hart_switch, @function
 hart_switch:
-	push %rbp
-	push %rbx
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	push $0
-	stmxcsr CONTEXT_MXCSR(%rsp)
-	fnstcw CONTEXT_CW(%rsp)
+	push_context
 	mov (%rsp), %rax
 	mov %rsp, (%rdi)
 	mov %rsi, %rsp
@@ -77,13 +55,7 @@ hart_switch:
 	pop %rcx
 	cmp %rax, %rcx
 	jne 2b
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
-	ret
+	pop_context
 	.size hart_switch, . - hart_switch
 
 	.globl hart_restart
