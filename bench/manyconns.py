@@ -9,7 +9,8 @@ import guests
 from servers import ADDRESS, Boot
 
 EACH = 18000  # connections of a client: it may have 20,000 files
-SETTLE = 15   # seconds until the machine has given back what it can
+PACED = 4000
+REST = 15     # seconds of silence, in which the machine gives back what it can
 
 
 def build():
@@ -71,26 +72,31 @@ def measure(guest, program, total, memory, chosen):
         with Clients(program, total) as clients:
             opened = clients.do(*[f'open {share}' for _, share in clients.sources])
             bursts = [clients.all_do('burst') for _ in range(chosen.runs)]
-            paced = clients.all_do(f'paced {4000 // len(clients.processes)} {1000 // len(clients.processes)}')
-            full = boot.memory()
-            time.sleep(SETTLE)
-            settled = boot.memory()
+            worked = boot.cpu()
+            paced = clients.all_do(f'paced {PACED // len(clients.processes)} {1000 // len(clients.processes)}')
+            worked, full = boot.cpu() - worked, boot.memory()
+            time.sleep(2)
+            idle, start = boot.cpu(), time.monotonic()
+            time.sleep(REST)
+            idle = (boot.cpu() - idle) / (time.monotonic() - start)
+            rested = boot.memory()
             again = clients.all_do('burst')
     return {'open': opened['open'], 'burst': min(one['burst'] for one in bursts),
             'burst-max': max(one['burst'] for one in bursts), 'cold-burst': again['burst'],
             'p50': paced['p50'], 'p99': paced['p99'], 'failed': again['failed'],
             'bytes': (full['used'] - before['used']) / total,
-            'settled': (settled['used'] - before['used']) / total,
-            'parts': {name: (settled[name] - before[name]) / total for name in settled if name != 'used'}}
+            'rested': (rested['used'] - before['used']) / total, 'cpu': worked / PACED, 'idle': idle,
+            'parts': {name: (rested[name] - before[name]) / total for name in rested if name != 'used'}}
 
 
 def head(total):
-    return (f'{total:,} connections'.ljust(24) + f'{"memory":>7} {"open, s":>8} {"burst, s":>15} {"after a rest":>12} '
-            f'{"4000 paced, ms":>17} {"bytes each":>13} {"failed":>7}\n' + ' ' * 24 +
-            f'{"":>7} {"":>8} {"best":>7} {"worst":>7} {"":>12} {"p50":>8} {"p99":>8} {"":>6} {"rested":>6}')
+    return (f'{f"{total:,} connections":<24} {"memory":>6} {"open, s":>8} {"burst, s":>23} {"4000 paced: ms":>17} '
+            f'{"CPU, us":>8} {"idle, %":>8} {"bytes each":>13} {"failed":>7}\n'
+            f'{"":<24} {"":>6} {"":>8} {"best":>7} {"worst":>7} {"rested":>7} {"p50":>8} {"p99":>8} {"each":>8} {"":>8} '
+            f'{"":>6} {"rested":>6}')
 
 
 def line(name, memory, one):
     return (f'{name:<24} {memory:>6} {one["open"]:8.2f} {one["burst"]:7.2f} {one["burst-max"]:7.2f} '
-            f'{one["cold-burst"]:12.2f} {one["p50"] * 1e3:8.2f} {one["p99"] * 1e3:8.2f} {one["bytes"]:6.0f} '
-            f'{one["settled"]:6.0f} {one["failed"]:7.0f}')
+            f'{one["cold-burst"]:7.2f} {one["p50"] * 1e3:8.2f} {one["p99"] * 1e3:8.2f} {one["cpu"] * 1e6:8.0f} '
+            f'{one["idle"] * 100:8.2f} {one["bytes"]:6.0f} {one["rested"]:6.0f} {one["failed"]:7.0f}')

@@ -35,8 +35,10 @@ class Gump:
                     os.path.join(tree, 'examples', 'http.c'), os.path.join(tree, 'bench', 'c10k', 'memory.c'),
                     '-Wl,--wrap=main', '-o', self.image], 'gump-cc')
 
-    def kernel(self, address, _harts):
-        return ['-kernel', self.image] + (['-append', f'ip={address}/{LENGTH},{HOST}'] if address else [])
+    def kernel(self, address):
+        # As many requests of a connection as nginx.conf allows, and as long a silence.
+        options = 'REQUESTS=1000000000 IDLE=600' + (f' ip={address}/{LENGTH},{HOST}' if address else '')
+        return ['-kernel', self.image, '-append', options]
 
 
 class OnLinux:
@@ -61,7 +63,7 @@ class OnLinux:
         version = guests.run([self.go, 'version'], 'go version').split()[2].removeprefix('go')
         return f'Go {version} {self.server}'
 
-    def kernel(self, address, _harts):
+    def kernel(self, address):
         return ['-kernel', self.linux, '-initrd', self.initrd, '-append',
                 f'console=ttyS0 quiet panic=-1 -- {self.server} {address or "10.0.2.15"}/{LENGTH}']
 
@@ -134,7 +136,7 @@ class Boot:
         flags, nic = guests.machine_flags(guest.machine)
         self.command = ['qemu-system-' + ARCH[guest.machine], *flags, '-smp', str(harts), '-m', memory,
                         '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot',
-                        *guest.kernel(address, harts), '-netdev', netdev + ',id=net0',
+                        *guest.kernel(address), '-netdev', netdev + ',id=net0',
                         '-device', nic + ',netdev=net0']
 
     def __enter__(self):

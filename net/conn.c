@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "net/demux.h"
 #include "net/memory.h"
 
 /* Received pieces so small are copied together once so many wait. */
@@ -134,6 +135,7 @@ static err_t on_poll(void *arg, struct tcp_pcb *pcb)
 
 void conn_retry(struct go_conn *conn)
 {
+	demux_rouse(conn->pcb);
 	tcp_poll(conn->pcb, on_poll, 1);
 }
 

@@ -12,6 +12,7 @@
 #include "lwip/pbuf.h"
 #include "net/address.h"
 #include "net/conn.h"
+#include "net/demux.h"
 #include "net/memory.h"
 
 /* The net lock is held while so much is copied, and no longer. */
@@ -62,6 +63,8 @@ static void open_window(struct go_conn *conn, size_t n)
 	if (give > n)
 		give = n;
 	conn->withheld = (u32_t)(n - give);
+	if (give)
+		demux_rouse(pcb);
 	for (; give > UINT16_MAX; give -= UINT16_MAX)
 		tcp_recved(pcb, UINT16_MAX);
 	if (give)
@@ -145,6 +148,7 @@ static err_t put(struct tcp_pcb *pcb, const char *buf, size_t size, size_t *done
 	}
 	if (n == 0)
 		return ERR_MEM;
+	demux_rouse(pcb);
 	err_t error = tcp_write(pcb, buf, (u16_t)n,
 				TCP_WRITE_FLAG_COPY | (n < size ? TCP_WRITE_FLAG_MORE : 0));
 	if (error == ERR_OK)
@@ -198,8 +202,10 @@ int go_shutdown(go_conn *conn)
 		error = EBADF;
 	else if (conn->error)
 		error = conn->error;
-	else if (!conn->write_finished && conn->pcb)
+	else if (!conn->write_finished && conn->pcb) {
+		demux_rouse(conn->pcb);
 		error = net_errno(tcp_shutdown(conn->pcb, 0, 1));
+	}
 	if (!error)
 		conn->write_finished = true;
 	net_wake(&conn->desc, NETPOLL_WRITE);
@@ -220,6 +226,7 @@ int go_conn_close(go_conn *conn)
 	struct tcp_pcb *pcb = conn->pcb;
 	if (pcb) {
 		conn_let_go(conn);
+		demux_rouse(pcb);
 		/* Data that nobody will read: the peer must learn that it was lost. lwIP would
 		   conclude it from the window, which may have been withheld. */
 		if (!conn->rx)

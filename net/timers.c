@@ -14,6 +14,7 @@
 #include "lwip/prot/dhcp.h"
 #include "lwip/sys.h"
 #include "lwip/timeouts.h"
+#include "net/demux.h"
 #include "sched/netpoll.h"
 
 #define TIMERS_MAX 16
@@ -64,7 +65,7 @@ static bool mld_waits(void)
 static bool wanted(lwip_cyclic_timer_handler handler)
 {
 	if (handler == tcp_tmr)
-		return tcp_active_pcbs || tcp_tw_pcbs;
+		return demux_count() > 0;
 	if (handler == dhcp_fine_tmr)
 		return dhcp_waits();
 	if (handler == mld6_tmr)
@@ -101,6 +102,8 @@ void net_timers_run(void)
 		if (due[i] > now)
 			continue;
 		due[i] = INT64_MAX;
+		if (i == TCP_TIMER)
+			demux_rouse_silent();
 		lwip_cyclic_timers[i].handler();
 	}
 	schedule();

@@ -16,6 +16,7 @@ BUILD = os.path.join(TREE, 'build', 'fuzz')
 # -fsanitize=undefined asks for aligned words, which lwIP's headers are (net/lwip/arch/cc.h), in frames too.
 FLAGS = ['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-D_GNU_SOURCE',
          '-DGUMP_CHECKS=0', '-I.', '-Iinclude', '-Ikernel/arch/hosted', '-Inet/lwip']
+LWIP = 'lwip-patched-*/lwip-2.2.1'
 # lwIP takes the address of the first member of what may be NULL: NULL.
 LIBRARY = '-w -fno-sanitize=null'
 OWN = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-macro-redefined']
@@ -48,7 +49,7 @@ def parts(target):
             yield from sorted(set(map(lambda path: os.path.relpath(path, TREE), glob.glob(f'{TREE}/net/*.c')))
                               - {'net/memory.c'})
         elif word == 'lwip':
-            yield from listed('lwip', folder('lwip-*/src/core/tcp.c')[:-len('src/core/tcp.c')])
+            yield from listed('lwip', folder(LWIP)[:-len('lwip-2.2.1')])
         elif word == 'libfdt':
             yield from listed('libfdt', folder('opensbi-*/lib/utils/libfdt')[:-len('lib/utils/libfdt')])
         else:
@@ -56,7 +57,7 @@ def parts(target):
 
 
 def ninja_file():
-    includes = ['-I' + folder('lwip-*/src/include'), '-I' + folder('opensbi-*/lib/utils/libfdt')]
+    includes = ['-I' + folder(LWIP + '/src/include'), '-I' + folder('opensbi-*/lib/utils/libfdt')]
     flags = ' '.join(FLAGS + includes)
     lines = [f'builddir = {os.path.relpath(BUILD, TREE)}',
              f'rule part\n  command = clang {flags} -fsanitize=fuzzer-no-link $more -include tests/fuzz/sections.h -MD -MF '
