@@ -39,6 +39,8 @@ void bench_sleepers(void);
 void bench_sleep(void);
 void bench_hog(void);
 void bench_speedup(void);
+void bench_fault(void);
+void bench_bytes(void);
 
 /*
  * Prints what one of n operations takes in op(n), which is run a few times: the shortest time

@@ -33,7 +33,7 @@ class Gump:
                     *sources, os.path.join(TREE, 'bench', 'hosted', 'cputime.c'), '-o', self.program], 'gump-cc')
 
     def measures(self, benchmark):
-        return True
+        return not benchmark.alone
 
     def command(self, benchmark, harts):
         return ['env', f'GUMP_HARTS={harts}', 'GUMP_NET=none', *benchmark.env, self.program,
@@ -51,7 +51,7 @@ class Go:
         self.program = os.path.join(PLACE, 'go-x86_64')
 
     def measures(self, benchmark):
-        return not benchmark.env
+        return not benchmark.env and not benchmark.alone
 
     def command(self, benchmark, harts):
         return ['env', f'GOMAXPROCS={harts}', self.program, benchmark.name]

@@ -30,6 +30,8 @@ static const struct {
 	{ "sleep", bench_sleep },
 	{ "hog", bench_hog },
 	{ "speedup", bench_speedup },
+	{ "fault", bench_fault },
+	{ "bytes", bench_bytes },
 };
 
 void result(const char *name, double ns)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is measured: the benchmarks, the figures that each of them prints, and our bars.
 
-All figures are nanoseconds; under -icount, where an instruction takes one, they are instructions.
+All figures but those of `bytes` are nanoseconds; under -icount, where an instruction takes one, they are instructions.
 """
 from collections import namedtuple
 
-# program: its name in the image, if not the same; env: of gump's boot, which then has no twin
-Benchmark = namedtuple('Benchmark', 'name what program env', defaults=(None, ()))
+# program: its name in the image, if not the same; env: of gump's boot, which then has no twin; alone: gump has no
+# twin in it, and is measured on machines only
+Benchmark = namedtuple('Benchmark', 'name what program env alone', defaults=(None, (), False))
 # bar: what the figure should not exceed; for `speedup`, what it should reach
 Row = namedtuple('Row', 'figure benchmark label bar')
 
@@ -29,6 +30,8 @@ BENCHMARKS = [
     Benchmark('sleep', 'how late a sleep of 1 ms ends'),
     Benchmark('hog', 'how late it ends beside an endless loop, GOMAXPROCS=1'),
     Benchmark('hog-1ms', 'the same with a slice of 1 ms', 'hog', ('QUANTUM_US=1000',)),
+    Benchmark('fault', 'a page that comes when a stack grows', alone=True),
+    Benchmark('bytes', '100,000 goroutines: bytes of memory each', alone=True),
     Benchmark('speedup', '64 goroutines that compute: time at GOMAXPROCS=1 / time at 2'),
 ]
 NAMED = {benchmark.name: benchmark for benchmark in BENCHMARKS}
@@ -60,6 +63,10 @@ ROWS = [
     Row('hog-max', 'hog', 'beside a loop late by, max', 20 * MS),
     Row('hog-1ms-p50', 'hog-1ms', '  QUANTUM_US=1000, p50', 1 * MS),
     Row('hog-1ms-max', 'hog-1ms', '  QUANTUM_US=1000, max', 2 * MS),
+    Row('fault', 'fault', 'page fault of a stack that grows', 800),
+    Row('bytes-created', 'bytes', 'goroutine that has not run, bytes', 384),
+    Row('bytes-waiting', 'bytes', '  and waits', 4608),
+    Row('bytes-reclaimed', 'bytes', '  after a reclaim cycle', 1024),
     Row('speedup', 'speedup', 'speed-up from 1 to 2 harts', 1.9),
 ]
 
@@ -72,6 +79,8 @@ MODES = [
 
 
 def applies(benchmark, mode):
+    if benchmark.name == 'bytes':
+        return mode.icount
     return mode.harts == 2 if benchmark.name == 'speedup' else True
 
 

@@ -45,6 +45,7 @@ static struct zone zones[MACHINE_RANGES];        /* set once at boot */
 static unsigned zone_count;
 static struct run lists[LISTS];                  /* under `lock`; circular, by log2 of the length */
 static uint64_t not_empty;                       /* of the lists: bit i for lists[i]; under `lock` */
+static unsigned shortest = LISTS;                /* none before that one has any; under `lock` */
 static size_t counts[PAGES_OWNERS];              /* pages of each owner, and those free; under `lock` */
 static size_t total_pages;
 
@@ -66,9 +67,10 @@ static struct zone *zone_of(uint64_t page)
 	return NULL;
 }
 
+/* The log2. Not every machine has an instruction for it, and runs of one page are many. */
 static unsigned list_of(uint64_t pages)
 {
-	return 63 - (unsigned)__builtin_clzll(pages);
+	return pages == 1 ? 0 : 63 - (unsigned)__builtin_clzll(pages);
 }
 
 /* So long is the free run that begins with that page: noted at both of its ends. */
@@ -91,6 +93,8 @@ static void run_add(struct zone *zone, uint64_t page, uint64_t pages)
 	run->prev = head;
 	head->next->prev = run;
 	head->next = run;
+	if (list < shortest)
+		shortest = list;
 	not_empty |= UINT64_C(1) << list;
 }
 
@@ -157,6 +161,23 @@ static void *alloc_locked(uint64_t pages, uint64_t align, enum pages_owner owner
 	counts[PAGES_FREE] -= pages;
 	counts[owner] += pages;
 	return run_at(at);
+}
+
+/* The same for one page: the last of a run in the first list that has any. */
+static void *alloc_one_locked(enum pages_owner owner)
+{
+	if (not_empty == 0)
+		return NULL;
+	while (lists[shortest].next == &lists[shortest])
+		shortest++;
+	struct run *run = lists[shortest].next;
+	uint64_t rest = run->pages - 1, page = page_of(run) + rest;
+	struct zone *zone = zone_of(page);
+	run_cut(zone, run, rest);
+	zone->map[page - zone->first] = OWNED(owner);
+	counts[PAGES_FREE]--;
+	counts[owner]++;
+	return run_at(page);
 }
 
 static void free_locked(uint64_t page, uint64_t pages)
@@ -244,7 +265,7 @@ bool pages_locked_here(void)
 uint64_t pages_alloc_in_trap(enum pages_owner owner)
 {
 	lock_in_trap();
-	void *page = alloc_locked(1, 1, owner);
+	void *page = alloc_one_locked(owner);
 	spin_release(&lock);
 	return (uintptr_t)page;
 }

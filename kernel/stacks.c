@@ -38,6 +38,7 @@ struct region {
 };
 
 uintptr_t vm_stacks_start, vm_stacks_end;
+static size_t first_share, share; /* bytes of the area: of the default size, of each other one; set at boot */
 static struct region regions[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
 
 static struct spinlock lock = SPINLOCK(LOCK_VM);
@@ -62,33 +63,34 @@ static inline size_t class_stride(unsigned class)
 /* The default size gets half of the area; the others share the rest. */
 void stacks_init(void)
 {
-	size_t span = vm_stacks_end - vm_stacks_start;
 	uintptr_t at = vm_stacks_start;
 
+	first_share = (vm_stacks_end - vm_stacks_start) / 2;
+	share = first_share / CLASSES;
 	for (unsigned class = 0; class < CLASSES; class++) {
 		struct region *region = &regions[class];
-		size_t share = class == 0 ? span / 2 : span / 2 / CLASSES;
-		uintptr_t end = (at + share) & ~(PAGE_SIZE - 1);
+		uintptr_t next = at + (class == 0 ? first_share : share), end = next & ~(PAGE_SIZE - 1);
 		region->start = (at + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 		region->count = (end - region->start - PAGE_SIZE) / (class_stride(class) + sizeof(struct slot));
 		region->slots = (struct slot *)((end - region->count * sizeof(struct slot)) & ~(PAGE_SIZE - 1));
-		at += share;
+		at = next;
 	}
 }
 
 /* The region that `va` lies in, and the number of the slot; NULL: none that was ever handed out. */
 static struct region *find(uintptr_t va, size_t *number)
 {
-	/* Nearly all are of the default size: a division by a constant. */
-	*number = (va - regions[0].start) / class_stride(0);
-	if (va >= regions[0].start && *number < regions[0].count)
-		return *number < atomic_load_explicit(&regions[0].used, memory_order_acquire) ? &regions[0] : NULL;
-	for (struct region *region = regions + 1; region < regions + CLASSES; region++) {
-		*number = (va - region->start) / class_stride((unsigned)(region - regions));
-		if (va >= region->start && *number < region->count)
-			return *number < atomic_load_explicit(&region->used, memory_order_acquire) ? region : NULL;
-	}
-	return NULL;
+	size_t at = va - vm_stacks_start;
+	size_t class = at < first_share ? 0 : 1 + (at - first_share) / share;
+
+	if (class >= CLASSES) /* also below the area */
+		return NULL;
+	/* Below a region's start the number is greater than any. Nearly all are of the default size: a division by a
+	   constant. */
+	size_t offset = va - regions[class].start;
+	*number = class == 0 ? offset / class_stride(0) : offset / class_stride((unsigned)class);
+	/* Acquire: pairs with the release in stack_new(). Never more than fit. */
+	return *number < atomic_load_explicit(&regions[class].used, memory_order_acquire) ? &regions[class] : NULL;
 }
 
 struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size)

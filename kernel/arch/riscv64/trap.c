@@ -105,14 +105,23 @@ static bool interrupt(struct trap_frame *frame, uint64_t number)
 static bool page_fault(struct trap_frame *frame, bool store)
 {
 	uintptr_t va = csr_read("stval");
+	struct arch_hart *arch = &hart_self()->arch;
+	bool in_stack = va >= vm_stacks_start && va < vm_stacks_end;
 
-	if (vm_fault_is_stale(va, store)) {
-		__asm__ volatile("sfence.vma %0, zero" ::"r"(va) : "memory");
-		return true;
+	/*
+	 * A hart may remember that an entry was invalid. In a stack it then faults twice at the same address, so that
+	 * those that do not remember need no look at the tables before the page is made; elsewhere the entry tells.
+	 */
+	if (in_stack && va != arch->faulted) {
+		arch->faulted = va;
+		/* TRAP_X(8) is s0, the frame pointer. */
+		return stack_fault(va, frame->pc, frame->x[8 - 1]);
 	}
-	/* TRAP_X(8) is s0, the frame pointer. */
-	return va >= vm_stacks_start && va < vm_stacks_end &&
-	       stack_fault(va, frame->pc, frame->x[8 - 1]);
+	if (!in_stack && !vm_fault_is_stale(va, store))
+		return false;
+	arch->faulted = 0;
+	__asm__ volatile("sfence.vma %0, zero" ::"r"(va) : "memory");
+	return true;
 }
 
 /* A G whose FP is off meets an FP instruction: its FP registers live from here on, see switch.S. */
