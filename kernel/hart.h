@@ -189,6 +189,7 @@ bool hart_trim_flush(void);        /* false: not possible here, and nothing is t
 void hart_trim_take(uintptr_t top, uintptr_t sp);
 struct hart_trim hart_trim_end(void);
 void hart_trim_show(uintptr_t sp); /* all is there again that a saved context needs. Not in a trap */
+void hart_heap_trim(void);         /* the free objects of malloc's that this hart keeps go back. locks > 0 */
 /* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
 size_t hart_memory_free(void);
 size_t hart_memory_total(void);
@@ -234,7 +235,7 @@ void hart_stop_if_asked(void);
 
 /* Implemented by the scheduler, called by the kernel and the architectures. */
 
-/* Calls fn with each goroutine that was ever made; they run on meanwhile. From anywhere. */
+/* Calls fn with each goroutine there is, and some that have ended; they run on meanwhile. From anywhere. */
 void sched_each_goroutine(void (*fn)(struct hart_goroutine *));
 
 extern const size_t sched_hart_size;        /* bytes of a hart's block, struct hart included */

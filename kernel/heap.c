@@ -102,6 +102,11 @@ bool heap_trim(void)
 	return spans_trim();
 }
 
+void hart_heap_trim(void)
+{
+	heap_trim();
+}
+
 /*
  * Nothing was left: is it worth to try once more? Goroutines' stacks are asked for what they can spare, unless the
  * caller is in a critical section of its own, whose lock the answer may need. g0 and the boot always are in one.

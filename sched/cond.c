@@ -47,34 +47,59 @@ void go_cond_wait(go_cond *c, go_mutex *m)
 	go_mutex_lock(m);
 }
 
-static void signal_up_to(go_cond *c, uint32_t most)
+/* The lock is held. w may be gone when it is released. */
+static void signal_one(struct spinlock *lock, struct cond_waiter *w, struct glist *wake)
+{
+	trace(TRACE_TAKE, w->g, trace_queue(lock, WAIT_COND), 0);
+	w->signalled = true;
+	if (w->parked)
+		glist_push(wake, w->g);
+}
+
+void go_cond_signal(go_cond *c)
 {
 	struct spinlock *lock = lock_of(&c->lock_);
 	struct glist wake = { 0 };
+	struct cond_waiter *w;
 
 	spin_lock(lock);
-	for (struct cond_waiter *w; most > 0 && (w = c->head_) != NULL; most--) {
+	if ((w = c->head_) != NULL) {
 		c->head_ = w->next;
 		if (c->head_ == NULL)
 			c->tail_ = NULL;
-		trace(TRACE_TAKE, w->g, trace_queue(lock, WAIT_COND), 0);
-		w->signalled = true;
-		if (w->parked)
-			glist_push(&wake, w->g);
+		signal_one(lock, w, &wake);
 	}
 	spin_release(lock);
 	ready_list(&wake);
 	hart_unlock();
 }
 
-void go_cond_signal(go_cond *c)
-{
-	signal_up_to(c, 1);
-}
-
+/*
+ * Those that wait now, and no others: who comes while the lock is released finds a queue of its own. It is released when
+ * the stacks that are touched fill the memory, since they were packed: they are runnable then, and can be again.
+ */
 void go_cond_broadcast(go_cond *c)
 {
-	signal_up_to(c, UINT32_MAX);
+	struct spinlock *lock = lock_of(&c->lock_);
+
+	spin_lock(lock);
+	struct cond_waiter *w = c->head_, *next;
+	c->head_ = c->tail_ = NULL;
+	for (;; w = next) {
+		struct glist wake = { 0 };
+		for (next = w; next != NULL && (next == w || !reclaim_wanted());) {
+			struct cond_waiter *one = next;
+			next = one->next;
+			signal_one(lock, one, &wake);
+		}
+		spin_release(lock);
+		ready_list(&wake);
+		hart_unlock();
+		if (next == NULL)
+			return;
+		sched_reclaim();
+		spin_lock(lock);
+	}
 }
 
 /* ---- Semaphore ---- */

@@ -176,6 +176,7 @@ void m_park_until_p(struct m *m)
 			p_acquire(m, p);
 			break;
 		}
+		reclaim_heap_trim_if_asked(m);
 		int64_t now = now_ticks(); /* one look at the clock for both, so that no timer falls between */
 		if ((work_somewhere(now) && m_unpark(m)) || p_retake_blocked(m))
 			break;

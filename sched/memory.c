@@ -9,7 +9,7 @@ void go_memory(struct go_memory *memory)
 	struct hart_memory machine;
 
 	hart_memory(&machine);
-	size_t goroutines = atomic_load_explicit(&sched.g_numbers, memory_order_relaxed) * sizeof(struct g);
+	size_t goroutines = atomic_load_explicit(&sched.g_structs, memory_order_relaxed) * sizeof(struct g);
 	*memory = (struct go_memory){
 		.total = machine.total,
 		.free = machine.free,

@@ -24,6 +24,16 @@ void g_entry(void)
 	go_exit();
 }
 
+void g_link(struct g *g)
+{
+	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
+	do
+		g->all_next = head;
+	/* Release: a reader of the list finds the G filled in. */
+	while (!atomic_compare_exchange_weak_explicit(&sched.all_gs, &head, g, memory_order_release,
+						      relaxed));
+}
+
 static struct g *g_alloc(void)
 {
 	struct g *g = calloc(1, sizeof(*g));
@@ -34,21 +44,21 @@ static struct g *g_alloc(void)
 	g->timer.flags_ = TIMER_KEPT;
 	g_bare(g);
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
+	atomic_fetch_add_explicit(&sched.g_structs, 1, relaxed);
 	g_change(g, G_IDLE, G_DEAD);
-	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
-	do
-		g->all_next = head;
-	/* Release: a reader of the list finds the G filled in. */
-	while (!atomic_compare_exchange_weak_explicit(&sched.all_gs, &head, g, memory_order_release,
-						      relaxed));
+	g_link(g);
 	return g;
 }
 
 void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 {
-	/* Acquire: pairs with the release in g_alloc(). */
+	/* Sequentially consistent: a cycle's flush comes between what it leaves out and its look at the count. */
+	atomic_fetch_add_explicit(&sched.g_walkers, 1, memory_order_seq_cst);
+	/* Acquire: pairs with the release in g_link(). */
 	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
 		fn(&g->kernel);
+	/* Release: it is done with them. Pairs with the acquire in gfree_spare_end(). */
+	atomic_fetch_sub_explicit(&sched.g_walkers, 1, memory_order_release);
 }
 
 /* One from afar: with a context, or without a stack. */

@@ -91,25 +91,52 @@ static bool begin(void)
 	return atomic_compare_exchange_strong_explicit(&cycling, &free, 1, memory_order_acquire, relaxed);
 }
 
+void reclaim_heap_trim(struct m *m)
+{
+	m->heap_trims = atomic_load_explicit(&sched.heap_trims, relaxed);
+	hart_heap_trim();
+}
+
+/* Each M gives back what it keeps of the heap: those that sleep are woken to do so, the others find it at their time. */
+static void trim_heaps(struct m *m)
+{
+	atomic_fetch_add_explicit(&sched.heap_trims, 1, relaxed);
+	reclaim_heap_trim(m);
+	for (uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed) & ~bit(m->hart.id); idle != 0; idle &= idle - 1)
+		hart_kick((unsigned)__builtin_ctz(idle));
+}
+
 /* Of those that have waited since before that time, in ticks. On g0, begun. */
 static struct hart_trim cycle(struct m *m, int64_t before)
 {
 	int64_t start_ticks = m->now, start = hart_now(), flush, flushed;
 	struct hart_trim got = { 0 };
+	size_t free_before = hart_memory_free();
 
 	runnable_too = before >= start_ticks;
+	trace(TRACE_RECLAIM, NULL, runnable_too, 0);
 	if (m->p != NULL)
 		release_pools(m->p);
+	gfree_spare();
 	hart_trim_begin();
 	for_cold(before, hart_trim_hide);
 	flush = hart_now();
 	bool possible = hart_trim_flush();
 	flushed = hart_now();
+	trace(TRACE_RECLAIM_FLUSH, NULL, (uint64_t)(flushed - flush), 0);
 	if (possible) {
 		for_cold(before, hart_trim_take);
 		got = hart_trim_end();
 	}
+	gfree_spare_end(possible);
+	if (possible)
+		trim_heaps(m);
+	/* With what the heap gave back, and what others took or freed meanwhile. */
+	size_t free_after = hart_memory_free();
+	if (free_after > free_before && free_after - free_before > got.bytes)
+		got.bytes = free_after - free_before;
 	cycles++;
+	trace(TRACE_RECLAIM_END, NULL, got.bytes, got.packed);
 	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
 		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu KiB came free, "

@@ -91,7 +91,7 @@ struct g {
 	void *arg;
 	const char *name;
 	uintptr_t created_by;          /* pc of the caller of go() */
-	struct g *all_next;            /* every G there ever was */
+	struct g *all_next;            /* all Gs there are, dead ones included; left out by gfree.c only */
 };
 
 enum g_long_way { G_LOCKED = 1, G_UNBOUND = 2 /* has no stack yet */ };
@@ -144,6 +144,7 @@ struct m {
 	struct hart hart;                  /* first: hart_self() points to it */
 	struct p *p;                       /* held P, NULL while parked or in a blocking section */
 	uint32_t long_way;                 /* reasons to go over g0 (switch.h): locked Gs, a blocking section */
+	uint32_t heap_trims;               /* up to which of sched.heap_trims it has given back what it keeps */
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
@@ -182,6 +183,7 @@ struct sched {
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
 	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
+	_Atomic(uint32_t) heap_trims;      /* how often all Ms were asked to give back what they keep of the heap */
 	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
 	uint32_t procs;                    /* GOMAXPROCS; written with the world stopped */
 	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
@@ -189,7 +191,9 @@ struct sched {
 	struct spinlock gfree_lock __attribute__((aligned(CACHE_LINE)));
 	struct g_pool gfree, gfree_bare;   /* under gfree_lock */
 	_Atomic(struct g *) all_gs;
-	_Atomic(uint32_t) g_numbers;
+	_Atomic(uint32_t) g_numbers;       /* given out */
+	_Atomic(uint32_t) g_structs;       /* struct g there are */
+	_Atomic(uint32_t) g_walkers;       /* who goes through all_gs outside of a critical section */
 };
 
 extern struct sched sched;
@@ -312,6 +316,10 @@ struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
 void gfree_release(void);              /* those there give their stacks back */
+/* Of a reclaim cycle, before its flush and after it, if there was one: those that no pool needs go to the heap. */
+void gfree_spare(void);
+void gfree_spare_end(bool flushed);
+void g_link(struct g *g);              /* proc.c: into all_gs */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */
 
@@ -345,6 +353,13 @@ static inline void reclaim_at_times(struct m *m)
 	if (__builtin_expect(reclaim_wanted() ||
 			     m->now >= atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed), 0))
 		reclaim_if_due(m);
+}
+void reclaim_heap_trim(struct m *m);
+/* A cycle has ended: what this hart keeps of the heap goes back. At times, and before it sleeps. */
+static inline void reclaim_heap_trim_if_asked(struct m *m)
+{
+	if (m->heap_trims != atomic_load_explicit(&sched.heap_trims, memory_order_relaxed))
+		reclaim_heap_trim(m);
 }
 void reclaim_pack(struct g *g);        /* GUMPDEBUG=pack */
 static inline void reclaim_parked(struct g *g)
@@ -419,6 +434,7 @@ void timer_start(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
 bool timers_reserve(struct p *p);       /* room for one more goroutine's timer; false: out of memory */
+void timers_unreserve(void);            /* for one goroutine less */
 bool timers_pending(struct p *p);       /* any that a program set */
 int64_t timers_first(struct p *p);      /* p->timer_when, made exact. locks > 0 */
 void timers_move(struct p *from, struct p *to); /* world stopped; from, which lies behind to, keeps nothing */

@@ -142,6 +142,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			timers_run(p);
 		if (p->global_in <= 0) {
 			p->global_in = GLOBAL_TICK;
+			reclaim_heap_trim_if_asked(m);
 			/* Gs that yield to one another for ever use up no slice, at whose end others poll. */
 			struct glist list = { 0 };
 			if (netpoll(&list))

@@ -22,6 +22,8 @@ struct change {
 
 static const struct change g_changes[] = {
 	{ G_IDLE, G_DEAD, WITH_P },                   /* g_alloc(): new memory */
+	{ G_IDLE, G_DEAD, ON_G0 },                    /* a reclaim cycle that could not flush */
+	{ G_DEAD, G_IDLE, ON_G0 },                    /* a reclaim cycle: out of all pools */
 	{ G_DEAD, G_RUNNABLE, WITH_P },               /* go(): in no queue yet */
 	{ G_RUNNABLE, G_RUNNING, WITH_P },            /* run(), or the G that ran before: out of all queues */
 	{ G_RUNNING, G_RUNNABLE, WITH_P | ON_G0 },    /* yield, preemption: its context is saved */

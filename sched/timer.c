@@ -68,6 +68,18 @@ bool timers_reserve(struct p *p)
 	return room;
 }
 
+/* Which P had made the room does not matter: all together have enough. */
+void timers_unreserve(void)
+{
+	for (uint32_t i = 0, gone = 0; i < procs_now() && gone == 0; i++) {
+		struct p *p = p_get(i);
+		spin_acquire(&p->timer_lock);
+		gone = p->timer_reserved != 0;
+		p->timer_reserved -= gone;
+		spin_release(&p->timer_lock);
+	}
+}
+
 /* Until no M runs t's function. Acquire: what that did comes before our return; pairs with timers_run(). */
 static void await_firing(const go_timer *t)
 {

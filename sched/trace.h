@@ -39,6 +39,10 @@ enum trace_event {
 	TRACE_WAIT = 18,     /* g is going to wait in it; b: 1: before the others */
 	TRACE_TAKE = 19,     /* g is taken out; UNBLOCK, without a queue, follows if it was parked */
 	TRACE_LOCK_HART = 20, /* g is tied to this hart from here on; a: 0: it is not any more */
+	/* A reclaim cycle, in which the others go on; but all harts are interrupted for the flush. */
+	TRACE_RECLAIM = 21,  /* a: 1: of all that wait; 0: of those that have for a second */
+	TRACE_RECLAIM_FLUSH = 22, /* a: ns that it took */
+	TRACE_RECLAIM_END = 23, /* a: bytes that came free; b: stacks packed */
 };
 
 #define TRACE_NO_P 0xffffffffu

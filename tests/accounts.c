@@ -4,6 +4,7 @@
  * tests/test_memory_map.py reads this program's memory map.
  *
  * @test machines=virt,q35,microvm
+ * @test structures_go_back machines=virt,q35 harts=1,4 env=GUMPDEBUG=heap
  */
 #include <malloc.h>
 
@@ -95,6 +96,24 @@ static void goroutines_are_seen(void)
 	go_chan_free(ch);
 }
 
+/* Dead goroutines' structures, when the harts that might look at them still have left them alone. */
+static void structures_go_back(void)
+{
+	enum { N = 3000 };
+	size_t few = (size_t)go_harts() * (2 * GFREE_MAX + GFREE_BATCH);
+	for (int round = 0; round < 3; round++) {
+		go_chan *ch = go_chan_make(0, 0);
+		for (int i = 0; i < N; i++)
+			go(wait_there, ch);
+		go_sleep(10 * MS);
+		CHECK(now().goroutines >= N * sizeof(struct g));
+		go_close(ch);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+		WAIT_FOR((go_reclaim(), now().goroutines <= few * sizeof(struct g)));
+	}
+}
+
 static void mallinfo_agrees(void)
 {
 	void *volatile large = malloc(100000), *volatile small = malloc(100);
@@ -111,6 +130,7 @@ static void mallinfo_agrees(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
-	      TEST(mallinfo_agrees), TEST(goroutines_are_seen));
+	      TEST(mallinfo_agrees), TEST(goroutines_are_seen),
+	      TEST(structures_go_back));
 	return test_main(argc, argv, tests);
 }

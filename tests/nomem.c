@@ -206,9 +206,43 @@ static void waiting_allocates_nothing(void)
 	go_chan_free(answers);
 }
 
+static void wait_for_turn(void *unused)
+{
+	count++;
+	go_mutex_lock(&mutex);
+	while (turn == 0)
+		go_cond_wait(&cond, &mutex);
+	go_mutex_unlock(&mutex);
+	go_waitgroup_done(&group);
+}
+
+/* A page for each of those that are signalled would be more than the machine has. */
+static void packed_ones_are_signalled(void)
+{
+	enum { N = 15000 };
+	turn = 0;
+	count = 0;
+	go_waitgroup_add(&group, N);
+	for (int i = 0; i < N; i++) {
+		while (go_try(wait_for_turn, NULL, NULL) != 0)
+			go_sleep(MS);
+		if (i % 100 == 0)
+			go_yield();
+	}
+	WAIT_FOR(count == N);
+	go_sleep(10 * MS);
+	go_mutex_lock(&mutex);
+	turn = 1;
+	go_cond_broadcast(&cond);
+	go_mutex_unlock(&mutex);
+	go_waitgroup_wait(&group);
+	WAIT_FOR(go_count() == 1);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(malloc_fails_and_recovers), TEST(chan_make_fails),
-	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics));
+	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics),
+	      TEST(packed_ones_are_signalled));
 	return test_main(argc, argv, tests);
 }

@@ -24,6 +24,10 @@ void hart_memory(struct hart_memory *memory)
 	};
 }
 
+void hart_heap_trim(void)
+{
+}
+
 size_t hart_memory_free(void)
 {
 	return SIZE_MAX;
