@@ -10,6 +10,9 @@
  * acknowledgement; two such peers that do not read would answer each other for ever. One byte of
  * window that is never announced makes it see that nothing is wrong.
  *
+ * A segment without ACK: lwIP would take its data, and a reset of a connection that is being opened (RFC 9293, 3.10.7
+ * has both dropped).
+ *
  * A SYN for a connection that is half open: lwIP would read its options once more, and asserts that the window
  * is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second with a scale, would
  * end the machine. Our answer to the first is sent again by its own timer.
@@ -24,6 +27,8 @@ static err_t admit_early(const struct tcp_pcb *pcb, const struct tcp_hdr *header
 {
 	if (pcb->state == LISTEN)
 		return timewait_admit(header, p) ? ERR_OK : ERR_ABRT;
+	if (pcb->state == SYN_SENT && (TCPH_FLAGS(header) & (TCP_RST | TCP_ACK)) == TCP_RST)
+		return ERR_ABRT;
 	return pcb->state == SYN_RCVD && (TCPH_FLAGS(header) & TCP_SYN) ? ERR_ABRT : ERR_OK;
 }
 
@@ -51,6 +56,8 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t 
 		return ERR_ABRT;
 	if (pcb->state < ESTABLISHED)
 		return admit_early(pcb, header, p);
+	if (!(TCPH_FLAGS(header) & (TCP_ACK | TCP_RST | TCP_SYN)))
+		return ERR_ABRT;
 	if (p->tot_len > 0 && net_memory_scarce() && conn_has_unread(pcb))
 		return ERR_MEM;
 	if (p->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt)

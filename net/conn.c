@@ -16,15 +16,12 @@
 
 #include "lwip/pbuf.h"
 #include "net/demux.h"
+#include "net/keepalive.h"
 #include "net/memory.h"
 
 /* Received pieces so small are copied together once so many wait. */
 #define SMALL 256
 #define MANY 16
-
-#define KEEP_IDLE_MS 60000
-#define KEEP_INTERVAL_MS 15000
-#define KEEP_COUNT 8
 
 /* A window beyond the first counts as memory in use: all may be filled at once. */
 void conn_count_window(struct go_conn *conn)
@@ -169,9 +166,9 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	tcp_err(pcb, on_error);
 	tcp_nagle_disable(pcb);
 	ip_set_option(pcb, SOF_KEEPALIVE);
-	pcb->keep_idle = KEEP_IDLE_MS;
-	pcb->keep_intvl = KEEP_INTERVAL_MS;
-	pcb->keep_cnt = KEEP_COUNT;
+	pcb->keep_idle = keepalive.idle * 1000;
+	pcb->keep_intvl = keepalive.interval * 1000;
+	pcb->keep_cnt = keepalive.count;
 	return conn;
 }
 

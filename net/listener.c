@@ -2,11 +2,15 @@
 /*
  * Listeners. A connection counts against its listener's backlog from its SYN until it is
  * accepted: first half open (lwIP's pcb carries a note, which also tells when the pcb is freed before
- * the handshake is complete), then in the queue. A SYN beyond the backlog, or when memory is tight, is
+ * the handshake is complete), then in the queue. A SYN for which there is no room, or when memory is tight, is
  * dropped, not refused: the client tries again, and by then there may be room.
+ *
+ * Those that are half open do not keep others out: the oldest makes room for a new one. In a flood of SYNs whose
+ * senders are not there, a client gets in if it answers before as many more have come as the backlog has places.
  */
 #include <stdatomic.h>
 
+#include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/memory.h"
@@ -19,6 +23,7 @@ struct go_listener { /* under the net lock */
 	struct go_conn *first, *last; /* established, not accepted */
 	unsigned waiting;             /* how many those are */
 	unsigned half_open;
+	struct half_open *oldest, *youngest;
 	bool closed;
 	go_mutex turn;                /* one acceptor waits at a time; before the net lock */
 	_Atomic(uint32_t) references; /* the program's, calls under way, half-open pcbs */
@@ -29,6 +34,12 @@ static bool was_last(struct go_listener *listener)
 {
 	return atomic_fetch_sub_explicit(&listener->references, 1, memory_order_acq_rel) == 1;
 }
+
+struct half_open { /* a pcb's note; in its listener's list */
+	struct go_listener *listener;
+	struct tcp_pcb *pcb;
+	struct half_open *older, *younger;
+};
 
 static void release(struct go_listener *listener)
 {
@@ -54,27 +65,59 @@ static const struct tcp_ext_arg_callbacks half_open_callbacks = {
 	.passive_open = half_opened,
 };
 
+static void half_open_add(struct half_open *half, struct go_listener *listener)
+{
+	half->listener = listener;
+	half->older = listener->youngest;
+	half->younger = NULL;
+	if (listener->youngest)
+		listener->youngest->younger = half;
+	else
+		listener->oldest = half;
+	listener->youngest = half;
+	listener->half_open++;
+	refer(listener);
+}
+
 static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
 	struct go_listener *listener = lpcb->callback_arg;
-	if (listener->waiting + listener->half_open >= BACKLOG || net_memory_tight()) {
+	bool full = listener->waiting + listener->half_open >= BACKLOG;
+	if (full)
 		net_counts.turned_away++;
+	if (full && listener->oldest)
+		tcp_abandon(listener->oldest->pcb, 0); /* without a word; half_open_freed() hears of it */
+	else if (full)
 		return ERR_MEM; /* lwIP drops the pcb without a word to the peer */
+	struct half_open *half = net_memory_tight() ? NULL : net_malloc(sizeof *half);
+	if (!half) {
+		net_counts.turned_away++;
+		return ERR_MEM;
 	}
 	if (pcb->rcv_wnd > FIRST_WINDOW)
 		pcb->rcv_wnd = pcb->rcv_ann_wnd = FIRST_WINDOW;
-	listener->half_open++;
-	refer(listener);
-	tcp_ext_arg_set(pcb, id, listener);
+	half->pcb = pcb;
+	half_open_add(half, listener);
+	tcp_ext_arg_set(pcb, id, half);
 	tcp_ext_arg_set_callbacks(pcb, id, &half_open_callbacks);
 	return ERR_OK;
 }
 
 static void half_open_freed(u8_t id, void *data)
 {
-	struct go_listener *listener = data;
-	if (!listener)
+	struct half_open *half = data;
+	if (!half)
 		return;
+	struct go_listener *listener = half->listener;
+	if (half->younger)
+		half->younger->older = half->older;
+	else
+		listener->youngest = half->older;
+	if (half->older)
+		half->older->younger = half->younger;
+	else
+		listener->oldest = half->younger;
+	net_free(half);
 	listener->half_open--;
 	if (was_last(listener))
 		net_free(listener);
@@ -95,8 +138,9 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 	struct go_listener *listener = arg;
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
+	struct half_open *half = tcp_ext_arg_get(pcb, half_open_id());
 	tcp_ext_arg_set(pcb, half_open_id(), NULL);
-	half_open_freed(0, listener);
+	half_open_freed(half_open_id(), half);
 	struct go_conn *conn = conn_new(pcb);
 	if (!conn) {
 		net_counts.turned_away++;

@@ -14,6 +14,7 @@
 #include "kernel/layout.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
+#include "net/keepalive.h"
 #include "net/memory.h"
 #include "net/random.h"
 #include "net/timers.h"
@@ -159,6 +160,7 @@ static void start(void)
 {
 	net_memory_init();
 	net_random_init();
+	keepalive_init();
 	lwip_init();
 	up = interface_start();
 	started = true;

@@ -2,9 +2,10 @@
 /*
  * Small TCP services that tests/test_net.py drives from outside:
  *
- *     7    sends back what comes
+ *     7    sends back what comes, datagrams as well
  *     9    counts the bytes up to the peer's end, then answers the number
  *    11    tells the number of goroutines
+ *    13    tells what go_net_stats() does, and the number of goroutines
  *    19    reads a number and a newline, and sends so many bytes of a pattern
  *
  * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
@@ -42,6 +43,24 @@ static void tell_goroutines(go_conn *conn)
 	char buf[20];
 	int length = snprintf(buf, sizeof(buf), "%d\n", go_count());
 	go_write(conn, buf, (size_t)length);
+}
+
+static void tell_figures(go_conn *conn)
+{
+	char buf[200];
+	struct go_net_stats net;
+	go_net_stats(&net);
+	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu goroutines=%d\n",
+			      net.connections, (unsigned long long)net.turned_away, net.memory, go_count());
+	go_write(conn, buf, (size_t)length);
+}
+
+static void echo_datagrams(void *udp)
+{
+	static char buf[65536], from[60];
+	ssize_t n;
+	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0)
+		go_udp_send(udp, buf, (size_t)n, from);
 }
 
 static void send_pattern(go_conn *conn)
@@ -120,12 +139,16 @@ int main(int argc, char **argv)
 	static struct service services[] = { { ":7", echo, NULL },
 					     { ":9", count_bytes, NULL },
 					     { ":11", tell_goroutines, NULL },
+					     { ":13", tell_figures, NULL },
 					     { ":19", send_pattern, NULL } };
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		services[i].listener = go_listen(services[i].addr);
 		CHECK(services[i].listener);
 		go(accept_all, &services[i]);
 	}
+	go_udp *udp = go_udp_open(":7");
+	CHECK(udp);
+	go(echo_datagrams, udp);
 	CHECK(!go_listen(":7"));
 	CHECK_EQ(errno, EADDRINUSE);
 	CHECK(!go_listen("nonsense"));

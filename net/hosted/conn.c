@@ -8,13 +8,10 @@
 #include <sys/socket.h>
 
 #include "gump/net.h"
+#include "net/keepalive.h"
 #include "socket.h"
 
-#define KEEP_IDLE_S 60
-#define KEEP_INTERVAL_S 15
-#define KEEP_COUNT 8
-
-static void set(int fd, int level, int option, int value)
+static void set(int fd, int level, int option, unsigned value)
 {
 	setsockopt(fd, level, option, &value, sizeof(value));
 }
@@ -23,9 +20,9 @@ void conn_options(int fd)
 {
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
-	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
-	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive.idle);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive.interval);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive.count);
 }
 
 ssize_t go_read(go_conn *conn, void *buf, size_t size)

@@ -23,6 +23,7 @@
 
 #include "hosted.h"
 #include "kernel/layout.h"
+#include "net/keepalive.h"
 #include "socket.h"
 
 #define BATCH 128
@@ -143,6 +144,7 @@ static void start(void)
 	sigset_t all;
 
 	raise_limit();
+	keepalive_init();
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	device_attach(sched_netpoll_ready);
 	netpoll_register(poll);

@@ -32,7 +32,7 @@
 #define LWIP_IPV4 1
 #define LWIP_IPV6 1
 #define LWIP_ARP 1
-#define ARP_TABLE_SIZE 32
+#define ARP_TABLE_SIZE 256 /* all of a /24: whoever makes up addresses there must not push out those that are there */
 #define ARP_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 16
 #define LWIP_ND6_NUM_DESTINATIONS 16
