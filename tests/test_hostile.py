@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Peers that do as they like, over a tap device: tests/lib/hostile.py plays them, segment by segment."""
+"""Peers that do as they like, over a tap device: tests/lib/hostile.py plays them, segment by segment. And networks that
+lose, double, delay and reorder what is sent: transfers end, and their bytes are right."""
 from lib import machine
-from lib.machine import ARCH
-from lib.network import Tap, run_client, usable
+from lib.machine import ARCH, Failure
+from lib.network import BadTap, Tap, run_client, usable
 from lib.programs import HostTest
 
 
@@ -24,6 +25,25 @@ def dial(test):
         run.wait_for('proxy: 10.77.0.9:99: Connection refused')
 
 
+BAD = {
+    'loss': (['loss=0.02'], 300000),
+    'delay': (['delay=20', 'jitter=5'], 1500000),
+    'reorder': (['delay=5', 'reorder=0.1', 'double=0.02'], 600000),
+    'all': (['loss=0.03', 'delay=5', 'jitter=10', 'reorder=0.05', 'double=0.02'], 150000),
+}
+
+
+def bad_network(test, what):
+    how, size = BAD[what]
+    with BadTap([7], *how) as net:
+        with boot(test, net, 'echo') as run:
+            run.wait_for('listening')
+            run_client(net, 'transfer.py', '10.77.0.2', str(size), '2', timeout=110)
+        passed, lost = net.stop()
+    if passed < 6 * size / 1500 or (lost == 0) == ('loss' in how[0]):
+        raise Failure(f'{passed} frames passed and {lost} lost is not {how}')
+
+
 def tests():
     if not usable(Tap):
         print('skipped: the tests with hostile peers need root')
@@ -33,5 +53,9 @@ def tests():
         for function, source in (segments, 'tests/echo.c'), (dial, 'examples/proxy.c'):
             test = HostTest(f'hostile.{function.__name__}', function, name, harts)
             test.source = source
+            found.append(test)
+        for what in BAD:
+            test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts)
+            test.source = 'tests/echo.c'
             found.append(test)
     return found

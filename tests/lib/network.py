@@ -8,6 +8,8 @@ HostNet: the same for a hosted program, whose sockets are this host's own.
 
 Tap: a tap device in a network namespace of the test's own, which needs root; QEMU and the
 client both run inside. It is removed however the test ends.
+
+BadTap: the same with tests/lib/relay.py in between, which loses, delays and reorders.
 """
 import itertools
 import os
@@ -69,9 +71,43 @@ class Tap:
         return f'10.77.0.2:{port}'
 
 
+class BadTap(Tap):
+    def __init__(self, ports, *how):
+        super().__init__(ports)
+        self.how = how
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            for command in ('addr flush dev tap0', 'link set tap0 arp off'):
+                subprocess.run([*self.prefix, 'ip', *command.split()], check=True)
+            relay = os.path.join(TREE, 'tests', 'lib', 'relay.py')
+            self.relay = subprocess.Popen([*self.prefix, sys.executable, relay, 'tap0', 'tap1', *self.how],
+                                          stdout=subprocess.PIPE, text=True)
+            if self.relay.stdout.readline() != 'relaying\n':
+                raise Failure('the relay did not start')
+            for command in ('addr add 10.77.0.1/24 dev tap1', 'link set tap1 up'):
+                subprocess.run([*self.prefix, 'ip', *command.split()], check=True)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def stop(self):
+        """Ends the relay; answers (frames that it passed on, frames that it lost)."""
+        self.relay.terminate()
+        words = self.relay.communicate()[0].split()
+        return int(words[0]), int(words[3])
+
+    def __exit__(self, *_):
+        if getattr(self, 'relay', None) and self.relay.poll() is None:
+            self.stop()
+        super().__exit__()
+
+
 def usable(network):
     """Tap devices need root and /dev/net/tun."""
-    return network is not Tap or (os.geteuid() == 0 and os.path.exists('/dev/net/tun'))
+    return not issubclass(network, Tap) or (os.geteuid() == 0 and os.path.exists('/dev/net/tun'))
 
 
 def run_client(network, *args, timeout=60):
