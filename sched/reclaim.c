@@ -22,6 +22,7 @@
 #define relaxed memory_order_relaxed
 #define PERIOD_NS INT64_C(10000000000)
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
+#define LITTLE ((size_t)1 << 20)   /* bytes of stacks: a periodic cycle does not come for less */
 #define VAIN_NS INT64_C(1000000)    /* of a shorter cycle: see is_vain() */
 
 bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
@@ -33,6 +34,7 @@ static _Atomic(int64_t) ended;     /* ns: when that was, */
 static _Atomic(int64_t) duration;  /* and how long it took */
 static uint32_t cycles;            /* by whoever runs one, as the next */
 static bool runnable_too;          /* this cycle asks those, too */
+static _Atomic(bool) left_warm;    /* it has met some that had not waited for long enough */
 
 static bool runs_somewhere(const struct g *g)
 {
@@ -50,7 +52,12 @@ static bool is_cold(struct g *g, int64_t before)
 
 	if (status == G_RUNNABLE)
 		return runnable_too;
-	return status == G_WAITING && peek_time(&g->wait_since) < before && !runs_somewhere(g);
+	if (status != G_WAITING || runs_somewhere(g))
+		return false;
+	if (peek_time(&g->wait_since) < before)
+		return true;
+	atomic_store_explicit(&left_warm, true, relaxed);
+	return false;
 }
 
 static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
@@ -170,10 +177,12 @@ void reclaim_if_short(struct m *m)
 	}
 }
 
-/* Not before that much time has passed again. */
+/* Not before that much time has passed again; nor, of a long one, before a hundred times as much as it took. */
 static void put_off(void)
 {
-	atomic_store_explicit(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(PERIOD_NS), relaxed);
+	int64_t took = 100 * atomic_load_explicit(&duration, relaxed);
+	int64_t pause = took > PERIOD_NS ? took : PERIOD_NS;
+	atomic_store_explicit(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(pause), relaxed);
 }
 
 void reclaim_if_due(struct m *m)
@@ -186,7 +195,9 @@ void reclaim_if_due(struct m *m)
 		return;
 	}
 	put_off();
-	if (in > before + before / 4 + ((size_t)1 << 20) && begin()) {
+	bool grown = in > before + before / 4 + LITTLE;
+	if (in > LITTLE && (grown || atomic_load_explicit(&left_warm, relaxed)) && begin()) {
+		atomic_store_explicit(&left_warm, false, relaxed);
 		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS));
 		end(false);
 		in = hart_stacks_in();
