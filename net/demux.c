@@ -13,8 +13,9 @@
  * segment, give or take a second: so the ones that were silent for too long are the first. They are roused, and lwIP
  * asks their peers whether they are still there.
  *
- * Ports: a connection that is opened from here takes a random one (RFC 6056) that no other one to the same peer has;
- * lwIP looks through all connections for one that nobody has.
+ * Ports: a connection that is opened from here takes one that no other one to the same peer has; lwIP looks through all
+ * connections for one that nobody has. They go in a row from a start that differs from peer to peer and that nobody can
+ * foresee (RFC 6056, algorithm 3): a random one would often be one that the peer still has in TIME_WAIT.
  */
 #include "net/demux.h"
 
@@ -23,6 +24,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/memory.h"
 #include "net/random.h"
+#include "net/timewait.h"
 
 #define FIRST_BUCKETS 64
 #define BUCKETS_MAX (1u << 20)
@@ -183,6 +185,10 @@ void demux_rouse(struct tcp_pcb *pcb)
 struct tcp_pcb *demux_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local, u16_t local_port)
 {
 	struct tcp_pcb *pcb = find(remote, remote_port, local, local_port);
+	if (pcb && pcb->state == TIME_WAIT) { /* a listener's goes where a new connection may take its place */
+		timewait_collect();
+		pcb = find(remote, remote_port, local, local_port);
+	}
 	if (pcb)
 		demux_rouse(pcb);
 	return pcb;
@@ -243,7 +249,8 @@ static bool is_taken(const struct tcp_pcb *pcb, u16_t port)
 
 u16_t demux_new_port(const struct tcp_pcb *pcb)
 {
-	unsigned first = net_random() % PORTS;
+	static uint32_t dialled;
+	uint32_t first = hash_of(&pcb->remote_ip, pcb->remote_port, &pcb->local_ip, 0) + dialled++;
 
 	for (unsigned i = 0; i < PORTS; i++) {
 		u16_t port = (u16_t)(PORT_FIRST + (first + i) % PORTS);
