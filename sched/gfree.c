@@ -4,7 +4,8 @@
  *
  * A dead G keeps its stack, if that is of the default size, and waits in a pool of its P for the next go(); those
  * without one are in a pool of their own. A pool of over 64 gives 32 to the global pool; an empty one takes 32 from
- * there. So the global pools' lock is for balance only.
+ * there. So the global pools' lock is for balance only; and those 32 stay together, so that under it nobody walks from
+ * one to the next.
  *
  * A reclaim cycle gives back to the heap those that the pools can spare. Until then a G's memory is a G's for ever,
  * and much relies on it: a waker may look at the G that it has made runnable, a report at the list of all Gs, a thief at
@@ -17,20 +18,15 @@
 
 #include "sched/sched.h"
 
+#define relaxed memory_order_relaxed
 #define SPARE_LOOKS 1000 /* at other harts, which mostly take some tens of instructions in a critical section */
-
-/* A global pool's is looked at without the lock: get(). */
-static ALWAYS_INLINE void pool_set_first(struct g_pool *pool, struct g *g)
-{
-	__atomic_store_n(&pool->first, g, __ATOMIC_RELAXED);
-}
 
 static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 {
 	struct g *g = pool->first;
 
 	if (g != NULL) {
-		pool_set_first(pool, g->schedlink);
+		pool->first = g->schedlink;
 		pool->count--;
 	}
 	return g;
@@ -39,30 +35,83 @@ static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
 {
 	g->schedlink = pool->first;
-	pool_set_first(pool, g);
+	pool->first = g;
 	pool->count++;
 }
 
-static NOINLINE void pool_move(struct g_pool *from, struct g_pool *to, uint32_t n)
+/* ---- The global pool, under gfree_lock ---- */
+
+static void count_add(struct g_batches *global, int n)
 {
+	store_relaxed(&global->count, atomic_load_explicit(&global->count, relaxed) + (uint32_t)n);
+}
+
+static void batch_push(struct g_batches *global, struct g *batch)
+{
+	batch->wake_param = global->first;
+	global->first = batch;
+}
+
+static struct g_pool batch_pop(struct g_batches *global)
+{
+	struct g_pool pool = { global->first, GFREE_BATCH };
+
+	if (pool.first != NULL) {
+		global->first = pool.first->wake_param;
+	} else {
+		pool = global->rest;
+		global->rest = (struct g_pool){ 0 };
+	}
+	count_add(global, -(int)pool.count);
+	return pool;
+}
+
+static void push_one(struct g_batches *global, struct g *g)
+{
+	pool_push(&global->rest, g);
+	count_add(global, 1);
+	if (global->rest.count == GFREE_BATCH) {
+		batch_push(global, global->rest.first);
+		global->rest = (struct g_pool){ 0 };
+	}
+}
+
+/* ---- A P's ---- */
+
+static NOINLINE void give(struct g_pool *pool, struct g_batches *global)
+{
+	struct g *batch = pool->first, *last = batch;
+
+	for (int i = 1; i < GFREE_BATCH; i++)
+		last = last->schedlink;
+	pool->first = last->schedlink;
+	pool->count -= GFREE_BATCH;
+	last->schedlink = NULL;
 	spin_acquire(&sched.gfree_lock);
-	for (struct g *g; n > 0 && (g = pool_pop(from)) != NULL; n--)
-		pool_push(to, g);
+	batch_push(global, batch);
+	count_add(global, GFREE_BATCH);
 	spin_release(&sched.gfree_lock);
 }
 
-static ALWAYS_INLINE void put(struct g_pool *pool, struct g_pool *global, struct g *g)
+static NOINLINE void take(struct g_pool *pool, struct g_batches *global)
+{
+	spin_acquire(&sched.gfree_lock);
+	*pool = batch_pop(global);
+	spin_release(&sched.gfree_lock);
+}
+
+static ALWAYS_INLINE void put(struct g_pool *pool, struct g_batches *global, struct g *g)
 {
 	pool_push(pool, g);
 	if (__builtin_expect(pool->count > GFREE_MAX, 0))
-		pool_move(pool, global, GFREE_BATCH);
+		give(pool, global);
 }
 
-static struct g *get(struct g_pool *pool, struct g_pool *global)
+static struct g *get(struct g_pool *pool, struct g_batches *global)
 {
 	/* A look without the lock, to leave it alone while there is nothing. */
-	if (pool->first == NULL && __atomic_load_n(&global->first, __ATOMIC_RELAXED) != NULL)
-		pool_move(global, pool, GFREE_BATCH);
+	if (pool->first == NULL && atomic_load_explicit(&global->count, relaxed) != 0)
+		take(pool, global);
 	return pool_pop(pool);
 }
 
@@ -88,18 +137,29 @@ struct g *gfree_get_bare(struct p *p)
 void gfree_release(void)
 {
 	spin_acquire(&sched.gfree_lock);
-	for (struct g *g; (g = pool_pop(&sched.gfree)) != NULL;) {
-		hart_stack_free(&g->stack);
-		g_bare(g);
-		pool_push(&sched.gfree_bare, g);
+	while (atomic_load_explicit(&sched.gfree.count, relaxed) != 0) {
+		struct g_pool batch = batch_pop(&sched.gfree);
+		for (struct g *g; (g = pool_pop(&batch)) != NULL;) {
+			hart_stack_free(&g->stack);
+			g_bare(g);
+			push_one(&sched.gfree_bare, g);
+		}
 	}
+	spin_release(&sched.gfree_lock);
+}
+
+static void flush(struct g_pool *pool, struct g_batches *global)
+{
+	spin_acquire(&sched.gfree_lock);
+	for (struct g *g; (g = pool_pop(pool)) != NULL;)
+		push_one(global, g);
 	spin_release(&sched.gfree_lock);
 }
 
 void gfree_flush(struct p *p)
 {
-	pool_move(&p->gfree, &sched.gfree, UINT32_MAX);
-	pool_move(&p->gfree_bare, &sched.gfree_bare, UINT32_MAX);
+	flush(&p->gfree, &sched.gfree);
+	flush(&p->gfree_bare, &sched.gfree_bare);
 }
 
 /* ---- Back to the heap. By the M that runs a reclaim cycle ---- */
@@ -130,25 +190,28 @@ static void leave_out_spare(void)
 
 void gfree_spare(void)
 {
-	struct g_pool pool, kept = { 0 };
+	struct g_pool batch, kept = { 0 };
 
 	if (spare != NULL) /* some of the last cycle's wait still */
 		return;
 	spin_acquire(&sched.gfree_lock);
-	pool = sched.gfree_bare;
-	sched.gfree_bare.count = 0;
-	pool_set_first(&sched.gfree_bare, NULL);
+	struct g_batches all = { sched.gfree_bare.first, sched.gfree_bare.rest,
+				 atomic_load_explicit(&sched.gfree_bare.count, relaxed) };
+	sched.gfree_bare.first = NULL;
+	sched.gfree_bare.rest = (struct g_pool){ 0 };
+	store_relaxed(&sched.gfree_bare.count, 0);
 	spin_release(&sched.gfree_lock);
-	for (struct g *g; (g = pool_pop(&pool)) != NULL;) {
-		if (kept.count < procs_now() * GFREE_BATCH || in_a_heap(g)) {
-			pool_push(&kept, g);
-			continue;
+	while ((batch = batch_pop(&all)).first != NULL)
+		for (struct g *g; (g = pool_pop(&batch)) != NULL;) {
+			if (kept.count < procs_now() * GFREE_BATCH || in_a_heap(g)) {
+				pool_push(&kept, g);
+				continue;
+			}
+			g_change(g, G_DEAD, G_IDLE);
+			g->schedlink = spare;
+			spare = g;
 		}
-		g_change(g, G_DEAD, G_IDLE);
-		g->schedlink = spare;
-		spare = g;
-	}
-	pool_move(&kept, &sched.gfree_bare, UINT32_MAX);
+	flush(&kept, &sched.gfree_bare);
 	seen_outside = 0;
 	if (spare != NULL)
 		leave_out_spare();
@@ -191,7 +254,7 @@ void gfree_spare_end(bool flushed)
 		g_change(g, G_IDLE, G_DEAD);
 		g_link(g);
 		spin_acquire(&sched.gfree_lock);
-		pool_push(&sched.gfree_bare, g);
+		push_one(&sched.gfree_bare, g);
 		spin_release(&sched.gfree_lock);
 	}
 }

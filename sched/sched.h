@@ -102,6 +102,13 @@ struct g_pool {
 	uint32_t count;
 };
 
+/* The same for all: batches of GFREE_BATCH, the first Gs of which are linked through wake_param, and fewer than that. */
+struct g_batches {
+	struct g *first;
+	struct g_pool rest;
+	_Atomic(uint32_t) count; /* Gs in both */
+};
+
 /* P_BLOCKED has the number of the hart that is in the blocking section in its upper bits. */
 enum p_status { P_IDLE, P_RUNNING, P_STOPPED, P_DEAD, P_BLOCKED };
 
@@ -189,7 +196,7 @@ struct sched {
 	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
 
 	struct spinlock gfree_lock __attribute__((aligned(CACHE_LINE)));
-	struct g_pool gfree, gfree_bare;   /* under gfree_lock */
+	struct g_batches gfree, gfree_bare; /* under gfree_lock */
 	_Atomic(struct g *) all_gs;
 	_Atomic(uint32_t) g_numbers;       /* given out */
 	_Atomic(uint32_t) g_structs;       /* struct g there are */
