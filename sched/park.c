@@ -209,10 +209,11 @@ void ready(struct g *g)
 	ready_taken(g);
 }
 
-/* A batch from the network or timers, oldest first: into the ring, and one M is woken, which wakes the next. */
+/* Oldest first: into the ring, or the global queue when that is full; and one M is woken, which wakes the next. */
 void ready_list(struct glist *list)
 {
 	struct p *p = m_self()->p;
+	struct glist batch = { 0 };
 
 	if (list->head == NULL)
 		return;
@@ -224,8 +225,9 @@ void ready_list(struct glist *list)
 		if (fuzz_migrate())
 			to_global_queue(g);
 		else
-			runq_put(p, g);
+			glist_push(&batch, g);
 	}
+	runq_put_list(p, &batch);
 	wake_p();
 }
 

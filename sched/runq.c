@@ -21,29 +21,6 @@
 #define release memory_order_release
 #define relaxed memory_order_relaxed
 
-void glist_push(struct glist *list, struct g *g)
-{
-	g->schedlink = NULL;
-	if (list->tail != NULL)
-		list->tail->schedlink = g;
-	else
-		list->head = g;
-	list->tail = g;
-	list->size++;
-}
-
-struct g *glist_pop(struct glist *list)
-{
-	struct g *g = list->head;
-	if (g == NULL)
-		return NULL;
-	list->head = g->schedlink;
-	if (list->head == NULL)
-		list->tail = NULL;
-	list->size--;
-	return g;
-}
-
 void globrunq_put(struct glist *list)
 {
 	if (list->head == NULL)
@@ -91,11 +68,17 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 		n = max;
 
 	struct g *g = glist_pop(&sched.runq);
+	/* Acquire: as in runq_put(). */
+	uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
+	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+	assert(RUNQ_SIZE - (tail - head) >= n - 1 && "globrunq_get: no room for a batch");
 	while (--n > 0) {
 		struct g *more = glist_pop(&sched.runq);
 		prefetch_context(more);
-		runq_put(p, more);
+		store_relaxed(&p->runq[tail++ % RUNQ_SIZE], more);
 	}
+	/* Release: as in runq_put(), for all of them. */
+	store_release(&p->runq_tail, tail);
 	store_relaxed(&sched.runq_size, sched.runq.size);
 	return g;
 }
@@ -121,6 +104,24 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 	globrunq_put(&list);
 	spin_unlock(&sched.lock);
 	return true;
+}
+
+void runq_put_list(struct p *p, struct glist *list)
+{
+	/* Acquire, release: as in runq_put(), for all of them. */
+	uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
+	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+	struct g *g;
+
+	fuzz_publish();
+	while (tail - head < RUNQ_SIZE && (g = glist_pop(list)) != NULL)
+		store_relaxed(&p->runq[tail++ % RUNQ_SIZE], g);
+	store_release(&p->runq_tail, tail);
+	if (list->head == NULL)
+		return;
+	spin_acquire(&sched.lock);
+	globrunq_put(list);
+	spin_release(&sched.lock);
 }
 
 /*

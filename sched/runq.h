@@ -1,10 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A P's ring and runnext: what its holder does at each switch, inline. runq.c tells how it works and
- * has the rest.
+ * Lists of Gs, and a P's ring and runnext: what its holder does at each switch, inline. runq.c tells how it works
+ * and has the rest.
  */
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
+
+static inline void glist_push(struct glist *list, struct g *g)
+{
+	g->schedlink = NULL;
+	if (list->tail != NULL)
+		list->tail->schedlink = g;
+	else
+		list->head = g;
+	list->tail = g;
+	list->size++;
+}
+
+/* The oldest, or NULL. */
+static inline struct g *glist_pop(struct glist *list)
+{
+	struct g *g = list->head;
+	if (g == NULL)
+		return NULL;
+	list->head = g->schedlink;
+	if (list->head == NULL)
+		list->tail = NULL;
+	list->size--;
+	return g;
+}
 
 /* Moves half of p's full ring, and g, to the global queue. False: a thief made room meanwhile. */
 bool runq_overflow(struct p *p, struct g *g, uint32_t head);

@@ -246,10 +246,9 @@ static inline struct g *g_self(void)
 
 /* ---- runq.c: queues ---- */
 
-void glist_push(struct glist *list, struct g *g);
-struct g *glist_pop(struct glist *list);
-
 #include "sched/runq.h" /* put and get, by the P's holder */
+/* By the P's holder: empties the list into the ring, and what has no room there into the global queue. */
+void runq_put_list(struct p *p, struct glist *list);
 /* Takes half of victim's ring into p's, answers the last of it; NULL when there was nothing. */
 struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext);
 bool local_runq_empty(void);           /* of the calling hart's P */
@@ -257,7 +256,7 @@ bool runq_empty(struct p *p);          /* from anywhere; true only if it was at 
 uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
 void globrunq_put_one(struct g *g);    /* sched.lock held */
-struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring */
+struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring, which has room */
 
 /* ---- schedule.c: finding work and running it. On g0 ---- */
 

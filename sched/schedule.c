@@ -77,12 +77,19 @@ static uint32_t busy_ps(void)
 	return sched.procs - (uint32_t)__builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed));
 }
 
+static bool others_are_busy(const struct p *p)
+{
+	uint32_t all = UINT32_MAX >> (32 - sched.procs);
+	return (all & ~atomic_load_explicit(&sched.idle_ps, relaxed) & ~bit(p->id)) != 0;
+}
+
 /* At most half of the busy Ps spin; true if this M does now. */
 static bool may_spin(struct m *m)
 {
 	if (m->spinning)
 		return true;
-	if (2 * atomic_load_explicit(&sched.spinning, relaxed) >= busy_ps())
+	uint32_t spinning = atomic_load_explicit(&sched.spinning, relaxed);
+	if (spinning != 0 && 2 * spinning >= busy_ps()) /* this M's own P is busy: for the first there is room */
 		return false;
 	m_spin_start(m);
 	check_m(m, M_SPINNING);
@@ -160,7 +167,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			if (spin_until == 0)
 				spin_until = m->now + sched.spin;
 			/* Only another running M could bring work before an interrupt does. */
-			if (busy_ps() > 1 && m->now < spin_until) {
+			if (m->now < spin_until && others_are_busy(p)) {
 				hart_relax();
 				continue;
 			}
