@@ -3,7 +3,7 @@
  * The limits of stacks: nine tenths of one are there, and what goes beyond it ends the machine: by recursion, which
  * touches each page on the way, and by an array that reaches over the stack's end to the end of its guard.
  *
- * Not on hosted, where a large array touches each page (gump-cc) and a guard is a page.
+ * Not on hosted, where a large array touches each page (gump-cc).
  *
  * @test many_grow_at_once machines=virt,q35 harts=8 mem=512M timeout=60
  * @test limit_of_256_kib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 25[6-9] KiB deep, limit 256 KiB/ /go_down[.\w]*\+/ !"the end"

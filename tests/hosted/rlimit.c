@@ -113,7 +113,10 @@ static void return_at_once(void *unused)
 {
 }
 
-/* Dead goroutines are of use, with whichever stack they had; then no more can be started. */
+/*
+ * Dead goroutines are of use, with whichever stack they had; then no more can be started. This comes before tests that
+ * leave thousands of them.
+ */
 static void structures_run_out(void)
 {
 	prepare();
@@ -181,7 +184,7 @@ static void nobody_can_go_on(void)
 int main(int argc, char **argv)
 {
 	mallopt(M_ARENA_MAX, 1); /* what is free there is in reach */
-	TESTS(TEST(stacks_run_out), TEST(structures_run_out), TEST(stacks_are_asked_first),
+	TESTS(TEST(structures_run_out), TEST(stacks_run_out), TEST(stacks_are_asked_first),
 	      TEST_WHEN_NAMED(nobody_can_go_on));
 	return test_main(argc, argv, tests);
 }
