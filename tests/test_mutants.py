@@ -17,7 +17,7 @@ def words_of(path):
     with open(path, encoding='utf-8') as file:
         words = shlex.split(file.readline().partition(' | ')[2])
     return [word for before, word in zip(['', *words], words)
-            if not word.startswith('--') and before not in ('--machine', '--harts', '--repeat', '--seeds', '--sanitize')]
+            if not word.startswith('--') and before not in ('--arch', '--machine', '--harts', '--repeat', '--seeds', '--sanitize')]
 
 
 def apply(_):
