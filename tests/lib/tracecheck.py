@@ -27,6 +27,7 @@ from lib import tracequeues, tracetime  # noqa: E402
 
 RING = 256
 GLOBAL_TICK = 61  # turns of a P for one of the global queue, if its own is never empty
+SILENT_NS = 100000
 
 UNKNOWN, RUNNABLE, RUNNING, WAITING, DEAD = 'unknown', 'runnable', 'running', 'waiting', 'dead'
 AFTER = {t.CREATE: RUNNABLE, t.START: RUNNING, t.BLOCK: WAITING, t.YIELD: RUNNABLE, t.PREEMPT: RUNNABLE,
@@ -71,9 +72,24 @@ class World:
         self.lockers = {}  # hart: the goroutines that are locked to it
         self.all_locked_until = -1  # sequence: then every hart had one, and so ran others', too
         self.last = [-1] * trace.harts  # sequence of each hart's last event
+        self.said = [None] * trace.harts  # and its time, in ticks
+        self.silence = SILENT_NS * trace.frequency // 1000000000
+        self.silent_until = 0  # ticks: the end of the last such silence of a hart that looked for work
+
+    def looks_since(self, hart):
+        """Since when has that hart been silent, awake and without a goroutine? None: it is not."""
+        return self.said[hart] if self.running[hart] is None and not self.idle[hart] else None
+
+    def silence_before(self, e):
+        """The time of e, or when the silence began that lasts."""
+        begun = [since for since in map(self.looks_since, range(self.trace.harts)) if since is not None]
+        return min((since for since in begun if e.ticks - since > self.silence), default=e.ticks)
 
     def event(self, e):
         kind = e.kind
+        looked = self.looks_since(e.hart)
+        if looked is not None and e.ticks - looked > self.silence:
+            self.silent_until = e.ticks
         if kind in AFTER:
             self.transition(e)
         elif kind == t.UNBLOCKING and not e.a:
@@ -84,7 +100,7 @@ class World:
             self.idle[e.hart] = False
         elif kind == t.LOCK_HART:
             self.lock(e.g, e.hart if e.a else None, e.sequence)
-        self.last[e.hart] = e.sequence
+        self.last[e.hart], self.said[e.hart] = e.sequence, e.ticks
 
     def transition(self, e):
         kind, g = e.kind, e.g

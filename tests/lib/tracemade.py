@@ -2,7 +2,7 @@
 """Traces made by hand for the checker's own test: right ones, and for each rule some that break only it.
 
 A trace is text, an event a line: hart, microseconds, kind, goroutine, `a`, `b`. A reason of waiting stands for
-its number, reason:address for that queue, slice:N for the N-th slice of P 0. There are two harts, and two Ps.
+its number, reason:address for that queue, slice:N for the N-th slice of P 0. There are two harts, and two Ps, if not said otherwise.
 """
 import gumptrace as t
 
@@ -27,10 +27,10 @@ BASE = '''
 
 
 class Made(t.Trace):
-    def __init__(self, text, procs=2, lost=0):
-        self.harts, self.procs, self.lost, self.whole = 2, procs, lost, not lost
+    def __init__(self, text, procs=2, lost=0, harts=2):
+        self.harts, self.procs, self.lost, self.whole = harts, procs, lost, not lost
         self.frequency, self.quantum = 1000000000, 10000000
-        self.idle, self.names, self.events = set() if lost else {1}, {}, []
+        self.idle, self.names, self.events = set() if lost else set(range(1, harts)), {}, []
         for line in (BASE + text).split('\n'):
             if line:
                 hart, us, kind, *rest = line.split()
@@ -101,6 +101,8 @@ RIGHT = {
         '0 90 CREATE 3\n' + turns(120) + '0 200 YIELD 1\n0 200 START 3 slice:500\n'),
     'a hart that was kicked': Made(
         '0 90 CREATE 3\n0 91 HANDOFF 0 1 1\n1 900 WAKE 0 1\n1 901 START 3 slice:5\n'),
+    'a hart that looks, and is not let run': Made(
+        '0 90 HANDOFF 0 2 2\n2 91 WAKE 0 2\n0 92 CREATE 3\n0 1101 YIELD 1\n0 1102 START 3 slice:5\n', harts=3, procs=3),
     'locked': Made('0 90 LOCK_HART 1 1\n0 91 BLOCK 1 recv 0x100\n0 92 IDLE\n1 93 UNBLOCK 1 0 recv:0x100\n'
                    '0 94 START 1 slice:5\n'),
 }
@@ -145,6 +147,9 @@ WRONG = {
     'a hart that sleeps on': ('idle', Made('0 90 CREATE 3\n0 1100 YIELD 1\n0 1101 START 3 slice:5\n')),
     'a hart that was kicked, and sleeps on': ('idle', Made(
         '0 90 CREATE 3\n0 91 HANDOFF 0 1 1\n0 1100 YIELD 1\n0 1101 START 3 slice:5\n')),
+    'one that has looked, and sleeps': ('idle', Made(
+        '0 90 HANDOFF 0 2 2\n2 91 WAKE 0 2\n0 92 CREATE 3\n2 93 IDLE 2\n0 1101 YIELD 1\n0 1102 START 3 slice:5\n',
+        harts=3, procs=3)),
     'one that nobody kicks': ('wake', Made('0 90 CREATE 3\n0 291 YIELD 1\n0 292 START 3 slice:5\n')),
     'one that never wakes': ('idle', Made('0 90 CREATE 3\n0 1101 CREATE 4\n')),
 }

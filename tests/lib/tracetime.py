@@ -5,7 +5,8 @@ They hold for a machine whose harts run whenever they can; one that the host doe
 slept, or went on and on. One hart whose time is a count of instructions (-icount) is such a machine: so `slice`
 is for that. Several harts share such a time in turns, each until the next timer of any of them is due, at the
 latest at the end of a slice. With slices that are short against 1 ms, every hart has its turn long before that:
-so `idle` is for that, too. But so is a preemption, which wakes a hart for what nobody was woken for before.
+so `idle` is for that, too; unless two that run for ever use up each share before it comes to a third: one that
+is awake, has no goroutine, and says nothing for SILENT_NS is not let run, and that time does not count. So is a preemption, which wakes a hart for what nobody was woken for before.
 With two harts and long slices `wake` is exact: if one sleeps the other has all the time, so it is never slow on
 its way from making a goroutine runnable to waking the other hart; when that one wakes then is no matter.
 """
@@ -82,7 +83,6 @@ class Idle:
         self.world, self.limit = world, self.limit_ns * trace.frequency // 1000000000
         self.procs = trace.procs  # None: unknown until a START_WORLD
         self.since = [trace.events[0].ticks if trace.events and idle else None for idle in world.idle]
-        self.blocking = set()  # harts in a blocking section
         self.used = [not idle for idle in world.idle]  # has the hart a P?
         self.free_since = None  # ticks: since then there was a P that nobody had
         self.stopped = False
@@ -135,7 +135,7 @@ class Idle:
         waiting = longest_waiting(self.world)
         if self.free_since is None or slept is None or waiting is None:
             return
-        lasted = e.ticks - max(self.free_since, slept, waiting.ticks)
+        lasted = self.world.silence_before(e) - max(self.free_since, slept, waiting.ticks, self.world.silent_until)
         if lasted > self.limit and waiting.sequence not in self.told:
             self.told.add(waiting.sequence)
             self.world.verdict.refuse(self.name, e, f'{self.world.trace.name(waiting.g)} waited for '
