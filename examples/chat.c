@@ -66,7 +66,7 @@ static void line_free(struct line *line)
 
 /* ---- The room ---- */
 
-static void tell_others(struct client *first, const struct client *but, struct line *line)
+static void tell(struct client *first, const struct client *but, struct line *line)
 {
 	for (struct client *client = first; line && client; client = client->next) {
 		if (client == but)
@@ -90,7 +90,7 @@ static void room(void *unused)
 			client->next = first;
 			first = client;
 		}
-		tell_others(first, client, event.line);
+		tell(first, event.what == JOIN ? NULL : client, event.line);
 		if (event.what == LEAVE) {
 			for (at = &first; *at != client; at = &(*at)->next)
 				;

@@ -2,14 +2,16 @@
 /*
  * Small TCP services that tests/test_net.py drives from outside:
  *
- *     7    sends back what comes, datagrams as well
+ *     7    sends back what comes
  *     9    counts the bytes up to the peer's end, then answers the number
  *    11    tells the number of goroutines
- *    13    tells what go_net_stats() does, and the number of goroutines
  *    19    reads a number and a newline, and sends so many bytes of a pattern
  *
  * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
- * that only yield to one another.
+ * that only yield to one another. With "peer" (tests/lib/hostile.py) there are two more:
+ *
+ *     7    by UDP, sends back datagrams
+ *    13    tells what go_net_stats() does, and the number of goroutines
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -139,24 +141,28 @@ int main(int argc, char **argv)
 	static struct service services[] = { { ":7", echo, NULL },
 					     { ":9", count_bytes, NULL },
 					     { ":11", tell_goroutines, NULL },
-					     { ":13", tell_figures, NULL },
-					     { ":19", send_pattern, NULL } };
-	for (size_t i = 0; i < 5; i++) {
+					     { ":19", send_pattern, NULL },
+					     { ":13", tell_figures, NULL } };
+	const char *how = argc > 1 ? argv[1] : "";
+	bool with_peer = strcmp(how, "peer") == 0;
+	for (size_t i = 0; i < (with_peer ? 5 : 4); i++) {
 		services[i].listener = go_listen(services[i].addr);
 		CHECK(services[i].listener);
 		go(accept_all, &services[i]);
 	}
-	go_udp *udp = go_udp_open(":7");
-	CHECK(udp);
-	go(echo_datagrams, udp);
+	if (with_peer) {
+		go_udp *udp = go_udp_open(":7");
+		CHECK(udp);
+		go(echo_datagrams, udp);
+	}
 	CHECK(!go_listen(":7"));
 	CHECK_EQ(errno, EADDRINUSE);
 	CHECK(!go_listen("nonsense"));
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!go_listen(":70000"));
 	CHECK_EQ(errno, EINVAL);
-	for (int i = 0; argc > 1 && i < go_harts() + 1; i++)
-		go(strcmp(argv[1], "hogs") == 0 ? hog : yielder, NULL);
+	for (int i = 0; *how && !with_peer && i < go_harts() + 1; i++)
+		go(strcmp(how, "hogs") == 0 ? hog : yielder, NULL);
 	printf("listening\n");
 	go_recv(NULL, NULL);
 	return 0;

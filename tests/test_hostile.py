@@ -13,7 +13,7 @@ def boot(test, net, name, *args, env=()):
 
 
 def segments(test):
-    with Tap([7]) as net, boot(test, net, 'echo', env=['keepalive=4,1,2']) as run:
+    with Tap([7]) as net, boot(test, net, 'echo', 'peer', env=['keepalive=4,1,2']) as run:
         run.wait_for('listening')
         test.output = run_client(net, 'hostile.py', 'tap0', timeout=110)
 

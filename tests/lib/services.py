@@ -94,11 +94,12 @@ def echo(address):
 # ---- chat ----
 
 class Guest:
-    def __init__(self, address, name, buffer=None):
+    def __init__(self, address, name, shown, buffer=None):
         self.socket = connect(address, buffer)
         self.file = self.socket.makefile('rb')
         expect('the first question', self.file.read(11), b'Your name? ')
         self.say(name)
+        self.hears(f'* {shown} has joined')
 
     def say(self, text):
         self.socket.sendall(text.encode() + b'\n')
@@ -111,11 +112,10 @@ class Guest:
 
 
 def chat(address):
-    ann = Guest(address, 'ann')
-    ann.say('alone')
-    bob = Guest(address, 'bob\x1b[2J\r')
+    ann = Guest(address, 'ann', 'ann')
+    bob = Guest(address, 'bob\x1b[2J\r', 'bob [2J')
     ann.hears('* bob [2J has joined')
-    slow = Guest(address, 'a name that is much too long', buffer=4096)
+    slow = Guest(address, 'a name that is much too long', 'a name that is much', buffer=4096)
     for guest in ann, bob:
         guest.hears('* a name that is much has joined')
     bob.say('hello')
