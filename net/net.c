@@ -19,7 +19,7 @@
 #include "net/random.h"
 #include "net/timers.h"
 
-#define BATCH 64 /* frames that a poll handles before others get the lock */
+#define BATCH 256 /* frames that a poll handles before others get the lock; a ring holds as many */
 
 static struct spinlock lock = SPINLOCK(LOCK_NET);
 static struct glist woken;     /* by the goroutine that holds the lock */
