@@ -23,7 +23,7 @@
  * @test deadlock_packed harts=1,4 machines=virt,q35,microvm status=2 "all goroutines are asleep - deadlock!" "lock_up+" "deadlock_packed+"
  * @test stacks_for_no_more harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine that has not run yet"
  * @test deeper_than_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d{5} KiB deep, limit 1048576 KiB/
- * @test many_stacks_for_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d+ KiB deep, limit 256 KiB/ "go_down_together+"
+ * @test many_stacks_for_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d+ KiB deep, limit 256 KiB/ "go_down_together"
  * @test exits_while_others_print harts=4 status=9
  */
 #include <assert.h>
