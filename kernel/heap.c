@@ -249,29 +249,30 @@ FRAMELESS void free(void *p)
 
 /* ---- The rest of the family ---- */
 
-void heap_count(struct heap_count *count)
+static size_t at_most(size_t n, size_t most)
 {
-	size_t pages[PAGES_OWNERS], spans_pages = 0;
+	return n < most ? n : most;
+}
 
-	*count = (struct heap_count){ 0 };
+void heap_count(struct heap_count *count, size_t pages)
+{
+	*count = (struct heap_count){ .pages = pages, .large_pages = at_most(large_pages_count(), pages) };
 	for (size_t class = 0; class < 2 * CLASSES; class++) {
 		size_t spans, taken, bytes = class_bytes(class);
 		spans_count(class, &spans, &taken);
 		for (unsigned id = 0; class < CLASSES && id < hart_count(); id++) {
 			struct kept *kept = &hart_get(id)->heap->kept[class];
 			void **top = __atomic_load_n(&kept->top, __ATOMIC_RELAXED);
-			taken -= (size_t)(top - kept_bottom(kept, class));
+			taken -= at_most((size_t)(top - kept_bottom(kept, class)), taken);
 		}
 		size_t left = spans * span_objects(class) - taken;
 		count->used += taken * bytes;
 		count->free_objects += left;
 		count->free_bytes += left * bytes;
-		spans_pages += spans << SPAN_ORDER;
 	}
-	pages_counts(pages);
-	count->pages = pages[PAGES_HEAP];
-	count->large_pages = count->pages - spans_pages;
-	count->used += (count->large_pages << PAGE_SHIFT) - heap_debug_kept();
+	count->used += count->large_pages << PAGE_SHIFT;
+	count->used -= at_most(heap_debug_kept(), count->used);
+	count->used = at_most(count->used, pages << PAGE_SHIFT);
 }
 
 size_t malloc_usable_size(void *p)

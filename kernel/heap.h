@@ -28,13 +28,17 @@ size_t heap_debug_size(void *p);
 size_t heap_debug_kept(void);            /* bytes of what was freed and is not given back yet */
 bool heap_debug_drain(void);             /* what was freed is given back. True if there was any */
 
-/* Pages that malloc has; bytes of them that a program has, rounded up as malloc does. Others may go on meanwhile. */
+/*
+ * Pages that malloc has, as the page allocator told; bytes of them that a program has, rounded up as malloc does.
+ * Others may go on meanwhile: what is just on its way may be counted twice or left out, but no part is more than its
+ * whole.
+ */
 struct heap_count {
 	size_t pages;
 	size_t used;
 	size_t free_objects, free_bytes; /* small ones, kept for a hart or not */
 	size_t large_pages;
 };
-void heap_count(struct heap_count *count);
+void heap_count(struct heap_count *count, size_t pages);
 
 #endif

@@ -118,8 +118,8 @@ void hart_memory(struct hart_memory *memory)
 	struct place place;
 	size_t pages[PAGES_OWNERS];
 
-	heap_count(&heap);
 	pages_counts(pages);
+	heap_count(&heap, pages[PAGES_HEAP]);
 	*memory = (struct hart_memory){
 		.free = pages[PAGES_FREE] << PAGE_SHIFT,
 		.heap = pages[PAGES_HEAP] << PAGE_SHIFT,
@@ -139,7 +139,7 @@ struct mallinfo mallinfo(void)
 {
 	struct heap_count heap;
 
-	heap_count(&heap);
+	heap_count(&heap, pages_count_of(PAGES_HEAP));
 	return (struct mallinfo){
 		.arena = heap.pages << PAGE_SHIFT,
 		.ordblks = heap.free_objects,

@@ -21,6 +21,8 @@ struct class {
 
 static struct class classes[2 * CLASSES] = { [0 ... 2 * CLASSES - 1] = { .lock = SPINLOCK(LOCK_HEAP) } };
 
+static _Atomic(size_t) large_pages;
+
 static void partial_add(struct class *class, struct span *span)
 {
 	span->prev = NULL;
@@ -169,6 +171,7 @@ void *large_alloc(size_t class, size_t align, size_t size)
 	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT, PAGES_HEAP);
 	if (block == NULL)
 		return NULL;
+	atomic_fetch_add_explicit(&large_pages, pages, memory_order_relaxed);
 	void *p = block + lead;
 	void *header = ((uintptr_t)p & (SPAN_SIZE - 1)) == 0 ? (char *)p - sizeof(struct span) : block;
 	*(struct span *)header = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = pages,
@@ -179,5 +182,11 @@ void *large_alloc(size_t class, size_t align, size_t size)
 void large_free(struct span *span)
 {
 	span->word = 0;
+	atomic_fetch_sub_explicit(&large_pages, span->pages, memory_order_relaxed);
 	pages_free_run(span->block, span->pages);
+}
+
+size_t large_pages_count(void)
+{
+	return atomic_load_explicit(&large_pages, memory_order_relaxed);
 }

@@ -115,6 +115,7 @@ void spans_count(size_t class, size_t *spans, size_t *taken);
 /* With class LARGE or DEBUG_LARGE. NULL: no memory. align: a power of two, 16 or more. */
 void *large_alloc(size_t class, size_t align, size_t size);
 void large_free(struct span *span);
+size_t large_pages_count(void); /* of all of them */
 
 /* Bytes from p to the end of the large object that begins there. */
 static inline size_t large_bytes(const struct span *span, const void *p)

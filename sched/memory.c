@@ -10,6 +10,8 @@ void go_memory(struct go_memory *memory)
 
 	hart_memory(&machine);
 	size_t goroutines = atomic_load_explicit(&sched.g_structs, memory_order_relaxed) * sizeof(struct g);
+	if (goroutines > machine.heap_used)
+		goroutines = machine.heap_used; /* some were created since the machine was asked */
 	*memory = (struct go_memory){
 		.total = machine.total,
 		.free = machine.free,

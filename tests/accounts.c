@@ -16,7 +16,7 @@ static struct go_memory now(void)
 	struct go_memory m;
 	go_memory(&m);
 	CHECK_EQ(m.total, m.free + m.heap + m.goroutines + m.stacks + m.tables + m.image + m.other);
-	CHECK(m.heap_used <= m.heap && m.free < m.total);
+	CHECK(m.heap_used <= m.heap && m.heap < m.total && m.other < m.total);
 	return m;
 }
 
@@ -110,9 +110,61 @@ static void structures_go_back(void)
 		go_close(ch);
 		WAIT_FOR(go_count() == 1);
 		go_chan_free(ch);
-		struct go_memory m; /* not now(): the harts that a cycle has woken give back what they keep */
-		WAIT_FOR((go_reclaim(), go_memory(&m), m.goroutines <= few * sizeof(struct g)));
+		WAIT_FOR((go_reclaim(), now().goroutines <= few * sizeof(struct g)));
 	}
+}
+
+static _Atomic(bool) enough;
+
+static void take_and_give(int n, size_t size)
+{
+	enum { MAX = 400 };
+	void *objects[MAX];
+
+	for (int i = 0; i < n; i++)
+		objects[i] = malloc(size);
+	for (int i = 0; i < n; i++)
+		free(objects[i]);
+}
+
+static void large_objects(void *unused)
+{
+	while (!enough)
+		take_and_give(1, (size_t)8 << 20);
+}
+
+static void whole_spans(void *unused)
+{
+	while (!enough)
+		take_and_give(400, 8192);
+}
+
+static void return_at_once(void *unused)
+{
+}
+
+static void structures(void *unused)
+{
+	while (!enough) {
+		for (int i = 0; i < 400; i++)
+			go(return_at_once, NULL);
+		go_reclaim();
+	}
+}
+
+/* No sum is below nothing or above what there is, at whatever moment others are. */
+static void while_others_go_on(void)
+{
+	enough = false;
+	go(large_objects, NULL);
+	go(whole_spans, NULL);
+	go(structures, NULL);
+	for (int64_t end = go_now() + SECOND; go_now() < end;) {
+		now();
+		struct mallinfo info = mallinfo();
+		CHECK(info.uordblks <= info.arena && info.fordblks <= info.arena && info.hblkhd <= info.arena);
+	}
+	enough = true;
 }
 
 static void mallinfo_agrees(void)
@@ -132,6 +184,6 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
 	      TEST(mallinfo_agrees), TEST(goroutines_are_seen),
-	      TEST(structures_go_back));
+	      TEST(structures_go_back), TEST(while_others_go_on));
 	return test_main(argc, argv, tests);
 }

@@ -29,4 +29,6 @@ def model(test):
 
 
 def tests():
-    return [HostTest('demux.model', model)]
+    test = HostTest('demux.model', model)
+    test.source = ''  # it boots nothing
+    return [test]

@@ -45,6 +45,7 @@ def options():
     parser.add_argument('--stress', action='store_true',
                         help='the stress suite instead, with 1, 2, 4 and 8 harts')
     parser.add_argument('--repeat', type=int, default=1, metavar='N', help='run each N times')
+    parser.add_argument('-x', action='store_true', help='end after the first that fails')
     parser.add_argument('-j', type=int, default=2, metavar='N', help='tests at once (default 2)')
     parser.add_argument('-v', action='store_true', help='show the console of all tests')
     parser.add_argument('--list', action='store_true', help='name the tests and run none')
@@ -131,7 +132,9 @@ class Report:
             self.failed += bool(reason)
 
 
-def run_one(test, report):
+def run_one(test, report, enough):
+    if enough and report.failed:
+        return
     start, reason = time.monotonic(), None
     try:
         test.run()
@@ -178,7 +181,7 @@ def main():
         with ThreadPoolExecutor(1 if alone else chosen.j) as pool:
             for test in runs(tests, chosen):
                 if test.alone == alone:
-                    pool.submit(run_one, test, report)
+                    pool.submit(run_one, test, report, chosen.x)
     print(f'{report.passed} passed, {report.failed} failed')
     return 1 if report.failed else 0
 

@@ -121,5 +121,7 @@ def run_client(network, *args, timeout=60):
         raise Failure(f'the client did not finish within {timeout} s: {args}') from None
     text = done.stdout.decode(errors='replace')
     if done.returncode != 0:
-        raise Failure(f'client: {text.strip()[-600:]}')
+        said = text.strip()
+        last = said.rpartition('\n')[2]
+        raise Failure(f'client: {last if last == said else last + chr(10) + said[-600:]}')
     return text

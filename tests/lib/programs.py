@@ -48,7 +48,7 @@ class Test:
     """One boot, or one check on the host: run() raises Failure, output is for the report."""
     alone = False
     sanitizer = ''
-    source = None  # the program that is booted; None: it may be any
+    source = None  # the program that is booted; None: it may be any, '': none is
     seed = None    # of random scheduling, in the build with checks
     machine_name = ''
     harts = 0
