@@ -2,17 +2,52 @@
 /* Addresses as programs write them. */
 #include "net/address.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/net.h"
 
-/* lwIP's parser stops at the first letter that it does not know, and takes what came before. */
+/* lwIP's parser stops at the first letter that it does not know, and takes what came before; and any number of digits. */
 static bool looks_like_v6(const char *host)
 {
-	size_t digits = strspn(host, "0123456789abcdefABCDEF:.");
-	return host[digits] == '\0' || host[digits] == '%';
+	while (*host) {
+		size_t digits = strspn(host, "0123456789abcdefABCDEF");
+		host += digits;
+		if (digits > 4 || (*host && *host != ':' && *host != '.'))
+			return false;
+		host += *host != '\0';
+	}
+	return true;
+}
+
+/* "net0" */
+static bool parse_zone(const char *text, ip6_addr_t *address)
+{
+	char *end;
+	if (strncmp(text, "net", 3) != 0 || text[3] < '0' || text[3] > '9')
+		return false;
+	unsigned long number = strtoul(text + 3, &end, 10);
+	u8_t zone = *end == '\0' ? interface_zone(number) : 0;
+	ip6_addr_set_zone(address, zone);
+	return zone != 0;
+}
+
+/* An address that is good on one link only is meant on net0 unless it says where. */
+static bool parse_v6(char *host, ip6_addr_t *address)
+{
+	char *zone = strchr(host, '%');
+	if (zone)
+		*zone++ = '\0';
+	if (!looks_like_v6(host) || !ip6addr_aton(host, address))
+		return false;
+	if (zone)
+		return ip6_addr_has_scope(address, IP6_UNKNOWN) && parse_zone(zone, address);
+	if (ip6_addr_has_scope(address, IP6_UNKNOWN))
+		ip6_addr_set_zone(address, interface_zone(0));
+	return true;
 }
 
 bool address_parse(const char *text, struct address *address)
@@ -30,7 +65,7 @@ bool address_parse(const char *text, struct address *address)
 		return true;
 	case HOST_V6:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V6);
-		return looks_like_v6(address->host) && ip6addr_aton(address->host, ip_2_ip6(&address->ip));
+		return parse_v6(address->host, ip_2_ip6(&address->ip));
 	case HOST_V4:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V4);
 		return ip4addr_aton(address->host, ip_2_ip4(&address->ip));
@@ -65,7 +100,12 @@ bool address_is_local(const struct address *address)
 bool address_format(const ip_addr_t *ip, u16_t port, char *buf, size_t size)
 {
 	char text[IPADDR_STRLEN_MAX];
+	char zone[16] = "";
 	ipaddr_ntoa_r(ip, text, sizeof text);
-	int length = snprintf(buf, size, IP_IS_V6(ip) ? "[%s]:%u" : "%s:%u", text, port);
+	for (char *c = text; *c; c++) /* RFC 5952 */
+		*c = (char)tolower((unsigned char)*c);
+	if (IP_IS_V6(ip) && ip6_addr_has_zone(ip_2_ip6(ip)))
+		snprintf(zone, sizeof zone, "%%net%u", interface_number(ip6_addr_zone(ip_2_ip6(ip))));
+	int length = snprintf(buf, size, IP_IS_V6(ip) ? "[%s%s]:%u" : "%s%s:%u", text, zone, port);
 	return length > 0 && (size_t)length < size;
 }

@@ -22,7 +22,7 @@ bool address_parse(const char *text, struct address *address);
 bool address_parse_own(const char *text, struct address *address);
 /* This machine itself: reached without a device. */
 bool address_is_local(const struct address *address);
-/* "10.0.2.2:51034", "[fe80::1]:80". False: buf is too small. */
+/* "10.0.2.2:51034", "[fd00::1]:80", "[fe80::1%net0]:80". False: buf is too small. */
 bool address_format(const ip_addr_t *ip, u16_t port, char *buf, size_t size);
 
 #endif

@@ -9,15 +9,66 @@
 #include "net/conn.h"
 #include "net/memory.h"
 
+/*
+ * lwIP's resolver has room for so many names, and for so many who wait for one. Others wait for their turn, in
+ * order: thousands may dial the same name at once, and find the answer of the first.
+ */
+#define ASKING_MAX DNS_TABLE_SIZE
+
 struct query { /* a name being resolved; freed by the last of caller and callback */
 	struct netpoll_desc desc;
+	struct query *previous, *next; /* while it waits for its turn */
 	bool done, found, abandoned;
 	ip_addr_t ip;
 };
 
+static struct query *first_waits, *last_waits;
+static unsigned asking; /* queries that lwIP has, also abandoned ones */
+
+/*
+ * After a query has left the queue, and after lwIP has let go of one. Who is woken stays the first until it runs, and
+ * wakes the next then.
+ */
+static void let_next(void)
+{
+	if (first_waits && asking < ASKING_MAX)
+		net_wake(&first_waits->desc, NETPOLL_READ);
+}
+
+static void leave_queue(struct query *query)
+{
+	if (query->previous)
+		query->previous->next = query->next;
+	else
+		first_waits = query->next;
+	if (query->next)
+		query->next->previous = query->previous;
+	else
+		last_waits = query->previous;
+	let_next();
+}
+
+static int wait_turn(struct query *query, int64_t deadline)
+{
+	int error = 0;
+	if (!first_waits && asking < ASKING_MAX)
+		return 0;
+	query->previous = last_waits;
+	if (last_waits)
+		last_waits->next = query;
+	else
+		first_waits = query;
+	last_waits = query;
+	while (!error && !(query == first_waits && asking < ASKING_MAX))
+		error = net_wait(&query->desc, NETPOLL_READ, deadline);
+	leave_queue(query);
+	return error;
+}
+
 static void on_found(const char *name, const ip_addr_t *ip, void *arg)
 {
 	struct query *query = arg;
+	asking--;
 	query->done = true;
 	query->found = ip != NULL;
 	if (ip)
@@ -26,22 +77,32 @@ static void on_found(const char *name, const ip_addr_t *ip, void *arg)
 		net_free(query);
 	else
 		net_wake(&query->desc, NETPOLL_READ);
+	let_next();
+}
+
+/* 0: query->ip is the answer, or on_found() brings one. */
+static int start_query(struct query *query, const char *host)
+{
+	asking++;
+	err_t error = dns_gethostbyname(host, &query->ip, on_found, query);
+	if (error == ERR_INPROGRESS)
+		return 0;
+	asking--;
+	query->done = query->found = error == ERR_OK;
+	return error == ERR_OK ? 0 : error == ERR_MEM ? ENOMEM : EHOSTUNREACH; /* no server, mostly */
 }
 
 static int ask(const char *host, ip_addr_t *ip, int64_t deadline)
 {
-	int error = 0;
 	struct query *query = net_calloc(1, sizeof *query);
 	if (!query)
 		return ENOMEM;
-	switch (dns_gethostbyname(host, &query->ip, on_found, query)) {
-	case ERR_OK:
-		query->done = query->found = true;
-		break;
-	case ERR_INPROGRESS:
-		break;
-	default:
-		query->done = true;
+	int error = wait_turn(query, deadline);
+	if (!error)
+		error = start_query(query, host);
+	if (error) {
+		net_free(query);
+		return error;
 	}
 	while (!query->done && !error)
 		error = net_wait(&query->desc, NETPOLL_READ, deadline);
@@ -49,10 +110,8 @@ static int ask(const char *host, ip_addr_t *ip, int64_t deadline)
 		query->abandoned = true;
 		return error;
 	}
-	if (query->found)
-		*ip = query->ip;
-	else
-		error = EHOSTUNREACH;
+	error = query->found ? 0 : EHOSTUNREACH;
+	*ip = query->ip;
 	net_free(query);
 	return error;
 }

@@ -34,6 +34,22 @@ static bool looks_like_v4(const char *host)
 	return dots == 3;
 }
 
+/* As DNS has them: labels of 1 to 63 bytes, 253 in all. A dot at the end is fine. */
+static bool is_name(const char *host)
+{
+	size_t total = strlen(host), length;
+
+	if (total - (total > 0 && host[total - 1] == '.') > 253)
+		return false;
+	do {
+		length = strcspn(host, ".");
+		if (length < 1 || length > 63)
+			return false;
+		host += length;
+	} while (*host != '\0' && *++host != '\0');
+	return true;
+}
+
 bool hostport_parse(const char *text, struct hostport *hostport)
 {
 	const char *colon = text != NULL ? strrchr(text, ':') : NULL;
@@ -53,6 +69,8 @@ bool hostport_parse(const char *text, struct hostport *hostport)
 	hostport->kind = brackets ? HOST_V6
 		       : length == 0 ? HOST_ANY
 		       : looks_like_v4(hostport->host) ? HOST_V4 : HOST_NAME;
+	if (hostport->kind == HOST_NAME && !is_name(hostport->host))
+		return false;
 	/* IPv6 without brackets: where does the port begin? */
 	return brackets || strchr(hostport->host, ':') == NULL;
 }

@@ -34,6 +34,7 @@
 #define CHECK_NOT_TCP_UDP (CHECK_ALL & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP))
 #define ETHERNET_MTU 1500
 #define TCP_CHECKSUM_OFFSET 16 /* in the TCP header */
+#define LOOK ((int64_t)500 * 1000000) /* whether there is hope of an address */
 
 struct waiter { /* a goroutine that waits for an address; on its stack */
 	struct netpoll_desc desc;
@@ -229,6 +230,18 @@ static bool reachable(const ip_addr_t *to)
 	return false;
 }
 
+/* Beyond the link only a router gives an address of IPv6 out, and none has answered any question. */
+static bool is_hopeless(const ip_addr_t *to)
+{
+	if (!IP_IS_V6(to) || ip6_addr_islinklocal(ip_2_ip6(to)) || net0.rs_count > 0)
+		return false;
+	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		if (!ip6_addr_isinvalid(netif_ip6_addr_state(&net0, i)) &&
+		    !ip6_addr_islinklocal(netif_ip6_addr(&net0, i)))
+			return false; /* not asked yet whether another one has it */
+	return true;
+}
+
 int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 {
 	struct waiter waiter = { .next = waiters }, **at;
@@ -236,8 +249,13 @@ int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 	if (reachable(to))
 		return 0;
 	waiters = &waiter;
-	while (!error && !reachable(to))
-		error = net_wait(&waiter.desc, NETPOLL_READ, deadline);
+	for (unsigned looks = 0; !error && !reachable(to);) {
+		int64_t look = hart_now() + LOOK;
+		if (is_hopeless(to) && ++looks > 2) /* the last question may have been just now */
+			error = EHOSTUNREACH;
+		else if (net_wait(&waiter.desc, NETPOLL_READ, deadline < look ? deadline : look) && deadline < look)
+			error = ETIMEDOUT;
+	}
 	for (at = &waiters; *at != &waiter; at = &(*at)->next)
 		;
 	*at = waiter.next;
@@ -297,6 +315,16 @@ static err_t netif_init_net0(struct netif *netif)
 	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
 		       NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
 	return ERR_OK;
+}
+
+u8_t interface_zone(unsigned long number)
+{
+	return number == 0 ? netif_get_index(&net0) : 0;
+}
+
+unsigned interface_number(u8_t zone)
+{
+	return 0;
 }
 
 bool interface_start(void)

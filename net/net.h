@@ -42,7 +42,13 @@ bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
-/* Waits, the lock released, until the interface has an address that reaches `to`. 0 or ETIMEDOUT. */
+/*
+ * Waits, the lock released, until the interface has an address that reaches `to`. 0, ETIMEDOUT, or EHOSTUNREACH: IPv6
+ * where no router has answered.
+ */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
+/* lwIP's index of net0, net1, ..., 0: no such; and back. Without the lock. */
+u8_t interface_zone(unsigned long number);
+unsigned interface_number(u8_t zone);
 
 #endif

@@ -36,8 +36,9 @@ go_conn *go_accept(go_listener *);
 void go_listener_close(go_listener *);
 
 /*
- * "host:port"; a name is resolved by DNS. Blocks until the connection is there, or it is refused. ETIMEDOUT at the
- * deadline.
+ * "host:port", "[fd00::1]:80", "[fe80::1%net0]:80"; a name is resolved by DNS, its address of version 4 before that of
+ * version 6. Blocks until the connection is there, or it is refused. ETIMEDOUT at the deadline, EHOSTUNREACH when there is
+ * no such name, no name server answers (seven seconds each), or no router that leads there over IPv6.
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
@@ -51,7 +52,7 @@ int go_conn_close(go_conn *);
 /* Later calls (and those that wait now) fail with ETIMEDOUT at these times; GO_FOREVER: never.
    The connection stays usable. */
 void go_conn_deadline(go_conn *, int64_t read, int64_t write);
-/* "10.0.2.2:51034", "[fe80::1]:80". 0, or -1 with ERANGE when buf is too small. */
+/* "10.0.2.2:51034", "[fd00::1]:80", "[fe80::1%net0]:80". 0, or -1 with ERANGE when buf is too small. */
 int go_conn_peer(const go_conn *, char *buf, size_t size);
 
 /* As go_listen() reads it. Does not block. */

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tells tests/dials.c what to dial, and is what it dials, and who tells it the addresses: dials.py SCENARIO
+
+In the network namespace of a Tap: this host has 10.77.0.1, the machine 10.77.0.2. As a name server it plays honest ones
+and others: the first label of a name says how. Ends with a message and status 1 when a dial did not end as it has to.
+"""
+import random
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+OWN, OTHER, MACHINE = '10.77.0.1', '10.77.0.3', '10.77.0.2'
+OWN6, PREFIX = 'fd77::1', 'fd77::'
+MACHINE6 = 'fd77::5054:ff:fe12:3456'       # from QEMU's usual hardware address
+PORT = 8080
+A, CNAME, AAAA = 1, 5, 28
+NO_ANSWER = 'Host is unreachable'
+WAIT = 30
+
+
+class Wrong(Exception):
+    """A dial did not end as it has to."""
+
+
+def ask(line):
+    """What the machine answers to a line: [(what, milliseconds)]."""
+    with socket.create_connection((MACHINE, 9), timeout=WAIT) as s:
+        s.sendall(line.encode() + b'\n')
+        text = b''
+        while piece := s.recv(65536):
+            text += piece
+    return [(what, int(took)) for what, took in (one.rsplit(' ', 1) for one in text.decode().splitlines())]
+
+
+def dial(address, want, deadline=0, times=1, between=(0, 4000)):
+    got = ask(f'{address} {deadline} {times}')
+    if len(got) != times or any(what != want or not between[0] <= took <= between[1] for what, took in got):
+        raise Wrong(f'{address}: {got[:4]}, not {times} times {want!r} within {between} ms')
+
+
+def echo_server(host):
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    listener = socket.create_server((host, PORT), family=family, backlog=256)
+
+    def serve(s):
+        with s:
+            while data := s.recv(1000):
+                s.sendall(data)
+
+    def accept():
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
+
+
+# ---- The name server ----
+
+def name_bytes(name):
+    return b''.join(bytes([len(label)]) + label.encode() for label in name.split('.')) + b'\0'
+
+
+def record(kind, data, owner=b'\xc0\x0c', ttl=60):
+    return owner + struct.pack('!HHIH', kind, 1, ttl, len(data)) + data
+
+
+def address(host, **more):
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    return record(AAAA if ':' in host else A, socket.inet_pton(family, host), **more)
+
+
+class Query:
+    def __init__(self, data):
+        self.id, at, labels = data[:2], 12, []
+        while data[at]:
+            labels.append(data[at + 1:at + 1 + data[at]].decode())
+            at += 1 + data[at]
+        self.how, self.name, self.question = labels[0], '.'.join(labels), data[12:at + 5]
+        self.kind = struct.unpack('!H', data[at + 1:at + 3])[0]
+
+    def answer(self, *records, flags=0x8180, question=None, id=None, count=None):
+        return ((id or self.id) + struct.pack('!HHHHH', flags, 1, len(records) if count is None else count, 0, 0)
+                + (question or self.question) + b''.join(records))
+
+    def good(self, **more):
+        """The address, for who asks for one of version 4."""
+        return self.answer(*[address(OWN)] * (self.kind == A), **more)
+
+    def lie(self, **more):
+        return self.answer(address('10.77.0.66' if self.kind == A else 'fd77::66'), **more)
+
+
+def wrong_ids(q):
+    return [q.lie(id=struct.pack('!H', struct.unpack('!H', q.id)[0] ^ 1 << bit)) for bit in range(16)] + [q.good()]
+
+
+def wrong_questions(q):
+    other = name_bytes('other.test')
+    return [q.lie(question=question) for question in
+            (other + q.question[-4:], q.question[:-4] + struct.pack('!HH', 16, 1), q.question[:-2] + b'\0\3',
+             b'\xc0\x0c' + q.question[-4:], b'\xc0\xff' + q.question[-4:], b'\x3f' + q.question, q.question[1:])] + [q.good()]
+
+
+def chain(q):
+    """Five CNAMEs, then the address, each by its name in full."""
+    names = [name_bytes(f'c{n}.test') for n in range(6)]
+    owners = [b'\xc0\x0c', *names[1:]]
+    links = [record(CNAME, names[n + 1], owner=owners[n]) for n in range(5)]
+    return [q.answer(*links, *[address(OWN, owner=owners[5])] * (q.kind == A))]
+
+
+def cut(q):
+    """Answers that end too soon, before the address. From the first whole record on that is one without an address."""
+    whole = q.answer(record(CNAME, name_bytes('there.test')), address(OWN))
+    return [whole[:length] for length in range(len(whole))]
+
+
+def garbage(q):
+    rng = random.Random(1)
+    return [q.id + rng.randbytes(rng.randrange(600)) for _ in range(200)] + [q.good()]
+
+
+def lengths(q):
+    """Records that are longer than the answer, names that lead out of it: answers without an address."""
+    bad = [b'\xc0\x0c' + struct.pack('!HHIH', 16, 1, 60, length) for length in (1, 1000, 65000, 65535)]
+    return [q.answer(*[b'\xc0\x0c' + struct.pack('!HHIH', 16, 1, 60, 0xfff0)] * 2, count=65535),
+            *[q.answer(one + b'x', address('10.77.0.66')[:9], count=9) for one in bad],
+            q.answer(b'\x3f' * 30), q.answer(b'\x01a' * 250), q.answer(address('10.77.0.66')[:-1])]
+
+
+def circle(q):
+    """The name that the address is of leads to itself."""
+    return [q.answer(*[address(OWN, owner=struct.pack('!H', 0xc000 | 12 + len(q.question)))] * (q.kind == A))]
+
+
+HOW = {
+    'a': lambda q: [q.answer(*[address(OWN)] * (q.kind == A))],
+    'aaaa': lambda q: [q.answer(*[address(OWN6)] * (q.kind == AAAA))],
+    'both': lambda q: [q.answer(address(OWN if q.kind == A else OWN6))],
+    'fresh': lambda q: [q.answer(*[address(OWN, ttl=0)] * (q.kind == A))],
+    'nobody': lambda q: [q.answer(flags=0x8183)],
+    'nothing': lambda q: [q.answer()],
+    'failure': lambda q: [q.answer(flags=0x8182)],
+    'silent': lambda q: [],
+    'chain': chain,
+    'endless': lambda q: [q.answer(record(CNAME, b'\xc0\x0c'))],
+    'ids': wrong_ids,
+    'questions': wrong_questions,
+    'query': lambda q: [q.lie(flags=0x0100), q.good()],
+    'other': lambda q: [q.good()],
+    'cut': cut,
+    'garbage': garbage,
+    'lengths': lengths,
+    'circle': circle,
+}
+asked = []
+
+
+def name_server():
+    sockets = []
+    for host in OWN, OTHER:
+        sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sockets[-1].bind((host, 53))
+
+    def answer(data, client):
+        q = Query(data)
+        asked.append(q)
+        if q.how == 'other':
+            sockets[1].sendto(q.lie(), client)
+        if q.how.startswith('late'):
+            time.sleep(1)
+            sockets[0].sendto(q.good(), client)
+        for text in HOW.get(q.how, lambda _: [])(q):
+            sockets[0].sendto(text, client)
+
+    def serve():
+        while True:
+            threading.Thread(target=answer, args=sockets[0].recvfrom(2000), daemon=True).start()
+    threading.Thread(target=serve, daemon=True).start()
+
+
+# ---- Scenarios ----
+
+def names():
+    name_server()
+    router('tap0')()
+    found, found6 = f'ok {OWN}:{PORT}', f'ok [{OWN6}]:{PORT}'
+    for how in 'a', 'both', 'chain', 'ids', 'questions', 'query', 'other', 'garbage', 'circle':
+        dial(f'{how}.test:{PORT}', found)
+    serves6(MACHINE6)
+    dial(f'aaaa.test:{PORT}', found6)
+    for how in 'nobody', 'nothing', 'failure', 'endless', 'cut', 'lengths':
+        dial(f'{how}.test:{PORT}', NO_ANSWER)
+    dial(f'a.test:{PORT + 1}', 'Connection refused')
+    kept = len(asked)
+    for case in 'a.test', 'A.TEST', 'a.test.', 'aaaa.test':
+        dial(f'{case}:{PORT}', found6 if case == 'aaaa.test' else found)
+    if len(asked) != kept:
+        raise Wrong(f'{asked[-1].name} was asked for once more')
+    for _ in range(2):
+        dial(f'fresh.test:{PORT}', found)
+    if len(asked) != kept + 2:
+        raise Wrong(f'{len(asked) - kept} questions for a name of which nothing may be kept')
+    for address in (f'{"x" * 64}.test:{PORT}', f'a..test:{PORT}', f'.test:{PORT}', '.:80',
+                    f'{".".join(["y" * 60] * 4)}.test123456:{PORT}'):
+        dial(address, 'Invalid argument')
+    dial(f'{"x" * 63}.test:{PORT}', 'Connection timed out', deadline=300, between=(300, 2000))
+
+
+def silence():
+    """A server that says nothing is asked four times in six seconds; who does not want to wait so long need not."""
+    name_server()
+    dial(f'silent.test:{PORT}', NO_ANSWER, between=(5000, 9000))
+    if [q.name for q in asked] != ['silent.test'] * 4:
+        raise Wrong(f'asked {len(asked)} times')
+    dial(f'late1.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 900))
+    dial(f'late1.test:{PORT}', f'ok {OWN}:{PORT}')
+
+
+def crowd():
+    """More at once than lwIP has room for, for one name and for many, also behind some that get no answer."""
+    name_server()
+    dial(f'late1.test:{PORT}', f'ok {OWN}:{PORT}', times=200, between=(0, 8000))
+    failures = []
+
+    def one(address, *args, **more):
+        try:
+            dial(address, *args, **more)
+        except (Wrong, OSError) as wrong:
+            failures.append(str(wrong))
+    threads = [threading.Thread(target=one, args=(f'late{n}.crowd.test:{PORT}', f'ok {OWN}:{PORT}'),
+                                kwargs={'between': (0, 20000)}) for n in range(40)]
+    threads += [threading.Thread(target=one, args=(f'silent.{n}.test:{PORT}', 'Connection timed out'),
+                                 kwargs={'deadline': 400, 'between': (400, 3000)}) for n in range(20)]
+    for thread in threads[::-1]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise Wrong('; '.join(failures[:3]))
+
+
+def router(interface):
+    """Answers router solicitations, as RFC 4861 has it, until it is told to stop."""
+    index = socket.if_nametoindex(interface)
+    s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, 'ff02::2') + struct.pack('@I', index))
+    prefix = struct.pack('!BBBBIII', 3, 4, 64, 0xc0, 3600, 3600, 0) + socket.inet_pton(socket.AF_INET6, PREFIX)
+    advertisement = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
+
+    def serve():
+        while True:
+            if s.recv(2000)[0] == 133:
+                s.sendto(advertisement, ('ff02::1', 0, 0, index))
+    threading.Thread(target=serve, daemon=True).start()
+    return lambda: s.sendto(advertisement, ('ff02::1', 0, 0, index))
+
+
+def ip(*words):
+    subprocess.run(['ip', *' '.join(words).split()], check=True)
+
+
+def link_local(interface):
+    text = subprocess.run(['ip', '-6', '-o', 'addr', 'show', 'dev', interface, 'scope', 'link'], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return text.split()[3].split('/')[0]
+
+
+def serves6(host):
+    """The machine's echo is reached at that address, once it has asked whether anybody else has it."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            with socket.create_connection((host, 7), timeout=2) as s:
+                s.sendall(b'hello')
+                if s.recv(5) != b'hello':
+                    raise Wrong(f'no echo from {host}')
+                return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise Wrong(f'{host}: {error}') from None
+        time.sleep(0.1)
+
+
+def ipv6():
+    mine = link_local('tap0')
+    name_server()
+    serves6('fe80::5054:ff:fe12:3456%tap0')
+    for address in mine, mine + '%net0':
+        dial(f'[{address}]:{PORT}', f'ok [{mine}%net0]:{PORT}')
+    dial(f'[{mine}]:{PORT + 1}', 'Connection refused')
+    # No router has answered: there is no way to anything beyond the link, and that is said, not waited for.
+    dial(f'[{OWN6}]:{PORT}', 'Connection timed out', deadline=200, between=(200, 1500))
+    dial(f'[{OWN6}]:{PORT}', NO_ANSWER, between=(0, 20000))
+    dial(f'aaaa.test:{PORT}', NO_ANSWER, between=(0, 3000))
+    advertise = router('tap0')
+    advertise()
+    serves6(MACHINE6)
+    dial(f'[{OWN6}]:{PORT}', f'ok [{OWN6}]:{PORT}')
+    dial(f'[FD77:0:0::0001]:{PORT}', f'ok [{OWN6}]:{PORT}')
+    dial(f'aaaa.test:{PORT}', f'ok [{OWN6}]:{PORT}')
+    dial(f'[{OWN6}]:{PORT}', f'ok [{OWN6}]:{PORT}', times=30)
+    for bad in (f'{OWN6}:{PORT}', f'[{OWN6}:{PORT}', f'[{OWN6}]', f'[{OWN6}]{PORT}', f'[{OWN}]:{PORT}', f'[]:{PORT}',
+                f'[fd77::1::2]:{PORT}', f'[fd77:::1]:{PORT}', f'[1:2:3:4:5:6:7:8:9]:{PORT}', f'[12345::1]:{PORT}', '[fd77::1]:0',
+                f'[{mine}%net1]:{PORT}', f'[{mine}%]:{PORT}', f'[{mine}%0]:{PORT}', f'[{OWN6}%net0]:{PORT}'):
+        dial(bad, 'Invalid argument')
+
+
+def main(scenario):
+    ip('addr add', OTHER + '/24 dev tap0')
+    ip('addr add', OWN6 + '/64 dev tap0 nodad')
+    for host in OWN, '::':
+        echo_server(host)
+    globals()[scenario]()
+
+
+try:
+    main(sys.argv[1])
+except Wrong as wrong:
+    sys.exit(str(wrong))
