@@ -128,17 +128,18 @@ void runq_put_list(struct p *p, struct glist *list)
  * A thief's hand in runnext: the victim has just made that G ready and is about to run it, so it gets a
  * little time first; otherwise a pair that plays ping-pong would be torn apart at every move.
  */
-static struct g *steal_runnext(struct p *victim)
+static void back_off(const struct p *victim)
 {
-	struct g *next = atomic_load_explicit(&victim->runnext, relaxed);
-	if (next == NULL)
-		return NULL;
 	fuzz_wait(FUZZ_STEAL);
-	if (atomic_load_explicit(&victim->status, relaxed) == P_RUNNING) {
-		int64_t until = hart_now() + RUNNEXT_BACKOFF_NS;
-		while (hart_now() < until)
-			hart_relax();
-	}
+	if (atomic_load_explicit(&victim->status, relaxed) != P_RUNNING)
+		return;
+	int64_t until = hart_now() + RUNNEXT_BACKOFF_NS;
+	while (hart_now() < until)
+		hart_relax();
+}
+
+static struct g *steal_runnext(struct p *victim, struct g *next)
+{
 	if (atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL, acquire, relaxed))
 		return next;
 	return NULL;
@@ -163,8 +164,17 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 		uint32_t tail = atomic_load_explicit(&victim->runq_tail, acquire);
 		uint32_t n = tail - head;
 		n -= n / 2;
-		if (n == 0)
-			return take_runnext ? steal_runnext(victim) : NULL;
+		if (n == 0) {
+			struct g *next = atomic_load_explicit(&victim->runnext, relaxed);
+			if (!take_runnext || next == NULL)
+				return NULL;
+			back_off(victim);
+			if (atomic_load_explicit(&victim->runq_tail, relaxed) == tail)
+				return steal_runnext(victim, next);
+			/* It was on its way from runnext to the ring with an older one: that comes first. */
+			take_runnext = false;
+			continue;
+		}
 		if (n > RUNQ_SIZE / 2)
 			continue; /* head and tail are from different times */
 		fuzz_wait(FUZZ_STEAL);

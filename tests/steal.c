@@ -95,10 +95,11 @@ static void at_most_half_spin(void)
 }
 
 /*
- * Three goroutines keep three Ps busy. Two have something for a thief, one of it in the ring; then the third ends,
- * and its M takes that first, whichever of the two it visits first: what is taken in the last round only waits.
+ * Three goroutines keep three Ps busy: nobody looks for work while two of them make some, of which one has it in the
+ * ring; then the third ends, and its M takes that first, whichever of the two it visits first: what is taken in
+ * the last round only waits.
  */
-static _Atomic(int) ready_to_be_robbed, taken, first, gone;
+static _Atomic(int) in_place, ready_to_be_robbed, taken, first, gone;
 static _Atomic(bool) over;
 enum { NOTHING, FROM_RING, FROM_NEXT, BY_TIMER };
 
@@ -107,6 +108,15 @@ static void take(void *what)
 	int none = NOTHING;
 	atomic_compare_exchange_strong(&first, &none, (int)(intptr_t)what);
 	taken++;
+}
+
+/* On a P each, from here to their end. */
+static void be_in_place(void)
+{
+	hart_lock();
+	in_place++;
+	while (in_place < 3)
+		hart_relax();
 }
 
 static void wait_here(void)
@@ -120,7 +130,7 @@ static void wait_here(void)
 
 static void has_ring(void *unused)
 {
-	hart_lock();
+	be_in_place();
 	go(take, (void *)FROM_RING);
 	go(take, (void *)FROM_NEXT);
 	wait_here();
@@ -128,7 +138,7 @@ static void has_ring(void *unused)
 
 static void has_next(void *unused)
 {
-	hart_lock();
+	be_in_place();
 	go(take, (void *)FROM_NEXT);
 	wait_here();
 }
@@ -142,7 +152,7 @@ static void has_timer(void *unused)
 {
 	static go_timer timer;
 
-	hart_lock();
+	be_in_place();
 	go_timer_call(&timer, go_now() + 100 * US, 0, take_by_timer, NULL);
 	test_spin(200 * US);
 	wait_here();
@@ -150,15 +160,17 @@ static void has_timer(void *unused)
 
 static void occupy(void *unused)
 {
+	be_in_place();
 	while (ready_to_be_robbed < 2)
 		hart_relax();
+	hart_unlock();
 	gone++;
 }
 
 static void ring_comes_first(void (*other)(void *), int what)
 {
 	for (int i = 0; i < 60; i++) {
-		ready_to_be_robbed = taken = first = gone = 0;
+		in_place = ready_to_be_robbed = taken = first = gone = 0;
 		over = false;
 		go(has_ring, NULL);
 		go(other, NULL);
