@@ -13,6 +13,8 @@
  * - go_mutex, go_timer and the other types whose members are visible here are valid when
  *   zeroed, need no destructor, and must not be copied after first use. Members whose names end
  *   in an underscore are the implementation's.
+ * - There are no thread-local variables (_Thread_local): what belongs to a goroutine lies on its
+ *   stack, or behind its argument.
  * - "Blocks" means that the goroutine waits while its hart runs others.
  */
 #ifndef GUMP_H
@@ -39,9 +41,11 @@ extern "C" {
 void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
-	/* Bytes; 0 = 256 KiB; at most 1 GiB; rounded up to a power of two. Costs only what is touched. Below it lies a
-	   guard as long as the stack: an overflow ends the machine, unless its first touch is further below the
-	   stack's end than that. Hosted, large frames touch each page. */
+	/*
+	 * Bytes; 0 = 256 KiB, which is also the least; at most 1 GiB; rounded up to a power of two. Costs only
+	 * what is touched. Below it lies a guard as long as the stack: an overflow ends the machine, unless its
+	 * first touch is further below the stack's end than that. Hosted, large frames touch each page.
+	 */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
 };
@@ -60,8 +64,8 @@ __attribute__((__noreturn__)) void go_exit(void);
 
 /*
  * How many harts run goroutines at a time. n < 1 only asks; more than go_harts() means
- * go_harts(). Answers the old value. Stops the world to change it. Ends the machine when there is no memory for the
- * timers of Ps that go.
+ * go_harts(). Answers the old value. Stops the world to change it. Ends the machine when there is
+ * no memory for the timers of Ps that go.
  */
 int go_maxprocs(int n);
 int go_harts(void); /* harts of the machine */
@@ -69,24 +73,27 @@ int go_hart(void);  /* the hart that this runs on, 0 .. go_harts() - 1; stale as
 int go_count(void); /* goroutines that exist now */
 
 /*
- * Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs others while
- * this goroutine waits only if every hart of the machine is tied. The end of the goroutine unties it.
+ * Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs
+ * others while this goroutine waits only if every hart of the machine is tied. The end of the
+ * goroutine unties it. Unlocking one that is not locked panics.
  */
 void go_lock_hart(void);
 void go_unlock_hart(void);
 
 /*
- * A reclaim cycle now: goroutines that wait give back the pages of their stacks that they do not use, and those that use
- * little of one keep only that, until they go on or somebody touches it. Cycles come by themselves when memory is
- * short, and at times. Answers how many bytes of pages came free; does not wait, but for another cycle under way. The
- * world is not stopped. Hosted, always 0.
+ * A reclaim cycle now: goroutines that wait give back the pages of their stacks that they do not
+ * use, and those that use little of one keep only that, until they go on or somebody touches it.
+ * Cycles come by themselves when memory is short, and at times. Answers how many bytes of pages
+ * came free; does not wait, but for another cycle under way. The world is not stopped. Hosted,
+ * always 0.
  */
 size_t go_reclaim(void);
 
 /*
- * Around code that holds the hart without needing the scheduler: other goroutines move on. They nest.
- * Between them this goroutine may not wait, wake or start another (printf, malloc and go_now are fine). A panic
- * and go_exit leave what they end.
+ * Around code that holds the hart without needing the scheduler: other goroutines move on. They
+ * nest. Between them this goroutine may not wait, wake or start another (printf, malloc and go_now
+ * are fine): that ends the machine. A panic and go_exit leave what they end. Leaving one that was
+ * not entered panics.
  */
 void go_block_enter(void);
 void go_block_leave(void);
@@ -110,14 +117,15 @@ typedef struct go_timer {
 } go_timer;
 
 /*
- * Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is not 0; periods that have passed
- * meanwhile are left out. A timer that is set already is set anew. Out of memory for its place among the timers, now, or
- * for the goroutine when the time comes, ends the machine ("fatal: ... out of memory ...").
+ * Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is more than 0; periods
+ * that have passed meanwhile are left out. A timer that is set already is set anew. Out of memory
+ * for its place among the timers, now, or for the goroutine when the time comes, ends the machine
+ * ("fatal: ... out of memory ...").
  */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /*
- * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is full. The channel's
- * elements are of int64_t's size, or of none: another channel panics.
+ * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is
+ * full, closed or NULL. Its elements are of int64_t's size, or of none: another channel panics.
  */
 void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);
 /* True if it was still going to fire. After it returns, nothing more is started or sent. */
@@ -153,7 +161,8 @@ struct go_case {
 /*
  * Carries out one ready case, chosen at random and evenly among those ready, and answers its
  * index. Blocks while none is. -1 when the deadline passes first; GO_NOW is Go's default clause.
- * Allocates nothing.
+ * A closed channel is ready: sending to it panics. 0 to 65,536 cases; another n panics. Allocates
+ * nothing: the cases that are waited for take about 80 bytes each of this goroutine's stack.
  */
 int go_select(struct go_case *cases, int n, int64_t deadline);
 
@@ -214,9 +223,10 @@ void go_sem_release(go_sem *);              /* one permit more, or the first tha
 /* ---- Memory ---- */
 
 /*
- * Who has the machine's memory, in bytes: `total` is the sum of those after it, but for heap_used, which is a part of
- * heap. Exact when nothing else runs. Hosted, the machine is the host: total and free are the host's, heap is
- * what malloc has from it, and stacks and tables, which are not known, are 0.
+ * Who has the machine's memory, in bytes: `total` is the sum of those after it, but for heap_used,
+ * which is a part of heap. Exact when nothing else runs. Hosted, the machine is the host: total and
+ * free are the host's, heap is what malloc has from it, and stacks and tables, which are not known,
+ * are 0.
  */
 struct go_memory {
 	size_t total;

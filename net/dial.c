@@ -172,6 +172,8 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 		error = EINVAL;
 	else if (!net_up() && !address_is_local(&address))
 		error = ENETDOWN;
+	else if (deadline <= go_now()) /* even if nothing has to be waited for, as to this machine itself */
+		error = ETIMEDOUT;
 	if (error) {
 		errno = error;
 		return NULL;

@@ -73,6 +73,18 @@ static void addresses(void)
 	CHECK_EQ(errno, EINVAL);
 }
 
+/* A dial that is too late fails, even where nothing has to be waited for. */
+static void dial_too_late(void)
+{
+	const int64_t late[] = { GO_NOW, 1, go_now() };
+	CHECK((listener = go_listen(HERE)));
+	for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
+		CHECK(!go_dial(HERE, late[i]));
+		CHECK_EQ(errno, ETIMEDOUT);
+	}
+	go_listener_close(listener);
+}
+
 static void refused(void)
 {
 	CHECK(!go_dial("127.0.0.1:9", GO_FOREVER));
@@ -361,8 +373,8 @@ static void datagrams(void)
 	WAIT_FOR(count == 1);
 }
 
-TESTS(TEST(no_device), TEST(addresses), TEST(refused), TEST(in_use), TEST(names), TEST(both_ways),
-      TEST(many_at_once), TEST(close_wakes), TEST(unread_data_resets),
+TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(in_use), TEST(names),
+      TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST(unread_data_resets),
       TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes),
       TEST(backlog), TEST(datagrams));
 

@@ -23,7 +23,7 @@ static void quiet(void *arg)
 
 static void loud(void *arg)
 {
-	go_panic("number %d, %s", *(int *)arg, "text");
+	go_panic("number %d, %s, %.2f", *(int *)arg, "text", *(int *)arg * 0.25);
 }
 
 static void catch(void)
@@ -31,7 +31,7 @@ static void catch(void)
 	int value = 0;
 	CHECK(go_call(quiet, &value) == NULL);
 	CHECK_EQ(value, 5);
-	CHECK_STR(go_call(loud, &value), "number 5, text");
+	CHECK_STR(go_call(loud, &value), "number 5, text, 1.25");
 	CHECK(go_call(quiet, &value) == NULL);
 	for (int i = 0; i < 1000; i++) { /* nothing is used up by it */
 		value = i;
@@ -204,7 +204,7 @@ static void call_exit_and_panic(void *unused)
 static void catch_quietly(void *unused)
 {
 	int value = 1;
-	CHECK_STR(go_call(loud, &value), "number 1, text");
+	CHECK_STR(go_call(loud, &value), "number 1, text, 0.25");
 	mark("c"); /* a call that began after go_exit ends as any other */
 }
 
@@ -264,7 +264,7 @@ static void survive(void *number)
 	char want[40];
 	int value = (int)(intptr_t)number;
 	for (int i = 0; i < 100; i++) {
-		snprintf(want, sizeof(want), "number %d, text", value);
+		snprintf(want, sizeof(want), "number %d, text, %.2f", value, value * 0.25);
 		const char *got = go_call(loud, &value);
 		go_yield(); /* the message belongs to this goroutine */
 		CHECK_STR(got, want);

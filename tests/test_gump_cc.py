@@ -72,6 +72,16 @@ def refused(test):
                 raise Failure('a mistake of the user is not one of gump-cc')
 
 
+def refused_for_hosted(test):
+    """What a machine refuses a process of the host refuses, too; and a folder without gump is named."""
+    with Folder() as folder:
+        local = folder.write('local.c', '_Thread_local int n;\nint main(void) { return n; }\n')
+        hosted = [os.path.join(TREE, 'qemu/gump-cc'), '--target=hosted']
+        check(test, call(test, *hosted, local, '-o', folder.file('out')), 1,
+              'thread-local variables do not exist here')
+        check(test, call(test, *hosted, '--build=' + folder.path, local), 1, '--build=' + folder.path)
+
+
 def system_libraries(test):
     """What build systems add for threads, clocks and plug-ins asks for nothing here."""
     with Folder() as folder:
@@ -85,7 +95,7 @@ def headers(test):
         # A copy, because the tree's are system headers, whose warnings are not shown.
         copy = shutil.copytree(os.path.join(TREE, 'include'), folder.file('include'))
         strict = ['-I' + copy, '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only']
-        for name in 'gump.h', 'gump/net.h':
+        for name in 'gump.h', 'gump/net.h', 'gump/trace.h':
             source = folder.write('use.c', f'#include <{name}>\n#include <{name}>\n'
                                            '__attribute__((noreturn)) void end(void);\n')
             for std in 'c99', 'gnu99', 'c11', 'gnu11', 'c17', 'gnu17', 'gnu2x':
@@ -97,4 +107,4 @@ def headers(test):
 def tests():
     return [HostTest(f'gump-cc.{f.__name__}', f, name, 1)
             for f in (backtraces, stripped, refused, system_libraries, headers)
-            for name in ('virt', 'q35')]
+            for name in ('virt', 'q35')] + [HostTest('gump-cc.refused_for_hosted', refused_for_hosted)]

@@ -159,6 +159,9 @@ def wrong_use(test):
         broken = folder.write('broken.c', 'int main(void) { return no_such_thing; }\n')
         loose = folder.write('loose.c', 'void nowhere(void); int main(void) { nowhere(); }\n')
         text = folder.write('text', 'neither source nor image\n')
+        riscv64 = machine.image_path('idle', 'riscv64')
+        process = folder.file('process')
+        check(test, call(test, 'gcc', '-no-pie', program, '-o', process), 0)
         port = busy.getsockname()[1]
         os.mkdir(folder.file('empty'))
         for args, message in (
@@ -172,6 +175,13 @@ def wrong_use(test):
                 (['--machine', 'pdp11', program], 'pdp11'),
                 (['--arch', 'riscv64', '--machine', 'q35', program], 'q35'),
                 (['--net', 'avian', program], 'avian'),
+                (['--arch', 'hosted', '--mem', '64M', program], '--mem'),
+                (['--arch', 'hosted', '--net', 'tap:lo', program], 'tap:lo'),
+                (['--arch', 'hosted', '--qemu-arg', '-S', program], '--qemu-arg'),
+                (['--arch', 'x86_64', riscv64], 'is an image for riscv64, not x86_64'),
+                (['--arch', 'hosted', riscv64], 'is an image for riscv64, not hosted'),
+                (['--arch', 'x86_64', process], 'is an image for hosted, not x86_64'),
+                (['/bin/true'], 'neither'),
                 (['--net', 'tap:nothere0', program], 'nothere0'),
                 (['--publish', 'http', program], '--publish'),
                 (['--publish', f'{port}:80', program], f'{port}'),

@@ -4,10 +4,10 @@
  *
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
- * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline
- * passed), EPIPE (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes), ERANGE (a buffer too
- * small for an address), EBADF (closed meanwhile by another goroutine). In the hosted build also what the host's
- * kernel says, such as EACCES for a port below 1024.
+ * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline passed), EPIPE
+ * (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes), ERANGE (a buffer
+ * too small for an address), EBADF (closed meanwhile by another goroutine). In the hosted build
+ * also what the host's kernel says, such as EACCES for a port below 1024.
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
  * After close the pointer is dead, as with free().
@@ -27,8 +27,10 @@ typedef struct go_listener go_listener;
 typedef struct go_conn go_conn;
 typedef struct go_udp go_udp;
 
-/* ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. The address may be one that the machine
-   does not have yet. */
+/*
+ * ":80", "10.0.2.15:80", "[::]:80". Any number of goroutines may accept. The address may be one
+ * that the machine does not have yet. Does not block.
+ */
 go_listener *go_listen(const char *addr);
 /* Blocks until a client comes. */
 go_conn *go_accept(go_listener *);
@@ -36,9 +38,10 @@ go_conn *go_accept(go_listener *);
 void go_listener_close(go_listener *);
 
 /*
- * "host:port", "[fd00::1]:80", "[fe80::1%net0]:80"; a name is resolved by DNS, its address of version 4 before that of
- * version 6. Blocks until the connection is there, or it is refused. ETIMEDOUT at the deadline, EHOSTUNREACH when there is
- * no such name, no name server answers (seven seconds each), or no router that leads there over IPv6.
+ * "host:port", "[fd00::1]:80", "[fe80::1%net0]:80"; a name is resolved by DNS, its address of
+ * version 4 before that of version 6. Blocks until the connection is there, or it is refused.
+ * ETIMEDOUT at the deadline, and at once if that has passed; EHOSTUNREACH when there is no such
+ * name, no name server answers (seven seconds each), or no router leads there over IPv6.
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
@@ -59,7 +62,10 @@ int go_conn_peer(const go_conn *, char *buf, size_t size);
 go_udp *go_udp_open(const char *addr);
 /* Blocks until a datagram is there; what of it does not fit is cut off. `from` may be NULL. */
 ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
-/* One datagram, which may get lost. Blocks for a name or the machine's first address: EHOSTUNREACH after 10 s. */
+/*
+ * One datagram, which may get lost. Blocks for a name or the machine's first address: EHOSTUNREACH
+ * after 10 s.
+ */
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
 /* Waiting receivers fail with EBADF. */
 void go_udp_close(go_udp *);

@@ -83,7 +83,7 @@ class Machine:
         self.prefix = list(prefix)  # such as ip netns exec NAME
         self.timeout, self.urgent = timeout, urgent
         self.command = ['qemu/run', '--machine', machine.partition('-')[0], '--harts', str(harts), '--net', net]
-        if mem:
+        if mem and not machine.startswith('hosted'):
             self.command += ['--mem', mem]
         for pair in publish:
             self.command += ['--publish', pair]
