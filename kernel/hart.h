@@ -47,6 +47,9 @@ struct arch_hart; /* what the architecture keeps for each hart: defined in arch.
 #ifndef CALLED_BY_LIBC
 #define CALLED_BY_LIBC
 #endif
+#ifndef SWITCHES
+#define SWITCHES
+#endif
 
 struct hart {
 	struct hart *self;          /* this block's own address */
@@ -68,6 +71,8 @@ struct hart {
  *
  *   CALLED_BY_LIBC                   Before a function that the C library calls while it holds a lock of its own, so
  *                                    that its caller may not be preempted. Defined where there is such a library.
+ *   SWITCHES                         Before a function that mostly returns to another G's caller than its own. Defined
+ *                                    where returns need to know that.
  *   struct hart *hart_self(void)     The calling hart's block. Stale as soon as it is read
  *                                    unless locks > 0 or interrupts are off.
  *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G

@@ -91,7 +91,7 @@ static inline bool words(const go_chan *c, const void *a, const void *b)
 	return a != NULL && b != NULL && (((uintptr_t)a | (uintptr_t)b) & c->word_mask) == 0;
 }
 
-static NOINLINE void send_wait(go_chan *c, const void *elem)
+static NOINLINE SWITCHES void send_wait(go_chan *c, const void *elem)
 {
 	struct waiter w = { .g = g_self(), .elem = (void *)(uintptr_t)elem };
 
@@ -148,7 +148,7 @@ void go_send(go_chan *c, const void *elem)
 	spin_unlock(&c->lock);
 }
 
-static NOINLINE bool recv_wait(go_chan *c, void *elem)
+static NOINLINE SWITCHES bool recv_wait(go_chan *c, void *elem)
 {
 	struct waiter w = { .g = g_self(), .elem = elem };
 

@@ -130,7 +130,7 @@ static NOINLINE void park_unlock_traced(struct spinlock *lock, enum wait_reason 
 	park_unlock_short(lock, reason, true);
 }
 
-void park_unlock(struct spinlock *lock, enum wait_reason reason)
+SWITCHES void park_unlock(struct spinlock *lock, enum wait_reason reason)
 {
 	if (trace_on())
 		park_unlock_traced(lock, reason);
@@ -363,7 +363,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
  * As Go's Gosched: to the end of the global queue, behind all. While nothing is in that, the end of the ring is the
  * same place.
  */
-void go_yield(void)
+SWITCHES void go_yield(void)
 {
 	hart_lock();
 	struct m *m = m_self();

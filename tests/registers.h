@@ -68,9 +68,27 @@ static void rounding_mode_is_the_goroutines(void)
 	CHECK_EQ(get_rounding(), 0);
 }
 
+static void leave_rounding(void *number)
+{
+	CHECK_EQ(get_rounding(), 0);
+	set_rounding((unsigned)(intptr_t)number % 4);
+	count++;
+}
+
+/* So many that most get the stack of the one that has just ended. */
+static void the_next_one_begins_with_the_default(void)
+{
+	count = 0;
+	for (intptr_t i = 0; i < 200; i++)
+		go(leave_rounding, (void *)i);
+	WAIT_FOR(count == 200);
+	CHECK_EQ(get_rounding(), 0);
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(registers_survive_preemption), TEST(rounding_mode_is_the_goroutines));
+	TESTS(TEST(registers_survive_preemption), TEST(rounding_mode_is_the_goroutines),
+	      TEST(the_next_one_begins_with_the_default));
 	return test_main(argc, argv, tests);
 }
 

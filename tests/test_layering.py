@@ -32,9 +32,10 @@ MAY_INCLUDE = {
     'net/hosted/': r'net/(hostport|keepalive)\.h|sched/netpoll\.h|kernel/[^/]*|gump\.h|gump/net\.h|@arch',
 }
 # (who, whose): the symbols of the second that objects of the first may need. @hart.h is what
-# that header declares of the scheduler.
+# that header declares of the scheduler. The return thunk is the compiler's, for SWITCHES of hart.h.
 MAY_NEED = {
-    ('sched', 'kernel'): r'hart_\w+|mem\w+|malloc|memcpy|calloc|realloc|free|aligned_alloc|go_errno|abort|stdout|stderr|__assert_fail',
+    ('sched', 'kernel'): r'hart_\w+|mem\w+|malloc|memcpy|calloc|realloc|free|aligned_alloc|go_errno|abort|stdout|stderr|__assert_fail'
+                         r'|__x86_return_thunk',
     ('sched', 'boot'): r'hart_count|hart_get',  # of hart.h, too
     ('drivers', 'kernel'): r'.*',
     ('drivers', 'sched'): '@hart.h',

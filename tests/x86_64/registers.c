@@ -87,15 +87,18 @@ __asm__(
 	"	ret\n"
 	"	.size	hold_registers, . - hold_registers\n");
 
+/* Its low bit is SSE's, the high one the x87's: they are two words in a context, and either may be the one that differs. */
 static void set_rounding(unsigned mode)
 {
-	unsigned mxcsr = 0x1f80 | mode << 13;
-	__asm__ volatile("ldmxcsr %0" ::"m"(mxcsr) : "memory");
+	unsigned mxcsr = 0x1f80 | (mode & 1) << 13;
+	uint16_t cw = (uint16_t)(0x37f | (mode & 2) << 9);
+	__asm__ volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(cw) : "memory");
 }
 
 static unsigned get_rounding(void)
 {
 	unsigned mxcsr;
-	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr)::"memory");
-	return mxcsr >> 13 & 3;
+	uint16_t cw;
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(cw)::"memory");
+	return (mxcsr >> 13 & 3) | (cw >> 10 & 3) << 1;
 }

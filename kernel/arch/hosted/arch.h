@@ -47,6 +47,14 @@ struct hart;
 /* Code in this section is not preempted. */
 #define CALLED_BY_LIBC __attribute__((section("gump_called_by_libc")))
 
+/*
+ * Of functions in which one G stops and another, which was called from elsewhere, goes on: they return by a jump through
+ * __x86_return_thunk (switch.S), since a `ret` would be predicted wrongly.
+ */
+#if __has_attribute(function_return)
+#define SWITCHES __attribute__((function_return("thunk-extern")))
+#endif
+
 /* Always, since a sanitizer's instrumentation of a function of its own would be called in signal handlers. */
 #define HOSTED_INLINE static inline __attribute__((always_inline))
 

@@ -7,6 +7,13 @@
  * since it last looked (libc.c), and whoever comes finds 0.
  *
  * With a sanitizer that has to know of each change of stack, fibers.c wraps these.
+ *
+ * Here time is measured in nanoseconds, not in instructions, and two things would cost 5 ns and more each:
+ *
+ *   - A load of what two stores have just written in parts waits until they are in the cache. So each control word
+ *     is compared for itself.
+ *   - The processor takes it that a `ret` goes where the last call came from. Here that was another G's. So these are
+ *     indirect jumps, which it predicts by what has come before them.
  */
 #include "kernel/arch/x86_64/save.h"
 #include "offsets.h"
@@ -15,6 +22,15 @@
 #define hart_mcall context_mcall
 #define hart_gogo context_gogo
 #endif
+
+/* The last word of a context; and the two in eax and r9w. */
+	.macro push_control_words
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	mov CONTEXT_MXCSR(%rsp), %eax
+	movzwl CONTEXT_CW(%rsp), %r9d
+	.endm
 
 	.text
 
@@ -43,17 +59,19 @@ hart_mcall:
 hart_gogo:
 	mov %gs:ASM_HART_ERROR, %rax
 	movl $0, (%rax)         /* whatever the scheduler's own calls have left */
-	push $0
-	stmxcsr CONTEXT_MXCSR(%rsp)
-	fnstcw CONTEXT_CW(%rsp)
-	pop %rax
+	push_control_words
 	mov %rdi, %rsp
-	pop %rcx
-	cmp %rax, %rcx
+go_on:
+	cmp %eax, CONTEXT_MXCSR(%rsp)
 	jne 2f
-1:	pop_context
-2:	ldmxcsr CONTEXT_MXCSR - 8(%rsp)
-	fldcw CONTEXT_CW - 8(%rsp)
+	cmp %r9w, CONTEXT_CW(%rsp)
+	jne 2f
+1:	add $8, %rsp
+	pop_registers
+	pop %rcx
+	jmp *%rcx
+2:	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
 	jmp 1b
 	.size hart_gogo, . - hart_gogo
 
@@ -73,24 +91,21 @@ context_start:
 	.globl hart_switch
 	.type hart_switch, @function
 hart_switch:
-	push_context
+	push_registers
 	mov %gs:ASM_HART_ERROR, %rax
 	mov (%rax), %r9d
 	test %r9d, %r9d
-	jnz 4f
-3:	mov (%rsp), %rax
+	jnz 2f
+1:	push_control_words
 	mov %rsp, (%rdi)
 	mov %rsi, %rsp
 	mov %rdx, %gs:HART_G
 	mov %r8d, (%rcx)        /* another hart may run the old G from here on; a store is a release */
-	pop %rcx
-	cmp %rax, %rcx
-	jne 2b
-	pop_context
-4:	mov %gs:HART_G, %r10
+	jmp go_on
+2:	mov %gs:HART_G, %r10
 	mov %r9d, (%r10)
 	movl $0, (%rax)
-	jmp 3b
+	jmp 1b
 	.size hart_switch, . - hart_switch
 
 	.globl hart_restart
@@ -98,9 +113,32 @@ hart_switch:
 hart_restart:
 	mov %gs:ASM_HART_ERROR, %rax
 	movl $0, (%rax)         /* as hart_gogo */
-	restart
+	push_control_words
+	mov %rdi, %rsp
+	cmp $MXCSR_DEFAULT, %eax
+	jne 2f
+	cmp $CW_DEFAULT, %r9w
+	jne 2f
+1:	xor %ebp, %ebp
+	push %rbp               /* as after a call: see hart_context_new() */
+	jmp *%rsi
+2:	push $0
+	movl $MXCSR_DEFAULT, CONTEXT_MXCSR(%rsp)
+	movw $CW_DEFAULT, CONTEXT_CW(%rsp)
+	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
+	pop %rcx
+	jmp 1b
 	.size hart_restart, . - hart_restart
 #endif
+
+/* How a function returns that is marked with SWITCHES: arch.h. */
+	.globl __x86_return_thunk
+	.type __x86_return_thunk, @function
+__x86_return_thunk:
+	pop %rcx
+	jmp *%rcx
+	.size __x86_return_thunk, . - __x86_return_thunk
 
 /*
  * The signal that preempts a G puts an iretq frame on the G's stack and returns here with rsp at that frame

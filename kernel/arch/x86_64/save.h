@@ -19,50 +19,31 @@
 #define CW_DEFAULT 0x37f        /* the same for the x87 */
 
 #ifdef __ASSEMBLER__
-#define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
-
 /* A context is left on the stack, from where rsp is then. */
-	.macro push_context
+	.macro push_registers
 	push %rbp
 	push %rbx
 	push %r12
 	push %r13
 	push %r14
 	push %r15
+	.endm
+
+	.macro push_context
+	push_registers
 	push $0                 /* fnstcw writes two bytes of four */
 	stmxcsr CONTEXT_MXCSR(%rsp)
 	fnstcw CONTEXT_CW(%rsp)
 	.endm
 
-/* What lies above its control words is taken up, and run. */
-	.macro pop_context
+/* What lies above its control words; its rip is on top of the stack then. */
+	.macro pop_registers
 	pop %r15
 	pop %r14
 	pop %r13
 	pop %r12
 	pop %rbx
 	pop %rbp
-	ret
-	.endm
-
-/* hart_restart(): the stack that ends at rdi begins anew, with the function in rsi and the default control words. */
-	.macro restart
-	push $0
-	stmxcsr CONTEXT_MXCSR(%rsp)
-	fnstcw CONTEXT_CW(%rsp)
-	pop %rax
-	mov $CONTROL_WORDS_DEFAULT, %rcx
-	mov %rdi, %rsp
-	cmp %rax, %rcx
-	jne 2f
-1:	xor %ebp, %ebp
-	push %rbp               /* as after a call: see hart_context_new() */
-	jmp *%rsi
-2:	push %rcx
-	ldmxcsr CONTEXT_MXCSR(%rsp)
-	fldcw CONTEXT_CW(%rsp)
-	pop %rcx
-	jmp 1b
 	.endm
 
 /* Every register, below a frame that iretq takes; rbp is then as after the prologue of a function. */

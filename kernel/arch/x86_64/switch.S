@@ -12,6 +12,8 @@
 #include "asm.h"
 #include "save.h"
 
+#define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
+
 	.text
 
 	.globl hart_mcall
@@ -37,7 +39,8 @@ hart_gogo:
 	pop %rcx
 	cmp %rax, %rcx
 	jne 2f
-1:	pop_context
+1:	pop_registers
+	ret
 2:	ldmxcsr CONTEXT_MXCSR - 8(%rsp)
 	fldcw CONTEXT_CW - 8(%rsp)
 	jmp 1b
@@ -55,13 +58,29 @@ hart_switch:
 	pop %rcx
 	cmp %rax, %rcx
 	jne 2b
-	pop_context
+	pop_registers
+	ret
 	.size hart_switch, . - hart_switch
 
 	.globl hart_restart
 	.type hart_restart, @function
 hart_restart:
-	restart
+	push $0
+	stmxcsr CONTEXT_MXCSR(%rsp)
+	fnstcw CONTEXT_CW(%rsp)
+	pop %rax
+	mov $CONTROL_WORDS_DEFAULT, %rcx
+	mov %rdi, %rsp
+	cmp %rax, %rcx
+	jne 2f
+1:	xor %ebp, %ebp
+	push %rbp               /* as after a call: see hart_context_new() */
+	jmp *%rsi
+2:	push %rcx
+	ldmxcsr CONTEXT_MXCSR(%rsp)
+	fldcw CONTEXT_CW(%rsp)
+	pop %rcx
+	jmp 1b
 	.size hart_restart, . - hart_restart
 
 /*
