@@ -204,6 +204,11 @@ void interface_notify(void)
 static void status_changed(struct netif *netif)
 {
 	const ip4_addr_t *address = netif_ip4_addr(netif);
+	if (ip4_addr_isany(address) && !ip4_addr_isany(&announced)) {
+		char text[IP4ADDR_STRLEN_MAX];
+		hart_print("net0: %s is lost\n", ip4addr_ntoa_r(&announced, text, sizeof text));
+		ip4_addr_set_zero(&announced);
+	}
 	if (!ip4_addr_isany(address) && !ip4_addr_eq(address, &announced)) {
 		char text[IP4ADDR_STRLEN_MAX];
 		ip4_addr_copy(announced, *address);

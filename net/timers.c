@@ -37,6 +37,18 @@ void sys_timeouts_init(void)
 		due[i] = INT64_MAX;
 }
 
+static bool dhcp_is_on(void)
+{
+	struct netif *netif;
+	NETIF_FOREACH(netif)
+	{
+		struct dhcp *dhcp = netif_dhcp_data(netif);
+		if (dhcp && dhcp->state != DHCP_STATE_OFF)
+			return true;
+	}
+	return false;
+}
+
 static bool dhcp_waits(void)
 {
 	struct netif *netif;
@@ -66,6 +78,8 @@ static bool wanted(lwip_cyclic_timer_handler handler)
 {
 	if (handler == tcp_tmr)
 		return demux_count() > 0;
+	if (handler == dhcp_coarse_tmr)
+		return dhcp_is_on();
 	if (handler == dhcp_fine_tmr)
 		return dhcp_waits();
 	if (handler == mld6_tmr)

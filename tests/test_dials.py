@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Names, IPv6: tests/dials.c dials what tests/lib/dials.py says, which is name server, router and target as well."""
+"""Names, IPv6: tests/dials.c dials what tests/lib/dials.py says, which is name server, router and target as well. And
+DHCP: tests/lib/dhcp.py gives leases to the same program, and does not."""
 from lib import machine
-from lib.machine import ARCH
+from lib.machine import ARCH, Failure
 from lib.network import Tap, run_client, usable
 from lib.programs import HostTest
 
@@ -13,14 +14,26 @@ def dials(test, scenario):
         run_client(net, 'dials.py', scenario, timeout=80)
 
 
+def dhcp(test):
+    image = machine.image_path('dials', ARCH[test.machine_name])
+    with Tap([9]) as net, test.boot(image, net=net.net, timeout=120, prefix=net.prefix) as boot:
+        run_client(net, 'dhcp.py', 'tap0', timeout=110)
+    said = [line for line in boot.text.splitlines() if line.startswith('net0: ')]
+    if said != ['net0: 10.77.0.50/24 by DHCP', 'net0: 10.77.0.50 is lost', 'net0: 10.77.0.51/24 by DHCP',
+                'net0: 10.77.0.51 is lost', 'net0: 10.77.0.52/24 by DHCP']:
+        raise Failure(f'it said {said}')
+
+
 def tests():
     if not usable(Tap):
         print('skipped: the tests of names and IPv6 need root')
         return []
     found = []
-    for scenario in 'names', 'silence', 'crowd', 'ipv6':
+    scenarios = {f'dials.{name}': lambda test, name=name: dials(test, name) for name in ('names', 'silence', 'crowd', 'ipv6')}
+    scenarios['dhcp'] = dhcp
+    for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):
-            test = HostTest(f'dials.{scenario}', lambda test, scenario=scenario: dials(test, scenario), name, harts)
+            test = HostTest(scenario, function, name, harts)
             test.source = 'tests/dials.c'
             found.append(test)
     return found

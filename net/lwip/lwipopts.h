@@ -54,6 +54,16 @@
 #define LWIP_DHCP_DOES_ACD_CHECK 0
 #define LWIP_ACD 0
 #define LWIP_AUTOIP 0
+/* Leases to the second: with lwIP's minutes, short ones would end before they are renewed. */
+#define DHCP_COARSE_TIMER_SECS 1
+#define DHCP_TIMEOUT_SIZE_T u32_t
+#define DHCP_DEFINE_CUSTOM_TIMEOUTS 1
+#define DHCP_AT_LEAST_ONE(seconds) ((seconds) > 0 ? (seconds) : 1)
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T0_LEASE(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t0_lease))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T1_RENEW(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t1_renew))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T2_REBIND(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t2_rebind))
+#define DHCP_NEXT_TIMEOUT_THRESHOLD 60 /* seconds between attempts (RFC 2131, 4.4.5) */
+#define DHCP_REQUEST_BACKOFF_SEQUENCE(tries) (u16_t)(((tries) < 6 ? 1 << (tries) : 60) * 1000)
 #define LWIP_IPV6_AUTOCONFIG 1
 #define LWIP_DNS 1
 #define DNS_MAX_NAME_LENGTH 256

@@ -30,8 +30,8 @@ def targets():
 
 def folder(pattern):
     """A library's sources, which Meson has unpacked."""
-    found = glob.glob(os.path.join(TREE, 'subprojects', pattern))
-    return os.path.relpath(found[0], TREE) if found else pattern
+    found = sorted(glob.glob(os.path.join(TREE, 'subprojects', pattern)))
+    return os.path.relpath(found[-1], TREE) if found else pattern
 
 
 def listed(library, where):
