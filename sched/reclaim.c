@@ -136,6 +136,7 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 		got = hart_trim_end();
 	}
 	gfree_spare_end(possible);
+	timers_shrink();
 	if (possible)
 		trim_heaps(m);
 	/* With what the heap gave back, and what others took or freed meanwhile. */
@@ -195,6 +196,7 @@ void reclaim_if_due(struct m *m)
 		return;
 	}
 	put_off();
+	timers_shrink();
 	bool grown = in > before + before / 4 + LITTLE;
 	if (in > LITTLE && (grown || atomic_load_explicit(&left_warm, relaxed)) && begin()) {
 		atomic_store_explicit(&left_warm, false, relaxed);

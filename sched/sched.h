@@ -441,6 +441,7 @@ bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
 bool timers_reserve(struct p *p);       /* room for one more goroutine's timer; false: out of memory */
 void timers_unreserve(void);            /* for one goroutine less */
+void timers_shrink(void);               /* heaps that are mostly empty become smaller */
 bool timers_pending(struct p *p);       /* any that a program set */
 int64_t timers_first(struct p *p);      /* p->timer_when, made exact. locks > 0 */
 void timers_move(struct p *from, struct p *to); /* world stopped; from, which lies behind to, keeps nothing */

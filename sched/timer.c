@@ -80,6 +80,16 @@ void timers_unreserve(void)
 	}
 }
 
+void timers_shrink(void)
+{
+	for (uint32_t i = 0; i < procs_now(); i++) {
+		struct p *p = p_get(i);
+		spin_acquire(&p->timer_lock);
+		heap_shrink(p);
+		spin_release(&p->timer_lock);
+	}
+}
+
 /* Until no M runs t's function. Acquire: what that did comes before our return; pairs with timers_run(). */
 static void await_firing(const go_timer *t)
 {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define ARITY 4u
+#define CAPACITY_MIN 64u
 #define DEAD_MIN 32u /* so few are left alone, whatever their share: one goroutine's that come and go */
 
 static bool is_dead(struct timer_entry entry)
@@ -81,7 +82,7 @@ bool heap_reserve(struct p *p, uint32_t capacity)
 {
 	if (capacity <= p->timer_capacity)
 		return true;
-	uint32_t more = p->timer_capacity != 0 ? 2 * p->timer_capacity : 64;
+	uint32_t more = p->timer_capacity != 0 ? 2 * p->timer_capacity : CAPACITY_MIN;
 	if (more < capacity)
 		more = capacity;
 	struct timer_entry *timers = realloc(p->timers, more * sizeof(*timers));
@@ -90,6 +91,21 @@ bool heap_reserve(struct p *p, uint32_t capacity)
 	p->timers = timers;
 	p->timer_capacity = more;
 	return true;
+}
+
+/* There must be a place for each goroutine. In vain if there is no memory to move to. */
+void heap_shrink(struct p *p)
+{
+	uint32_t need = p->timer_count > p->timer_reserved ? p->timer_count : p->timer_reserved;
+	uint32_t less = need > CAPACITY_MIN / 2 ? 2 * need : CAPACITY_MIN;
+
+	if (less > p->timer_capacity / 2)
+		return;
+	struct timer_entry *timers = realloc(p->timers, less * sizeof(*timers));
+	if (timers == NULL)
+		return;
+	p->timers = timers;
+	p->timer_capacity = less;
 }
 
 /* A dead entry leaves the heap: its timer may be set anywhere again. */

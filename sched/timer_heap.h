@@ -23,6 +23,8 @@
 /* Is there room for one more, now or after getting memory or sweeping? */
 bool heap_room(struct p *p);
 bool heap_reserve(struct p *p, uint32_t capacity); /* false: out of memory */
+/* If a quarter of the room would do, there is half of it afterwards, or less. */
+void heap_shrink(struct p *p);
 
 /* A timer that is in no heap; there is room. True: it came to the top. */
 bool heap_add(struct p *p, go_timer *t);

@@ -167,6 +167,44 @@ static void while_others_go_on(void)
 	enough = true;
 }
 
+static go_timer timers[100000];
+static _Atomic(int) fired;
+
+static int64_t soon;
+
+static void fires(void *after)
+{
+	CHECK(go_now() >= soon + (intptr_t)after);
+	fired++;
+}
+
+/* The places of a hundred thousand timers, when a thousand are left: by a cycle, or when one might be due. */
+static void timers_give_back(void)
+{
+	enum { N = sizeof(timers) / sizeof(timers[0]), EACH = 100 };
+
+	for (int periodic = 0; periodic < 2; periodic++) {
+		go_reclaim();
+		size_t before = now().heap_used;
+		for (int i = 0; i < N; i++)
+			go_timer_call(&timers[i], INT64_MAX - i, 0, fires, NULL);
+		CHECK(now().heap_used >= before + N * 16);
+		for (int i = 0; i < N; i++)
+			if (i % EACH != 0)
+				CHECK(go_timer_stop(&timers[i]));
+		if (periodic)
+			store_relaxed(&sched.reclaim_due, 0);
+		else
+			go_reclaim();
+		WAIT_FOR(now().heap_used < before + 4 * (N / EACH) * 16);
+		fired = 0;
+		soon = go_now() + 20 * MS;
+		for (int i = 0; i < N; i += EACH)
+			go_timer_call(&timers[i], soon + i * US, 0, fires, (void *)(intptr_t)(i * US));
+		WAIT_FOR(fired == N / EACH);
+	}
+}
+
 static void mallinfo_agrees(void)
 {
 	void *volatile large = malloc(100000), *volatile small = malloc(100);
@@ -184,6 +222,7 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
 	      TEST(mallinfo_agrees), TEST(goroutines_are_seen),
-	      TEST(structures_go_back), TEST(while_others_go_on));
+	      TEST(structures_go_back), TEST(while_others_go_on),
+	      TEST(timers_give_back));
 	return test_main(argc, argv, tests);
 }
