@@ -8,6 +8,7 @@
  * @test machines=hosted harts=4 timeout=120 env=GUMPDEBUG=pack|PACKS=0 args=storm
  * @stress harts=2,4,8 args=storm
  */
+#include "sched/sched.h"
 #include "test.h"
 
 enum { MANY = 2000, PAGE = 4096 };
@@ -159,6 +160,47 @@ static void handed_into_packed_stacks(void)
 	go_chan_free(values);
 }
 
+static _Atomic(bool) is_deep, go_on;
+
+static __attribute__((noinline)) int fill_and_stay(int kib)
+{
+	volatile unsigned char bytes[1024];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(kib + (int)i);
+	int below = kib > 1 ? fill_and_stay(kib - 1) : 0;
+	for (is_deep = true; !go_on;)
+		hart_relax();
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		if (bytes[i] != (unsigned char)(kib + (int)i))
+			return below + 1;
+	return below;
+}
+
+/* Not preempted: so its context is one that was saved when it used little of its stack. */
+static void stay_deep(void *unused)
+{
+	hart_lock();
+	wrong += fill_and_stay(40);
+	hart_unlock();
+	ended++;
+}
+
+/* A goroutine that runs on another hart meanwhile, and looks at nothing but the end of its stack. */
+static void running_ones_keep_theirs(void)
+{
+	wrong = 0;
+	for (int i = 0; i < 20 && go_harts() > 1; i++) {
+		is_deep = go_on = false;
+		ended = 0;
+		go(stay_deep, NULL);
+		WAIT_FOR(is_deep);
+		go_reclaim();
+		go_on = true;
+		WAIT_FOR(ended == 1);
+		CHECK_EQ(wrong, 0);
+	}
+}
+
 static _Atomic(bool) over;
 
 static void reclaim_all_the_time(void *unused)
@@ -202,6 +244,6 @@ int main(int argc, char **argv)
 {
 	packs = getenv("PACKS") == NULL;
 	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(pointers_into_packed_stacks), TEST(the_same_place_again),
-	      TEST(handed_into_packed_stacks), TEST(storm));
+	      TEST(handed_into_packed_stacks), TEST(running_ones_keep_theirs), TEST(storm));
 	return test_main(argc, argv, tests);
 }
