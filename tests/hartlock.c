@@ -162,6 +162,9 @@ static void tied_while_spinning(void)
 		CHECK(other->next_p != NULL && other->spinning);
 		go_unlock_hart();
 		unlocked = true;
+		/* It stops by itself, before this M looks for work and finds its goroutine. */
+		for (int64_t end = go_now() + SECOND; *(volatile bool *)&other->spinning && go_now() < end;)
+			hart_relax();
 		hart_unlock();
 		WAIT_FOR(count == round);
 	}
