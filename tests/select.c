@@ -6,6 +6,7 @@
  * @test machines=virt,q35 harts=1,2 mem=256M timeout=120 env=GUMPDEBUG=pack
  * @stress
  */
+#include "sched/chan.h"
 #include "test.h"
 
 static go_chan *ch[4], *done;
@@ -183,6 +184,22 @@ static void duplicates(void)
 	free_chans(2);
 }
 
+/* One case wins, and nothing of the others is left behind, whose places are on a stack. */
+static void losers_leave(void)
+{
+	int value = 3, got;
+	make_chans(3, 0);
+	struct go_case cases[] = { { GO_RECV, ch[0], &got, false }, { GO_RECV, ch[1], &got, false },
+				   { GO_SEND, ch[2], &value, false } };
+	count = 0;
+	go(send_soon, (void *)1);
+	CHECK_EQ(go_select(cases, 3, GO_FOREVER), 1);
+	CHECK(ch[0]->receivers.head == NULL && ch[2]->senders.head == NULL);
+	CHECK_EQ(go_select(cases, 3, go_now() + MS), -1);
+	CHECK(ch[0]->receivers.head == NULL && ch[1]->receivers.head == NULL && ch[2]->senders.head == NULL);
+	free_chans(3);
+}
+
 static void select_closed(void *unused)
 {
 	int value = 9;
@@ -250,7 +267,7 @@ static void many_channels(void)
 
 int main(int argc, char **argv)
 {
-	TESTS(TEST(fairness), TEST(default_clause), TEST(deadline), TEST(null_and_empty_cases),
+	TESTS(TEST(losers_leave), TEST(fairness), TEST(default_clause), TEST(deadline), TEST(null_and_empty_cases),
 	      TEST(same_channel), TEST(duplicates), TEST(close_wakes_selects),
 	      TEST(many_channels));
 	return test_main(argc, argv, tests);
