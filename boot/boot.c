@@ -31,9 +31,8 @@ struct hart *hart_get(unsigned id)
 }
 
 /*
- * A block of memory for each hart, in pages that no other hart's data share: the scheduler's part, then the heap's. And
- * a g0 stack, which is a
- * goroutine's stack: it has a guard, and takes the pages that it needs.
+ * A block of memory for each hart, in pages that no other hart's data share: the scheduler's part, then the
+ * heap's. And a g0 stack, which is a goroutine's stack: it has a guard, and takes the pages that it needs.
  */
 static void harts_alloc(void)
 {

@@ -5,9 +5,10 @@
  *     qemu/run examples/chat.c          then, more than once: nc localhost 8080
  *     qemu/run examples/chat.c :81      listens elsewhere
  *
- * One goroutine, the room, knows who is there. What happens comes to it through a channel, so there is no lock. Each
- * client has a goroutine that reads, and one that writes what the room puts into the client's own channel. The room
- * never waits: while that channel is full lines are lost to this client, who is told how many.
+ * One goroutine, the room, knows who is there. What happens comes to it through a channel, so there is
+ * no lock. Each client has a goroutine that reads, and one that writes what the room puts into the
+ * client's own channel. The room never waits: while that channel is full lines are lost to this client,
+ * who is told how many.
  */
 #include <errno.h>
 #include <gump.h>
@@ -19,7 +20,8 @@
 
 #define LINE_SIZE 400 /* bytes; longer lines are more than one */
 #define BEHIND_MAX 64 /* lines that a slow reader may be behind */
-#define PATIENCE ((int64_t)60 * 1000 * 1000 * 1000) /* who has no name, or takes nothing, for so long has to go */
+/* who has no name, or takes nothing, for so long has to go */
+#define PATIENCE ((int64_t)60 * 1000 * 1000 * 1000)
 
 struct line { /* shared by all who are to read it; the last one frees it */
 	_Atomic(int) readers;
@@ -137,12 +139,16 @@ static bool put_line(struct client *client, const struct line *line)
 	return put(client, line->text, line->length);
 }
 
-/* The next line, without what a terminal might obey, in `text`. False: the client is gone, or silent for too long. */
+/*
+ * The next line, without what a terminal might obey, in `text`. False: the client is gone, or
+ * silent for too long.
+ */
 static bool read_line(struct client *client, char *text, size_t size)
 {
 	char *end;
 	while (!(end = memchr(client->in, '\n', client->have)) && client->have < sizeof client->in) {
-		ssize_t n = go_read(client->conn, client->in + client->have, sizeof client->in - client->have);
+		ssize_t n =
+			go_read(client->conn, client->in + client->have, sizeof client->in - client->have);
 		if (n <= 0)
 			return false;
 		client->have += (size_t)n;

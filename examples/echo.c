@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends back what comes: the smallest server. A goroutine for each connection, as many as there is memory for.
+ * Sends back what comes: the smallest server. A goroutine for each connection, as many as
+ * there is memory for.
  *
  *     qemu/run --publish 8080:7 examples/echo.c      then: nc localhost 8080
  *     qemu/run examples/echo.c :80                   listens elsewhere
@@ -13,7 +14,8 @@
 
 static void echo(void *conn)
 {
-	char buf[1024]; /* A goroutine that waits with so little on its stack is packed: 10,000 connections are cheap. */
+	/* A goroutine that waits with so little on its stack is packed: 10,000 connections are cheap. */
+	char buf[1024];
 	ssize_t n;
 	while ((n = go_read(conn, buf, sizeof buf)) > 0 && go_write(conn, buf, (size_t)n) == n)
 		;

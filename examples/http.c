@@ -21,7 +21,8 @@
 #include <strings.h>
 
 #define HEADER_MAX 8192
-#define FIRST_MAX 512 /* of a request, what is read while nothing else waits: an idle connection is to be cheap */
+/* of a request, what is read while nothing else waits: an idle connection is to be cheap */
+#define FIRST_MAX 512
 #define METRICS_MAX 8192
 #define SECOND ((int64_t)1000 * 1000 * 1000)
 
@@ -114,8 +115,10 @@ static void put_scheduler(struct text *text)
 		append(text, "gump_run_queue{p=\"%d\"} %zu\n", p, stats.proc[p].runq);
 	describe(text, "gump_steals_total", "counter", "How often a P took goroutines from another.");
 	for (int p = 0; p < stats.harts; p++)
-		append(text, "gump_steals_total{p=\"%d\"} %llu\n", p, (unsigned long long)stats.proc[p].steals);
-	describe(text, "gump_preemptions_total", "counter", "Goroutines that were stopped at the end of a slice.");
+		append(text, "gump_steals_total{p=\"%d\"} %llu\n", p,
+		       (unsigned long long)stats.proc[p].steals);
+	describe(text, "gump_preemptions_total", "counter",
+		 "Goroutines that were stopped at the end of a slice.");
 	for (int p = 0; p < stats.harts; p++)
 		append(text, "gump_preemptions_total{p=\"%d\"} %llu\n", p,
 		       (unsigned long long)stats.proc[p].preemptions);
@@ -253,7 +256,10 @@ static const char *parse(char *text, struct request *request)
 	return request->host || request->http10 ? NULL : "400 Bad Request";
 }
 
-/* Until the buffer has a request's lines. Their length without the last end, or 0: the connection is to be closed. */
+/*
+ * Until the buffer has a request's lines. Their length without the last end, or 0: the connection
+ * is to be closed.
+ */
 static size_t read_lines(struct client *client)
 {
 	const struct request none = { .method = "" };
@@ -291,10 +297,11 @@ static bool serve_one(struct client *client)
 }
 
 /*
- * Requests that begin with these bytes, until nothing is left in the buffer. Answers how many may follow. Not inlined,
- * so that the buffer is on the stack only meanwhile.
+ * Requests that begin with these bytes, until nothing is left in the buffer. Answers how many may follow. Not
+ * inlined, so that the buffer is on the stack only meanwhile.
  */
-static int64_t __attribute__((noinline)) serve_some(go_conn *conn, const char *first, size_t length, int64_t left)
+static int64_t __attribute__((noinline)) serve_some(go_conn *conn, const char *first, size_t length,
+						    int64_t left)
 {
 	struct client client;
 	client.conn = conn;

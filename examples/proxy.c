@@ -38,7 +38,10 @@ static void set_deadlines(struct pair *pair, int64_t deadline)
 	go_mutex_unlock(&pair->lock);
 }
 
-/* Until one side has finished, which the other is told, or until something is wrong, which ends both directions. */
+/*
+ * Until one side has finished, which the other is told, or until something is wrong,
+ * which ends both directions.
+ */
 static void pump(struct pair *pair, go_conn *from, go_conn *to)
 {
 	char buf[1024]; /* as in echo.c */
@@ -88,7 +91,8 @@ int main(int argc, char **argv)
 	if (seconds)
 		idle = atoi(seconds) * SECOND;
 	if (argc != 3 || idle <= 0) {
-		fprintf(stderr, "usage: proxy LISTEN TARGET, such as: proxy :80 10.0.2.2:8000; IDLE=SECONDS\n");
+		fprintf(stderr,
+			"usage: proxy LISTEN TARGET, such as: proxy :80 10.0.2.2:8000; IDLE=SECONDS\n");
 		return 1;
 	}
 	target = argv[2];

@@ -42,9 +42,10 @@ void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
 	/*
-	 * Bytes; 0 = 256 KiB, which is also the least; at most 1 GiB; rounded up to a power of two. Costs only
-	 * what is touched. Below it lies a guard as long as the stack: an overflow ends the machine, unless its
-	 * first touch is further below the stack's end than that. Hosted, large frames touch each page.
+	 * Bytes; 0 = 256 KiB, which is also the least; at most 1 GiB; rounded up to a power of two.
+	 * Costs only what is touched. Below it lies a guard as long as the stack: an overflow ends the
+	 * machine, unless its first touch is further below the stack's end than that. Hosted, large
+	 * frames touch each page.
 	 */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
@@ -109,7 +110,8 @@ typedef struct go_chan go_chan;
 
 typedef struct go_timer {
 	int64_t when_, period_;
-	void (*fire_)(void *arg, int64_t now, void (*fn)(void *)); /* what it does; NULL: it is not going to */
+	/* what it does; NULL: it is not going to */
+	void (*fire_)(void *arg, int64_t now, void (*fn)(void *));
 	void (*fn_)(void *);
 	void *arg_;
 	GO_ATOMIC_(void *) heap_;
@@ -232,7 +234,8 @@ struct go_memory {
 	size_t total;
 	size_t free;       /* pages that nobody has */
 	size_t heap;       /* malloc's, without goroutines' structures */
-	size_t heap_used;  /* of it what the program and gump have allocated, each rounded up as malloc does */
+	/* of it what the program and gump have allocated, each rounded up as malloc does */
+	size_t heap_used;
 	size_t goroutines; /* their structures, and those of dead ones that are kept for the next */
 	size_t stacks;     /* pages of their stacks */
 	size_t tables;     /* page tables */
@@ -248,7 +251,8 @@ enum { GO_PROCS_MAX = 16 };
 struct go_proc_stats {
 	size_t runq;          /* goroutines in its own queue */
 	uint64_t steals;      /* how often it took others' goroutines, since the start */
-	uint64_t preemptions; /* how often one was stopped at the end of its slice, or for a stop of the world */
+	/* how often one was stopped at the end of its slice, or for a stop of the world */
+	uint64_t preemptions;
 };
 
 /* How the scheduler stands. Read while others run on: the numbers are of slightly different times. */

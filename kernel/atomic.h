@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11's atomics, and stores that cost what they should: gcc 12 makes a read-modify-write (amoswap) of an atomic store on
- * riscv64, ten times the price of the plain store that a relaxed one is on every machine here. `object` points to
- * an _Atomic of one, four or eight bytes.
+ * C11's atomics, and stores that cost what they should: gcc 12 makes a read-modify-write (amoswap) of an
+ * atomic store on riscv64, ten times the price of the plain store that a relaxed one is on every machine
+ * here. `object` points to an _Atomic of one, four or eight bytes.
  */
 #ifndef KERNEL_ATOMIC_H
 #define KERNEL_ATOMIC_H
@@ -23,8 +23,8 @@
 #endif
 
 /*
- * A word that another hart may be writing, for a look that may be wrong: a report, a check that asks again. Plain,
- * as its owner's accesses are, which are on the hottest paths.
+ * A word that another hart may be writing, for a look that may be wrong: a report, a check that asks again.
+ * Plain, as its owner's accesses are, which are on the hottest paths.
  */
 static inline __attribute__((no_sanitize("thread"))) void *peek(const volatile void *pointer)
 {

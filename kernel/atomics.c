@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the compiler calls for C11 atomics that the machine has no instructions for, since there is no
- * libatomic: on riscv64 those of one and two bytes, which are done on the word around them; everywhere those that
- * are larger than a word, under one of a few spin locks. All are sequentially consistent, whatever is asked.
+ * libatomic: on riscv64 those of one and two bytes, which are done on the word around them;
+ * everywhere those that are larger than a word, under one of a few spin locks. All are sequentially
+ * consistent, whatever is asked.
  *
  * The compiler knows these names as built-in functions of its own, hence the assembler names.
  */

@@ -12,7 +12,10 @@
 
 /* Registers the byte sink; from arch_console_early(), maybe again when a better one is found. */
 void console_set(void (*put)(const char *text, size_t length));
-/* Writes the bytes as one piece: no other hart's text comes between. '\n' goes out as it is. From anywhere but a trap. */
+/*
+ * Writes the bytes as one piece: no other hart's text comes between. '\n' goes out as it is. From
+ * anywhere but a trap.
+ */
 void console_write(const char *text, size_t length);
 /* The same without a lock, for traps and a machine that is ending. */
 void console_write_unlocked(const char *text, size_t length);

@@ -270,7 +270,8 @@ void devicetree_read(const void *tree, uint32_t boot_hwid)
 							     : fdt_check_header(tree);
 	if (error != 0)
 		devicetree_fail("no usable device tree at %p (a1): %s", tree, fdt_strerror(error));
-	if (fdt_off_dt_struct(tree) % 4 != 0 || fdt_off_mem_rsvmap(tree) % 8 != 0) /* libfdt reads words there */
+	/* libfdt reads words there. */
+	if (fdt_off_dt_struct(tree) % 4 != 0 || fdt_off_mem_rsvmap(tree) % 8 != 0)
 		devicetree_fail("no usable device tree at %p (a1): its blocks are not aligned", tree);
 	if (fdt_totalsize(tree) > TREE_MAX)
 		devicetree_fail("device tree: %u bytes long", (unsigned)fdt_totalsize(tree));

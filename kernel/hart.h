@@ -69,16 +69,18 @@ struct hart {
 /*
  * The inline part, in arch.h:
  *
- *   CALLED_BY_LIBC                   Before a function that the C library calls while it holds a lock of its own, so
- *                                    that its caller may not be preempted. Defined where there is such a library.
- *   SWITCHES                         Before a function that mostly returns to another G's caller than its own. Defined
- *                                    where returns need to know that.
+ *   CALLED_BY_LIBC                   Before a function that the C library calls while it holds a
+ *                                    lock of its own, so that its caller may not be preempted. Defined
+ *                                    where there is such a library.
+ *   SWITCHES                         Before a function that mostly returns to another G's caller than its
+ *                                    own. Defined where returns need to know that.
  *   struct hart *hart_self(void)     The calling hart's block. Stale as soon as it is read
  *                                    unless locks > 0 or interrupts are off.
  *   void *hart_g(void)               hart_self()->g, read in one instruction, so that a G
  *                                    gets itself at any time, preemption or not.
  *   uint32_t hart_mark(void)         hart_self()->mark, in one instruction.
- *   struct heap *hart_heap(void)     hart_self()->heap, the same. On the machines: hosted, the heap is the host's.
+ *   struct heap *hart_heap(void)     hart_self()->heap, the same. On the machines: hosted, the heap is
+ *                                    the host's.
  *   void hart_lock_raise(void)       ++locks and --locks of the calling hart, safe against
  *   bool hart_lock_lower(void)       preemption between their instructions (a preemption
  *                                    can only come while the count is 0 on the old hart and
@@ -109,16 +111,17 @@ void hart_mcall(uintptr_t *sp, void (*fn)(void *), void *arg);
 noreturn void hart_gogo(uintptr_t sp);
 
 /*
- * hart_mcall and hart_gogo in one: saves the calling G in *sp and continues the context `to`, which is `g`'s, without
- * going over g0. In between, when the one is complete and its stack is left, hart->g becomes `g` and *word becomes
- * `value`, a release operation: so a lock released or a queue's end moved by that store publishes the calling G.
- * On a G's stack, locks == 1.
+ * hart_mcall and hart_gogo in one: saves the calling G in *sp and continues the context `to`, which is `g`'s,
+ * without going over g0. In between, when the one is complete and its stack is left, hart->g becomes `g` and
+ * *word becomes `value`, a release operation: so a lock released or a queue's end moved by that store
+ * publishes the calling G. On a G's stack, locks == 1.
  */
 void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, uint32_t value);
 
 /*
- * The calling G has ended, and hart->g is another one that has not run yet and gets this stack, which ends at `top`:
- * leaves for entry(), as hart_gogo on a context that hart_context_new had made there. On that stack, locks == 1.
+ * The calling G has ended, and hart->g is another one that has not run yet and gets this stack, which ends
+ * at `top`: leaves for entry(), as hart_gogo on a context that hart_context_new had made there. On that
+ * stack, locks == 1.
  */
 noreturn void hart_restart(uintptr_t top, void (*entry)(void));
 
@@ -152,7 +155,8 @@ void hart_timer_set(int64_t deadline);
 int64_t hart_now(void);                     /* monotonic ns since boot; from anywhere */
 int64_t hart_ticks_to_ns(uint64_t ticks);   /* a difference or a point of hart_ticks() */
 uint64_t hart_ns_to_ticks(int64_t ns);      /* rounded up; from HART_NEVER on INT64_MAX */
-#define HART_NEVER (INT64_MAX - 1000000000) /* a tick is shorter: no deadline before passes INT64_MAX by rounding */
+/* A tick is shorter than what is left to INT64_MAX: no deadline before it passes that by rounding. */
+#define HART_NEVER (INT64_MAX - 1000000000)
 
 /* Implemented by the kernel for all architectures. */
 
@@ -174,14 +178,17 @@ struct hart_stack {
 int hart_stack_alloc(struct hart_stack *stack, size_t size);
 void hart_stack_free(struct hart_stack *stack);
 
-size_t hart_stack_depth(const struct hart_stack *stack); /* bytes from the top, in pages, that were touched since its
-							      pages were last taken: its high-water mark. From anywhere */
+/*
+ * Bytes from the top, in pages, that were touched since its pages were last taken: its high-water mark. From
+ * anywhere.
+ */
+size_t hart_stack_depth(const struct hart_stack *stack);
 
 /*
- * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a time: begin;
- * hide for each G that waits; flush; take for each that has waited ever since; end, which says what came of it.
- * `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile; hosted, they wait from flush to
- * end, and no lock is taken in between.
+ * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a
+ * time: begin; hide for each G that waits; flush; take for each that has waited ever since; end, which says
+ * what came of it. `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile;
+ * hosted, they wait from flush to end, and no lock is taken in between.
  */
 struct hart_trim {
 	size_t bytes;  /* came free */
@@ -274,9 +281,9 @@ static inline bool sched_check_unlock(void) { return false; }
 void sched_netpoll_ready(void);
 
 /*
- * Memory is short: gives back what goroutines' stacks can spare. True if pages came free. On a G's stack, which may be
- * in a blocking section and so without a P. In a critical section, where g0 always is, it does nothing: what the answer
- * needs may be held there.
+ * Memory is short: gives back what goroutines' stacks can spare. True if pages came free. On a G's stack,
+ * which may be in a blocking section and so without a P. In a critical section, where g0 always is, it does
+ * nothing: what the answer needs may be held there.
  */
 bool sched_reclaim(void);
 /* A stack grew out of the reserve: that is to happen soon. True: preempt what runs. On the trap stack. */

@@ -3,14 +3,14 @@
  * malloc and its family, and the objects that each hart keeps at hand.
  *
  * A hart has a stack of free objects for each size class, in memory that no other hart touches: the usual
- * malloc or free moves one pointer, with no lock and no atomic operation; that it is not preempted meanwhile
- * (hart_lock) suffices. An empty stack is filled with a batch from the spans that all harts share
- * (spans.c), a full one returns one. So an object that is freed on another hart than the one that allocates finds
- * its way back, at a batch's share of the lock. A hart keeps 4 KiB of a class at most, or one object if they are
- * larger than that.
+ * malloc or free moves one pointer, with no lock and no atomic operation; that it is not preempted
+ * meanwhile (hart_lock) suffices. An empty stack is filled with a batch from the spans that all harts share
+ * (spans.c), a full one returns one. So an object that is freed on another hart than the one that allocates
+ * finds its way back, at a batch's share of the lock. A hart keeps 4 KiB of a class at most, or one object
+ * if they are larger than that.
  *
- * malloc() and free() call nothing but at their end, and are compiled without frames: so they take some 25 instructions
- * each. Whatever is not usual is behind a branch that is there in any case.
+ * malloc() and free() call nothing but at their end, and are compiled without frames: so they take some 25
+ * instructions each. Whatever is not usual is behind a branch that is there in any case.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -40,7 +40,9 @@ struct heap {
 	void *slots[];
 };
 
-/* One more than are kept is two batches, so a full stack that has given a batch is about as far from empty. */
+/*
+ * One more than are kept is two batches, so a full stack that has given a batch is about as far from empty.
+ */
 static uint32_t kept_max(size_t class)
 {
 	return 2 * class_batch(class) - 1;
@@ -108,8 +110,9 @@ void hart_heap_trim(void)
 }
 
 /*
- * Nothing was left: is it worth to try once more? Goroutines' stacks are asked for what they can spare, unless the
- * caller is in a critical section of its own, whose lock the answer may need. g0 and the boot always are in one.
+ * Nothing was left: is it worth to try once more? Goroutines' stacks are asked for what they can spare,
+ * unless the caller is in a critical section of its own, whose lock the answer may need. g0 and the boot
+ * always are in one.
  */
 bool heap_reclaim(void)
 {
@@ -302,7 +305,8 @@ void *realloc(void *p, size_t size)
 	if (p == NULL)
 		return malloc(size);
 	size_t have = malloc_usable_size(p);
-	/* Stay while it fits and does not waste more than half of it; and never if somebody may rely on that. */
+	/* Stay while it fits and does not waste more than half of it; and never if somebody
+	   may rely on that. */
 	if (size <= have && size >= have / 2 && !heap_debugging)
 		return p;
 	void *to = malloc(size);

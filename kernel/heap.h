@@ -13,7 +13,10 @@ struct heap;
 size_t heap_hart_size(void);
 void heap_hart_init(struct hart *hart, void *memory);
 
-/* What is kept for the calling hart goes back, and with it each span that is not in use. True if there is one. */
+/*
+ * What is kept for the calling hart goes back, and with it each span that is not in use. True
+ * if there is one.
+ */
 bool heap_trim(void);
 /* There is no memory: can it be tried once more? And the answer if not: NULL, with errno set. */
 bool heap_reclaim(void);
@@ -29,9 +32,9 @@ size_t heap_debug_kept(void);            /* bytes of what was freed and is not g
 bool heap_debug_drain(void);             /* what was freed is given back. True if there was any */
 
 /*
- * Pages that malloc has, as the page allocator told; bytes of them that a program has, rounded up as malloc does.
- * Others may go on meanwhile: what is just on its way may be counted twice or left out, but no part is more than its
- * whole.
+ * Pages that malloc has, as the page allocator told; bytes of them that a program has, rounded up as malloc
+ * does. Others may go on meanwhile: what is just on its way may be counted twice or left out, but no part is
+ * more than its whole.
  */
 struct heap_count {
 	size_t pages;

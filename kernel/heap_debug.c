@@ -2,15 +2,15 @@
 /*
  * GUMPDEBUG=heap: a heap that watches how it is used.
  *
- * It is a choice at boot and not another build, so that any program can be run with it as it is. That costs the
- * usual heap nothing: harts keep no objects while it is on, and its spans have classes of their own, so malloc and
- * free leave their fast paths where they do in any case (heap.c). What was allocated before it was turned on is not
- * watched, and neither are alignments above 8 KiB.
+ * It is a choice at boot and not another build, so that any program can be run with it as it is. That costs
+ * the usual heap nothing: harts keep no objects while it is on, and its spans have classes of their own, so
+ * malloc and free leave their fast paths where they do in any case (heap.c). What was allocated before it was
+ * turned on is not watched, and neither are alignments above 8 KiB.
  *
- * In front of each object lies a record: its size, who allocated it and who freed it. Between the two and behind the
- * object are red zones, which are looked at when it is freed. A freed object is filled with poison and kept in
- * quarantine for a while, so that a second free finds the first one's record; whoever writes to it is noticed when it
- * leaves that, or when it is handed out again.
+ * In front of each object lies a record: its size, who allocated it and who freed it. Between the two and
+ * behind the object are red zones, which are looked at when it is freed. A freed object is filled with poison
+ * and kept in quarantine for a while, so that a second free finds the first one's record; whoever writes to
+ * it is noticed when it leaves that, or when it is handed out again.
  */
 #include <string.h>
 
@@ -52,7 +52,8 @@ static unsigned char *object_of(struct record *record)
 
 /* ---- Reports ---- */
 
-static noreturn void report(const char *what, void *p, struct record *record, const char *where, size_t offset)
+static noreturn void report(const char *what, void *p, struct record *record, const char *where,
+			    size_t offset)
 {
 	hart_stop_others();
 	hart_print("fatal: %s %p", what, p);

@@ -2,9 +2,9 @@
 /*
  * The lines of stdout: see lines.h.
  *
- * A line is its goroutine's, but for the end of the machine: then lines_end() takes the lines of those who run on, too.
- * So its pointer is given up by an exchange, and so are its bytes: whoever gets them writes them. What a goroutine puts
- * at that very moment comes out or does not.
+ * A line is its goroutine's, but for the end of the machine: then lines_end() takes the lines of those who
+ * run on, too. So its pointer is given up by an exchange, and so are its bytes: whoever gets them writes
+ * them. What a goroutine puts at that very moment comes out or does not.
  */
 #include "kernel/lines.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lines of stdout: a goroutine collects one of its own, which is written whole at its newline, when it is full, at
- * lines_flush(), and when the goroutine ends (hart_goroutine_end). So lines never mix, whatever prints on whichever
- * hart, and putting a byte takes no lock. The C library's stdout lies above: kernel/stdio.c, kernel/arch/hosted/stdio.c.
+ * The lines of stdout: a goroutine collects one of its own, which is written whole at its newline,
+ * when it is full, at lines_flush(), and when the goroutine ends (hart_goroutine_end). So lines never
+ * mix, whatever prints on whichever hart, and putting a byte takes no lock. The C library's stdout
+ * lies above: kernel/stdio.c, kernel/arch/hosted/stdio.c.
  */
 #ifndef KERNEL_LINES_H
 #define KERNEL_LINES_H

@@ -2,9 +2,9 @@
 /*
  * What each hart holds, for the build with checks: see lockrank.h.
  *
- * A hart's list is its own: `locks` > 0 while it is not empty, so nobody is preempted in between. The page-fault
- * handler takes a lock on top of whatever it interrupted, the writing of this list included: so a place in it is
- * counted before it is filled, and is empty when it is not counted.
+ * A hart's list is its own: `locks` > 0 while it is not empty, so nobody is preempted in between. The
+ * page-fault handler takes a lock on top of whatever it interrupted, the writing of this list included: so a
+ * place in it is counted before it is filled, and is empty when it is not counted.
  */
 #include "kernel/hart.h"
 

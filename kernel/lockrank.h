@@ -5,10 +5,10 @@
  * A lock may be taken only while all that the hart holds have lower ranks: those above it in the list below.
  * Only channels are taken several at a time (go_select), and timer heaps (go_maxprocs), by rising address.
  *
- * With GUMP_CHECKS each hart keeps a list of the locks that it holds (lockrank.c). Taking one out of order, one
- * that has no rank, or one that the hart holds already, releasing one that it does not hold, or keeping one
- * while it runs another goroutine or sleeps ends the machine with the names of the locks concerned. Without, all of
- * this is nothing: no code, no data.
+ * With GUMP_CHECKS each hart keeps a list of the locks that it holds (lockrank.c). Taking one out of order,
+ * one that has no rank, or one that the hart holds already, releasing one that it does not hold, or keeping
+ * one while it runs another goroutine or sleeps ends the machine with the names of the locks concerned.
+ * Without, all of this is nothing: no code, no data.
  */
 #ifndef KERNEL_LOCKRANK_H
 #define KERNEL_LOCKRANK_H
@@ -28,7 +28,8 @@ enum lock_rank {
 	LOCK_HEAP,       /* a size class of malloc */
 	LOCK_STACKS,     /* free stacks of one size */
 	LOCK_CONSOLE,
-	LOCK_PAGES,      /* a page fault may come under any before it, for a new page, and under this for a hidden one */
+	/* a page fault may come under any before it, for a new page, and under this for a hidden one */
+	LOCK_PAGES,
 	LOCK_VM,         /* the page tables of stacks */
 	LOCK_RANKS,
 };
@@ -36,8 +37,8 @@ enum lock_rank {
 struct spinlock;
 
 /*
- * The rank stands in the upper half of the lock's word, so that the locks inside public objects (go_cond) have
- * one, too, and are still valid when zeroed: whoever takes them ranks them first.
+ * The rank stands in the upper half of the lock's word, so that the locks inside public objects (go_cond)
+ * have one, too, and are still valid when zeroed: whoever takes them ranks them first.
  */
 #if GUMP_CHECKS
 #define SPINLOCK(rank) { (uint32_t)(rank) << 16 } /* a free lock: an initialiser */

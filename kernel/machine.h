@@ -52,7 +52,9 @@ struct machine {
 
 extern struct machine machine;
 
-/* Adds RAM; then takes a range out of it (splitting what it cuts). Too many ranges: the smallest is dropped. */
+/*
+ * Adds RAM; then takes a range out of it (splitting what it cuts). Too many ranges: the smallest is dropped.
+ */
 void machine_add_memory(uint64_t base, uint64_t size);
 void machine_reserve(uint64_t base, uint64_t size, const char *owner);
 /* RAM that is nobody's to use: only so that the memory map knows it. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who has the machine's memory: the sums for go_memory() and mallinfo(), and the map that GUMPDEBUG=memory prints.
+ * Who has the machine's memory: the sums for go_memory() and mallinfo(), and the
+ * map that GUMPDEBUG=memory prints.
  *
- * The map goes through all RAM that firmware has told of, in the order of addresses, and asks for each place whose it
- * is. Each byte is so asked for once, and the sizes sum up to the machine's memory whatever happens meanwhile.
+ * The map goes through all RAM that firmware has told of, in the order of addresses, and asks for
+ * each place whose it is. Each byte is so asked for once, and the sizes sum up to the machine's
+ * memory whatever happens meanwhile.
  */
 #include "kernel/memory.h"
 

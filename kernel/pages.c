@@ -2,14 +2,14 @@
 /*
  * Physical pages: runs of free pages of any length, coalesced as they are freed.
  *
- * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free
- * run; the run's length stands in those pages themselves. So a freed run finds its free neighbours at
- * once, and zones never meet. A page in use has its owner in that byte: so who holds what is known to the page
+ * Each range of RAM is a zone with one byte a page, which marks the first and the last page of each free run;
+ * the run's length stands in those pages themselves. So a freed run finds its free neighbours at once, and
+ * zones never meet. A page in use has its owner in that byte: so who holds what is known to the page
  * (memory.c), a run that is freed says whose it was, and one that is not in use is not freed.
  *
  * Free runs are listed by the power of two that their length reaches: a request looks in the list of its own
- * length for one that fits, else in those above, and takes the end of it. Not buddies, because those give a request of
- * 40 MiB only blocks of 64 MiB, aligned to that: on a machine of 128 MiB there is none.
+ * length for one that fits, else in those above, and takes the end of it. Not buddies, because those give a
+ * request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of 128 MiB there is none.
  *
  * One lock guards all of it. It is the only lock that a trap handler takes (stack_fault() needs
  * pages), which is safe because its holder cannot fault: whoever allocates or frees touches the
@@ -125,7 +125,10 @@ static void run_cut(struct zone *zone, struct run *run, uint64_t rest)
 	run_mark(zone, page, rest);
 }
 
-/* Where in the run a block of that length and alignment begins, as near to its end as can be; 0 if it does not fit. */
+/*
+ * Where in the run a block of that length and alignment begins, as near to its end as can be; 0 if
+ * it does not fit.
+ */
 static uint64_t fit(const struct run *run, uint64_t pages, uint64_t align)
 {
 	uint64_t page = page_of(run), at = (page + run->pages - pages) & ~(align - 1);

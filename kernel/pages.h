@@ -41,8 +41,8 @@ void *pages_alloc_zeroed(unsigned order, enum pages_owner owner);
 void pages_free(void *block, unsigned order);
 
 /*
- * One page, for a stack that grows or a table that maps it; 0 when there is none. It may be of the last ones, which the
- * others leave alone: pages_short() while there are fewer free.
+ * One page, for a stack that grows or a table that maps it; 0 when there is none. It may be of the last ones,
+ * which the others leave alone: pages_short() while there are fewer free.
  */
 bool pages_locked_here(void);  /* then the next is not to be called */
 uint64_t pages_alloc_in_trap(enum pages_owner owner);
@@ -54,7 +54,10 @@ size_t pages_total(void);
 bool pages_short(void);
 size_t pages_count_of(enum pages_owner owner); /* a hint */
 void pages_counts(size_t pages[PAGES_OWNERS]); /* how many each owner has, at one instant */
-/* Who has the page at that address now, and how far it and those behind it are the same owner's. False: not a page. */
+/*
+ * Who has the page at that address now, and how far it and those behind it are the same owner's.
+ * False: not a page.
+ */
 bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end);
 
 #endif

@@ -50,8 +50,8 @@ static struct span *span_new(size_t class)
 	if (class >= DEBUG_CLASS) /* what was never handed out is told from what was freed */
 		memset(span, 0, SPAN_SIZE);
 	uint32_t count = span_objects(class);
-	*span = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = SPAN_SIZE >> PAGE_SHIFT, .block = span,
-			       .free_count = count, .count = count };
+	*span = (struct span){ .word = (uint32_t)(SPAN_MAGIC + class), .pages = SPAN_SIZE >> PAGE_SHIFT,
+			       .block = span, .free_count = count, .count = count };
 	return span;
 }
 
@@ -168,7 +168,8 @@ void *large_alloc(size_t class, size_t align, size_t size)
 		return NULL;
 	size_t pages = (lead + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	/* Aligned to a span at least, so that span_of() finds the header. */
-	char *block = pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT, PAGES_HEAP);
+	char *block =
+		pages_alloc_run(pages, (align > SPAN_SIZE ? align : SPAN_SIZE) >> PAGE_SHIFT, PAGES_HEAP);
 	if (block == NULL)
 		return NULL;
 	atomic_fetch_add_explicit(&large_pages, pages, memory_order_relaxed);

@@ -2,10 +2,10 @@
 /*
  * Spans: where the heap's objects come from and return to. heap.c keeps some of them for each hart.
  *
- * Small objects come in size classes of an eighth of a power of two, cut from spans of 32 KiB that are aligned to
- * their size; a span's header is found by masking an object's address. Objects are cut from the span's end, so that
- * each is aligned to the greatest power of two that divides its size. A large object is a block of pages of its own,
- * with the same header in front.
+ * Small objects come in size classes of an eighth of a power of two, cut from spans of 32 KiB that are
+ * aligned to their size; a span's header is found by masking an object's address. Objects are cut from the
+ * span's end, so that each is aligned to the greatest power of two that divides its size. A large object is a
+ * block of pages of its own, with the same header in front.
  *
  * Each class exists twice: the second one's objects are those of the debug option (heap_debug.c).
  */
@@ -83,7 +83,8 @@ static inline uint32_t class_batch(size_t class)
 static inline struct span *span_of(const void *p)
 {
 	uintptr_t at = (uintptr_t)p;
-	return (struct span *)((at & (SPAN_SIZE - 1)) == 0 ? at - sizeof(struct span) : at & ~(SPAN_SIZE - 1));
+	return (struct span *)((at & (SPAN_SIZE - 1)) == 0 ? at - sizeof(struct span)
+							   : at & ~(SPAN_SIZE - 1));
 }
 
 /* What a span is of; no class and not LARGE either if it is no span. */

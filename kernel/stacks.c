@@ -2,16 +2,16 @@
 /*
  * Stacks of goroutines: ranges of virtual addresses whose pages come on the first touch.
  *
- * The stack area is cut into one region for each power of two from 256 KiB to 1 GiB. A slot of a region is as long as
- * its stack, a guard of the same length below it, which is never mapped, and a page. Growing moves nothing: pointers
- * into a stack stay valid.
+ * The stack area is cut into one region for each power of two from 256 KiB to 1 GiB. A slot of a region is as
+ * long as its stack, a guard of the same length below it, which is never mapped, and a page. Growing moves
+ * nothing: pointers into a stack stay valid.
  *
  * A freed stack keeps its pages, until trim.c takes them.
  *
- * Touching a page that is not there traps: stack_fault() runs on the trap stack with interrupts off. It takes two
- * locks, one after the other: the page allocator's, for a new page, and the VM lock, under which all page tables of
- * the area change. A page that trim.c has hidden needs the second only, which is why a hidden one may be touched
- * even under the first.
+ * Touching a page that is not there traps: stack_fault() runs on the trap stack with interrupts off. It takes
+ * two locks, one after the other: the page allocator's, for a new page, and the VM lock, under which all page
+ * tables of the area change. A page that trim.c has hidden needs the second only, which is why a hidden one
+ * may be touched even under the first.
  */
 #include <assert.h>
 #include <string.h>
@@ -71,8 +71,10 @@ void stacks_init(void)
 		struct region *region = &regions[class];
 		uintptr_t next = at + (class == 0 ? first_share : share), end = next & ~(PAGE_SIZE - 1);
 		region->start = (at + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-		region->count = (end - region->start - PAGE_SIZE) / (class_stride(class) + sizeof(struct slot));
-		region->slots = (struct slot *)((end - region->count * sizeof(struct slot)) & ~(PAGE_SIZE - 1));
+		region->count = (end - region->start - PAGE_SIZE) /
+			(class_stride(class) + sizeof(struct slot));
+		region->slots =
+			(struct slot *)((end - region->count * sizeof(struct slot)) & ~(PAGE_SIZE - 1));
 		at = next;
 	}
 }
@@ -85,12 +87,13 @@ static struct region *find(uintptr_t va, size_t *number)
 
 	if (class >= CLASSES) /* also below the area */
 		return NULL;
-	/* Below a region's start the number is greater than any. Nearly all are of the default size: a division by a
-	   constant. */
+	/* Below a region's start the number is greater than any. Nearly all are of the default size: a
+	   division by a constant. */
 	size_t offset = va - regions[class].start;
 	*number = class == 0 ? offset / class_stride(0) : offset / class_stride((unsigned)class);
 	/* Acquire: pairs with the release in stack_new(). Never more than fit. */
-	return *number < atomic_load_explicit(&regions[class].used, memory_order_acquire) ? &regions[class] : NULL;
+	return *number < atomic_load_explicit(&regions[class].used, memory_order_acquire) ?
+		&regions[class] : NULL;
 }
 
 struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size)
@@ -144,8 +147,8 @@ static bool table_provide(void)
 }
 
 /*
- * Maps a page there, with what was packed if it is the topmost of a stack that was. Provides tables, outside of the
- * lock, as often as one is missing.
+ * Maps a page there, with what was packed if it is the topmost of a stack that was. Provides tables, outside
+ * of the lock, as often as one is missing.
  */
 static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64_t page)
 {
@@ -204,7 +207,10 @@ static bool map_top(struct slot *slot, uintptr_t top)
 
 /* ---- Stacks ---- */
 
-/* The region's lock is held, and by code on a G's stack maybe: only a fault's handler looks at the field meanwhile. */
+/*
+ * The region's lock is held, and by code on a G's stack maybe: only a fault's handler looks
+ * at the field meanwhile.
+ */
 static void slot_change(struct slot *slot, enum slot_state state)
 {
 	slot->state = state & 0xff;
@@ -216,7 +222,8 @@ static uintptr_t stack_new(struct region *region)
 	size_t number = atomic_load_explicit(&region->used, memory_order_relaxed);
 	uintptr_t top = region->start + (number + 1) * class_stride((unsigned)(region - regions));
 
-	if (number >= region->count || !slots_provide(region, number) || !map_top(&region->slots[number], top))
+	if (number >= region->count || !slots_provide(region, number) ||
+	    !map_top(&region->slots[number], top))
 		return 0;
 	/* Release: whoever finds the stack finds its slot mapped. */
 	atomic_store_explicit(&region->used, number + 1, memory_order_release);
@@ -340,7 +347,8 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 		report_end("out of memory growing the stack of a goroutine", pc, fp, depth, limit);
 	if (result == VM_WAS_MAPPED)
 		pages_free_in_trap(page);
-	/* Is this one from the reserve? At the next scheduling point, which is now if it can be, others give some. */
+	/* Is this one from the reserve? At the next scheduling point, which is now if it can
+	   be, others give some. */
 	if (pages_short() && sched_reclaim_soon())
 		hart_kick(hart_self()->id);
 	return true;

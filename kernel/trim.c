@@ -4,21 +4,22 @@
  *
  * A cycle is three steps, which the scheduler drives on g0 (sched/reclaim.c), while everything else goes on:
  *
- *   hide    Each page of a waiting G's stack below what it uses stays in its page-table entry but is not valid any
- *           more; if the G uses little of its topmost page, so is that. Whoever touches a hidden page gets it back at
- *           once, with its contents, in stack_fault().
+ *   hide    Each page of a waiting G's stack below what it uses stays in its page-table entry but is not
+ *           valid any more; if the G uses little of its topmost page, so is that. Whoever touches a hidden
+ *           page gets it back at once, with its contents, in stack_fault().
  *   flush   One shoot-down: from here on no hart reaches a hidden page past its entry.
- *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading its context.
- *           Pages below what it uses are free. Of the topmost one, what it uses is packed into a page together with
- *           other stacks' bytes, and comes back at the same address at the next touch: the G's own when it goes on,
- *           another's through a pointer, a channel's hand-over.
+ *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading
+ *           its context. Pages below what it uses are free. Of the topmost one, what it uses is packed into a
+ *           page together with other stacks' bytes, and comes back at the same address at the next touch: the
+ *           G's own when it goes on, another's through a pointer, a channel's hand-over.
  *
- * So neither the program nor the scheduler knows whether a stack is packed. All of this needs no memory: the first
- * page that is taken becomes the one that others are packed into. Not blocks of the heap: when memory is short the heap
- * has none, and it takes pages by eight in a row, which may not be had when a thousand stacks would come free.
+ * So neither the program nor the scheduler knows whether a stack is packed. All of this needs no memory: the
+ * first page that is taken becomes the one that others are packed into. Not blocks of the heap: when memory
+ * is short the heap has none, and it takes pages by eight in a row, which may not be had when a thousand
+ * stacks would come free.
  *
- * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if they are
- * many, one more at the end of this.
+ * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if
+ * they are many, one more at the end of this.
  */
 #include <string.h>
 
@@ -37,12 +38,16 @@ struct pack {
 } __attribute__((aligned(16)));
 
 static struct pack *filling;               /* the one that has room; NULL: none. Under the VM lock */
-static uint64_t dead_tables;               /* linked through their first words, free after the next flush; the same */
+/* linked through their first words, free after the next flush; the same */
+static uint64_t dead_tables;
 static unsigned dead_table_count;
 static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
 static struct hart_trim counts;            /* of that one */
 
-/* Moves what is in use of a topmost page that was taken. False: that page is the one which things are packed into now. */
+/*
+ * Moves what is in use of a topmost page that was taken. False: that page is the one which things
+ * are packed into now.
+ */
 static bool pack(struct slot *slot, char *page, size_t bytes)
 {
 	size_t room = (bytes + 15) & ~(size_t)15;
@@ -135,7 +140,8 @@ static void take_table(uintptr_t va)
 
 	if (table == 0)
 		return;
-	/* Another hart may be walking it still, and finds nothing there: a page's address is no valid entry either. */
+	/* Another hart may be walking it still, and finds nothing there: a page's address is
+	   no valid entry either. */
 	struct taken dead = { dead_tables, 0 };
 	taken_add(&dead, table);
 	dead_tables = dead.first;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pages of the stack area that are hidden, shown and taken away. On both architectures an entry of a page table is
- * valid by its lowest bit, and the others are free for whatever while that is 0: so one that is not 0 is hidden.
+ * Pages of the stack area that are hidden, shown and taken away. On both architectures an entry of a page
+ * table is valid by its lowest bit, and the others are free for whatever while that is 0: so one that is
+ * not 0 is hidden.
  */
 #include <stdatomic.h>
 #include <stddef.h>

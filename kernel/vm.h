@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Address space. RAM and devices are mapped one to one (a physical address is its own virtual
- * address) in the lower half, text read-only, data not executable, page 0 absent. The upper half
- * [vm_stacks_start, vm_stacks_end) holds the stacks of goroutines, mapped a page at a time.
- * Tables of the lower half are never freed, so that a walk needs no lock: entries are installed by compare-and-swap.
- * In the upper half a page can be hidden and taken away again, and the last table of a walk with it (kernel/trim.c).
+ * Address space. RAM and devices are mapped one to one (a physical address is its own virtual address) in the
+ * lower half, text read-only, data not executable, page 0 absent. The upper half [vm_stacks_start,
+ * vm_stacks_end) holds the stacks of goroutines, mapped a page at a time. Tables of the lower half are never
+ * freed, so that a walk needs no lock: entries are installed by compare-and-swap. In the upper half a page
+ * can be hidden and taken away again, and the last table of a walk with it (kernel/trim.c).
  */
 #ifndef KERNEL_VM_H
 #define KERNEL_VM_H
@@ -34,22 +34,27 @@ enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page
 uint64_t arch_vm_lookup(uintptr_t va);
 
 /*
- * A page of the stack area can be hidden: its entry stays as it is but for the bit that makes it valid, and whoever
- * touches it faults. These change such a page's entry, under the stacks' lock (kernel/stacks.h): kernel/vm.c.
+ * A page of the stack area can be hidden: its entry stays as it is but for the bit that makes
+ * it valid, and whoever touches it faults. These change such a page's entry, under the
+ * stacks' lock (kernel/stacks.h): kernel/vm.c.
  */
 bool vm_hide(uintptr_t va);           /* false: none is there */
 bool vm_show(uintptr_t va);           /* true: one is there now, which was hidden or not */
 uint64_t vm_take(uintptr_t va);       /* a hidden one is not there any more: its page. 0: none is hidden */
-uint64_t vm_take_table(uintptr_t va); /* if the last table of the walk is empty it is left out: its page, else 0 */
+/* if the last table of the walk is empty it is left out: its page, else 0 */
+uint64_t vm_take_table(uintptr_t va);
 
-/* What those need to know: an entry in the stack area, level 0 for a page, 1 for its table. NULL: no table on the way. */
+/*
+ * What those need to know: an entry in the stack area, level 0 for a page, 1 for its table. NULL: no
+ * table on the way.
+ */
 #define VM_VALID ((uint64_t)1)
 _Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level);
 uint64_t arch_vm_entry_page(uint64_t entry);
 
 /*
- * From here on no hart knows a translation that was hidden or a table that was taken before. Waits for the other harts'
- * interrupt handlers: interrupts on, no lock held. False: firmware cannot do it.
+ * From here on no hart knows a translation that was hidden or a table that was taken before. Waits for the
+ * other harts' interrupt handlers: interrupts on, no lock held. False: firmware cannot do it.
  */
 bool arch_vm_flush(void);
 

@@ -10,7 +10,10 @@
 
 #include "net/net.h"
 
-/* lwIP's parser stops at the first letter that it does not know, and takes what came before; and any number of digits. */
+/*
+ * lwIP's parser stops at the first letter that it does not know, and takes what came before; and
+ * any number of digits.
+ */
 static bool looks_like_v6(const char *host)
 {
 	while (*host) {

@@ -10,12 +10,12 @@
  * acknowledgement; two such peers that do not read would answer each other for ever. One byte of
  * window that is never announced makes it see that nothing is wrong.
  *
- * A segment without ACK: lwIP would take its data, and a reset of a connection that is being opened (RFC 9293, 3.10.7
- * has both dropped).
+ * A segment without ACK: lwIP would take its data, and a reset of a connection that is being opened (RFC
+ * 9293, 3.10.7 has both dropped).
  *
- * A SYN for a connection that is half open: lwIP would read its options once more, and asserts that the window
- * is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second with a scale, would
- * end the machine. Our answer to the first is sent again by its own timer.
+ * A SYN for a connection that is half open: lwIP would read its options once more, and asserts that the
+ * window is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second
+ * with a scale, would end the machine. Our answer to the first is sent again by its own timer.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwIP's connections, found and put aside in constant time. lwIP finds the connection of a segment in a list, unlinks one
- * by walking to it, and has its timers look at each four times a second: with 10,000 connections that is most of what
- * the machine does. subprojects/packagefiles/lwip-demux.patch makes it call this file instead.
+ * lwIP's connections, found and put aside in constant time. lwIP finds the connection of a segment in a
+ * list, unlinks one by walking to it, and has its timers look at each four times a second: with 10,000
+ * connections that is most of what the machine does. subprojects/packagefiles/lwip-demux.patch makes it
+ * call this file instead.
  *
- * All that are in lwIP's lists of active connections and of those in TIME_WAIT are in a hash table, too, which doubles
- * when there are as many as buckets. The two lists know their predecessors.
+ * All that are in lwIP's lists of active connections and of those in TIME_WAIT are in a hash table, too,
+ * which doubles when there are as many as buckets. The two lists know their predecessors.
  *
- * A connection that has nothing to send, to acknowledge or to put in order rests: lwIP's slow timer takes it out of the
- * active list, and the next segment or the program's next call puts it back (rouses it). What lwIP's timers cost is then
- * a matter of those that do something. Those at rest are in the order in which they began, which is that of their last
- * segment, give or take a second: so the ones that were silent for too long are the first. They are roused, and lwIP
- * asks their peers whether they are still there.
+ * A connection that has nothing to send, to acknowledge or to put in order rests: lwIP's slow timer takes it
+ * out of the active list, and the next segment or the program's next call puts it back (rouses it). What
+ * lwIP's timers cost is then a matter of those that do something. Those at rest are in the order in which
+ * they began, which is that of their last segment, give or take a second: so the ones that were silent for
+ * too long are the first. They are roused, and lwIP asks their peers whether they are still there.
  *
- * Ports: a connection that is opened from here takes one that no other one to the same peer has; lwIP looks through all
- * connections for one that nobody has. They go in a row from a start that differs from peer to peer and that nobody can
- * foresee (RFC 6056, algorithm 3): a random one would often be one that the peer still has in TIME_WAIT.
+ * Ports: a connection that is opened from here takes one that no other one to the same peer has; lwIP looks
+ * through all connections for one that nobody has. They go in a row from a start that differs from peer to
+ * peer and that nobody can foresee (RFC 6056, algorithm 3): a random one would often be one that the peer
+ * still has in TIME_WAIT.
  */
 #include "net/demux.h"
 
@@ -91,7 +93,8 @@ static void grow(void)
 		net_free(old);
 }
 
-static struct tcp_pcb *find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local, u16_t local_port)
+static struct tcp_pcb *find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local,
+			    u16_t local_port)
 {
 	uint32_t hash = hash_of(remote, remote_port, local, local_port);
 	struct tcp_pcb *pcb = buckets[hash & (bucket_count - 1)];
@@ -182,10 +185,12 @@ void demux_rouse(struct tcp_pcb *pcb)
 	link_first(&tcp_active_pcbs, pcb);
 }
 
-struct tcp_pcb *demux_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local, u16_t local_port)
+struct tcp_pcb *demux_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local,
+			   u16_t local_port)
 {
 	struct tcp_pcb *pcb = find(remote, remote_port, local, local_port);
-	if (pcb && pcb->state == TIME_WAIT) { /* a listener's goes where a new connection may take its place */
+	/* a listener's goes where a new connection may take its place */
+	if (pcb && pcb->state == TIME_WAIT) {
 		timewait_collect();
 		pcb = find(remote, remote_port, local, local_port);
 	}

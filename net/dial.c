@@ -10,8 +10,8 @@
 #include "net/memory.h"
 
 /*
- * lwIP's resolver has room for so many names, and for so many who wait for one. Others wait for their turn, in
- * order: thousands may dial the same name at once, and find the answer of the first.
+ * lwIP's resolver has room for so many names, and for so many who wait for one. Others wait for their turn,
+ * in order: thousands may dial the same name at once, and find the answer of the first.
  */
 #define ASKING_MAX DNS_TABLE_SIZE
 
@@ -26,8 +26,8 @@ static struct query *first_waits, *last_waits;
 static unsigned asking; /* queries that lwIP has, also abandoned ones */
 
 /*
- * After a query has left the queue, and after lwIP has let go of one. Who is woken stays the first until it runs, and
- * wakes the next then.
+ * After a query has left the queue, and after lwIP has let go of one. Who is woken stays the first until it
+ * runs, and wakes the next then.
  */
 static void let_next(void)
 {

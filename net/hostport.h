@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* "host:port", "[IPv6]:port", ":port": what programs write, taken apart. Shared by lwIP's side and the hosted one. */
+/*
+ * "host:port", "[IPv6]:port", ":port": what programs write, taken apart. Shared by lwIP's side
+ * and the hosted one.
+ */
 #ifndef NET_HOSTPORT_H
 #define NET_HOSTPORT_H
 

@@ -51,8 +51,8 @@ static uint16_t generate;          /* checksums that are lwIP's to generate, not
 /* ---- In ---- */
 
 /*
- * Of an IPv6 option lwIP reads the length even when its kind is the last byte that there is: it finds a 0 behind the
- * frame then.
+ * Of an IPv6 option lwIP reads the length even when its kind is the last byte that there is: it finds a 0
+ * behind the frame then.
  */
 #define BEHIND 1
 
@@ -72,8 +72,8 @@ static struct pbuf *copy_frame(const struct virtq_piece *pieces, unsigned count,
 }
 
 /*
- * On a wire a frame has 60 bytes at least, and lwIP takes it for granted that an ARP packet is whole. A device can
- * give out fewer, and does when there is less to say.
+ * On a wire a frame has 60 bytes at least, and lwIP takes it for granted that an ARP packet is whole. A
+ * device can give out fewer, and does when there is less to say.
  */
 #define SHORTEST_ARP (SIZEOF_ETH_HDR - ETH_PAD_SIZE + SIZEOF_ETHARP_HDR)
 
@@ -258,7 +258,8 @@ int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 		int64_t look = hart_now() + LOOK;
 		if (is_hopeless(to) && ++looks > 2) /* the last question may have been just now */
 			error = EHOSTUNREACH;
-		else if (net_wait(&waiter.desc, NETPOLL_READ, deadline < look ? deadline : look) && deadline < look)
+		else if (net_wait(&waiter.desc, NETPOLL_READ, deadline < look ? deadline : look) &&
+			 deadline < look)
 			error = ETIMEDOUT;
 	}
 	for (at = &waiters; *at != &waiter; at = &(*at)->next)

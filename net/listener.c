@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. A connection counts against its listener's backlog from its SYN until it is
- * accepted: first half open (lwIP's pcb carries a note, which also tells when the pcb is freed before
- * the handshake is complete), then in the queue. A SYN for which there is no room, or when memory is tight, is
- * dropped, not refused: the client tries again, and by then there may be room.
+ * Listeners. A connection counts against its listener's backlog from its SYN until it is accepted: first half
+ * open (lwIP's pcb carries a note, which also tells when the pcb is freed before the handshake is complete),
+ * then in the queue. A SYN for which there is no room, or when memory is tight, is dropped, not refused: the
+ * client tries again, and by then there may be room.
  *
- * Those that are half open do not keep others out: the oldest makes room for a new one. In a flood of SYNs whose
- * senders are not there, a client gets in if it answers before as many more have come as the backlog has places.
+ * Those that are half open do not keep others out: the oldest makes room for a new one. In a flood of
+ * SYNs whose senders are not there, a client gets in if it answers before as many more have come as
+ * the backlog has places.
  */
 #include <stdatomic.h>
 

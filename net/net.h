@@ -43,8 +43,8 @@ bool interface_flush(void);                  /* true: interface_notify() once th
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
 /*
- * Waits, the lock released, until the interface has an address that reaches `to`. 0, ETIMEDOUT, or EHOSTUNREACH: IPv6
- * where no router has answered.
+ * Waits, the lock released, until the interface has an address that reaches `to`. 0, ETIMEDOUT, or
+ * EHOSTUNREACH: IPv6 where no router has answered.
  */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
 /* lwIP's index of net0, net1, ..., 0: no such; and back. Without the lock. */

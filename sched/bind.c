@@ -2,14 +2,16 @@
 /*
  * A G's stack is bound to it when it first runs.
  *
- * go() takes a dead G with its stack if one is at hand, and then writes only what the new one starts with. Else the
- * new G has none: a million that were created and have not run cost their structures, and whoever ends in
- * the meantime leaves a stack for one of them. Such a G goes the long way (g->long_way), over the scheduler, which
- * calls g_bind(); or gets the stack of the G that ends just before it (go_exit()), and then costs nothing more.
+ * go() takes a dead G with its stack if one is at hand, and then writes only what the new one starts with.
+ * Else the new G has none: a million that were created and have not run cost their structures, and whoever
+ * ends in the meantime leaves a stack for one of them. Such a G goes the long way (g->long_way), over the
+ * scheduler, which calls g_bind(); or gets the stack of the G that ends just before it (go_exit()), and
+ * then costs nothing more.
  *
- * While there is no memory for stacks, Gs that have none wait for one in sched.unbound, and those that have one go on:
- * whoever ends leaves its own. An M looks there when it finds nothing else to do, and at times (find_runnable()), so
- * also after what it ran last has freed memory. If no G is left that could, the machine ends with a report.
+ * While there is no memory for stacks, Gs that have none wait for one in sched.unbound, and those that have
+ * one go on: whoever ends leaves its own. An M looks there when it finds nothing else to do, and at times
+ * (find_runnable()), so also after what it ran last has freed memory. If no G is left that could, the machine
+ * ends with a report.
  */
 #include "sched/sched.h"
 
@@ -71,8 +73,8 @@ struct g *unbound_get(struct p *p, bool last_resort)
 
 noreturn void unbound_report(void)
 {
-	hart_print("fatal: out of memory growing the stack of a goroutine that has not run yet, and no other can run; "
-		   "%u wait for a stack\n", (unsigned)sched.unbound.size);
+	hart_print("fatal: out of memory growing the stack of a goroutine that has not run yet, and no other "
+		   "can run; %u wait for a stack\n", (unsigned)sched.unbound.size);
 	g_describe("", sched.unbound.head);
 	hart_poweroff(2);
 }

@@ -3,10 +3,10 @@
  * Blocking sections, Go's system calls: code that holds the hart but not the scheduler.
  *
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
- * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that
- * has no P of its own: the hart's timer interrupt kicks one when the section has lasted a little while
- * the P or the network has work; one that parks in that little while sets its own timer. Thieves with Ps need not take
- * the P, they take its work.
+ * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that has no P
+ * of its own: the hart's timer interrupt kicks one when the section has lasted a little while the P or the
+ * network has work; one that parks in that little while sets its own timer. Thieves with Ps need not take the
+ * P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -36,12 +36,14 @@ void go_block_enter(void)
 	m->old_p = p;
 	m->p = NULL;
 	m->old_slice_end = p->slice_end;
-	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS); /* read by whoever thinks of taking it */
+	/* read by whoever thinks of taking it */
+	p->slice_end = m->now + (int64_t)hart_ns_to_ticks(RETAKE_NS);
 	trace(TRACE_BLOCKING, g, p->id, 0);
 	fuzz_leave_p();
 	p_leave_blocked(p, blocked_by(m));
 	check_m(m, M_BLOCKING);
-	/* Pairs with the fence of an M that parks: it sees the P as we left it, or we see that it is parked. */
+	/* Pairs with the fence of an M that parks: it sees the P as we left it, or we see
+	   that it is parked. */
 	fence_store_load();
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
 	if (!fuzz_saw_no_idle_m() && atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&

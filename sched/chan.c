@@ -2,13 +2,13 @@
 /*
  * Channels.
  *
- * One spin lock a channel. Invariants under it: at most one of the two queues of waiters is not empty
- * (but for a goroutine that selects on both sides of one channel); senders wait only while the buffer is full, receivers
- * only while it is empty.
+ * One spin lock a channel. Invariants under it: at most one of the two queues of waiters is not empty (but
+ * for a goroutine that selects on both sides of one channel); senders wait only while the buffer is full,
+ * receivers only while it is empty.
  *
  * A value goes straight from the sender to a waiting receiver's variable, which may lie on the receiver's
- * stack. A receiver that finds the buffer full and a sender waiting takes the oldest value and moves the sender's
- * into its place. Waiters lie on the waiters' stacks: blocking allocates nothing.
+ * stack. A receiver that finds the buffer full and a sender waiting takes the oldest value and moves the
+ * sender's into its place. Waiters lie on the waiters' stacks: blocking allocates nothing.
  */
 #include "sched/chan.h"
 
@@ -80,9 +80,9 @@ static noreturn void wait_for_ever(void)
 /*
  * ---- What programs call ----
  *
- * Each is cut into what is usual, for words: room in the buffer, or a value there; a receiver or sender that waits; a wait;
- * and the rest. All go on under the lock that the first has taken, and none has anything to do after the next,
- * so that the usual way saves no registers for the others.
+ * Each is cut into what is usual, for words: room in the buffer, or a value there; a receiver or sender that
+ * waits; a wait; and the rest. All go on under the lock that the first has taken, and none has anything to do
+ * after the next, so that the usual way saves no registers for the others.
  */
 
 /* May a word be copied between the two? */
@@ -201,8 +201,9 @@ bool go_recv(go_chan *c, void *elem)
 }
 
 /*
- * Without the lock: would a try have to wait? Each look is at one word that was so at that instant. A receiver
- * looks at `closed` after it saw nothing: the closing of a channel that had something comes after that was taken.
+ * Without the lock: would a try have to wait? Each look is at one word that was so at that instant. A
+ * receiver looks at `closed` after it saw nothing: the closing of a channel that had something comes
+ * after that was taken.
  */
 static bool send_would_wait(go_chan *c)
 {
@@ -234,7 +235,10 @@ int go_try_recv(go_chan *c, void *elem)
 	return result == CHAN_DONE ? 1 : result == CHAN_WAIT ? 0 : -1;
 }
 
-/* Reads the clock under the lock: two harts may be firing one periodic timer, and the times come in their order. */
+/*
+ * Reads the clock under the lock: two harts may be firing one periodic timer, and the times
+ * come in their order.
+ */
 void chan_send_from_timer(go_chan *c)
 {
 	struct g *wake;
@@ -247,7 +251,10 @@ void chan_send_from_timer(go_chan *c)
 	chan_finish(c, wake);
 }
 
-/* Takes the waiters out of q; they find that no value was handed over. Stops when the stacks that it touches are too many. */
+/*
+ * Takes the waiters out of q; they find that no value was handed over. Stops when the stacks that it
+ * touches are too many.
+ */
 static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 {
 	enum wait_reason reason = q == &c->senders ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE;
@@ -281,7 +288,8 @@ void go_close(go_chan *c)
 		wake_all(c, &c->receivers, &wake, true);
 		if (c->receivers.head == NULL)
 			break;
-		/* Their stacks were packed, and fill the memory now: they are runnable, and can wait a little longer. */
+		/* Their stacks were packed, and fill the memory now: they are runnable, and can
+		   wait a little longer. */
 		spin_release(&c->lock);
 		ready_list(&wake);
 		hart_unlock();

@@ -12,10 +12,12 @@ struct go_chan {
 	struct spinlock lock;
 	_Atomic(bool) closed;     /* written under lock */
 	size_t elem_size, cap;    /* never change */
-	uintptr_t word_mask;      /* 7 if elements are words: aligned pointers to one have none of its bits; else all bits */
+	/* 7 if elements are words: aligned pointers to one have none of its bits; else all bits */
+	uintptr_t word_mask;
 	char *end;                /* of the buffer */
 	_Atomic(size_t) count;    /* elements in the buffer; written under lock */
-	size_t limit;             /* up to which go_send() is quick: cap; 0 if closed or not of words. Under lock: */
+	/* Under lock: up to which count go_send() is quick: cap; 0 if closed or not of words */
+	size_t limit;
 	char *send_at, *recv_at;  /* places in the buffer */
 	struct waitq senders, receivers;
 	max_align_t buffer[];
@@ -108,8 +110,8 @@ static inline struct waiter *waitq_pop(struct waitq *q)
 /*
  * ---- Steps ----
  *
- * One step of a send or receive that can go on without waiting; c->lock held. CHAN_DONE: carried out, and *wake,
- * if not NULL, is to be made ready after the lock is released.
+ * One step of a send or receive that can go on without waiting; c->lock held. CHAN_DONE: carried out, and
+ * *wake, if not NULL, is to be made ready after the lock is released.
  */
 enum chan_result { CHAN_WAIT, CHAN_DONE, CHAN_CLOSED };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Assertions of the build with checks, which cost too much for the release build, where they are nothing.
- * states.c has the tables of the changes of state that are allowed, lostwake.c watches for Gs that wait while an
- * M sleeps. The lock order is in kernel/lockrank.h.
+ * states.c has the tables of the changes of state that are allowed, lostwake.c watches for Gs that wait while
+ * an M sleeps. The lock order is in kernel/lockrank.h.
  */
 #ifndef SCHED_CHECKS_H
 #define SCHED_CHECKS_H

@@ -75,8 +75,9 @@ void go_cond_signal(go_cond *c)
 }
 
 /*
- * Those that wait now, and no others: who comes while the lock is released finds a queue of its own. It is released when
- * the stacks that are touched fill the memory, since they were packed: they are runnable then, and can be again.
+ * Those that wait now, and no others: who comes while the lock is released finds a queue of its own. It is
+ * released when the stacks that are touched fill the memory, since they were packed: they are runnable then,
+ * and can be again.
  */
 void go_cond_broadcast(go_cond *c)
 {

@@ -2,8 +2,8 @@
 /*
  * The deadlock report, and how goroutines are named in reports.
  *
- * When the last M parks, and no queue holds a G, no timer is set and nobody waits for the network, nothing can
- * ever happen again. sched.lock is held for the look: an M announces under it that it parks.
+ * When the last M parks, and no queue holds a G, no timer is set and nobody waits for the network, nothing
+ * can ever happen again. sched.lock is held for the look: an M announces under it that it parks.
  */
 #include <stdio.h>
 
@@ -40,7 +40,8 @@ static long long since_ms(int64_t ticks)
 static long long ran_us(const struct g *g, uint32_t status)
 {
 	int64_t ticks = g->run_ticks + (status == G_RUNNING ? now_ticks() : 0);
-	return ticks > 0 ? (long long)(hart_ticks_to_ns((uint64_t)ticks) / 1000) : 0; /* it may just have stopped */
+	/* it may just have stopped */
+	return ticks > 0 ? (long long)(hart_ticks_to_ns((uint64_t)ticks) / 1000) : 0;
 }
 
 /* One line in one call: other harts may be printing, too. */
@@ -51,12 +52,16 @@ void g_describe(const char *before, const struct g *g)
 	char doing[80];
 
 	if (status == G_WAITING)
-		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason), since_ms(g->wait_since));
+		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason),
+			 since_ms(g->wait_since));
 	else
-		snprintf(doing, sizeof(doing), "%s", status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
+		snprintf(doing, sizeof(doing), "%s",
+			 status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
 			 : status == G_BLOCKING ? "blocking section" : "dead");
-	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us, stack %zu KiB\n", before, (unsigned)g->number, doing,
-		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "", hart_symbol(g->created_by, &offset),
+	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us, stack %zu KiB\n", before,
+		   (unsigned)g->number, doing,
+		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "",
+		   hart_symbol(g->created_by, &offset),
 		   ran_us(g, status), hart_stack_depth(&g->stack) >> 10);
 }
 
@@ -67,7 +72,8 @@ void sched_describe_current(void)
 	if (g != NULL) {
 		g_describe("", g);
 		if (atomic_load_explicit(&g->status, memory_order_relaxed) == G_BLOCKING)
-			hart_print("(Between go_block_enter and go_block_leave it may not call what needs the scheduler.)\n");
+			hart_print("(Between go_block_enter and go_block_leave it may not call what needs "
+				   "the scheduler.)\n");
 	} else {
 		hart_print("on the scheduler's stack, no goroutine\n");
 	}

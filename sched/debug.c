@@ -49,8 +49,8 @@ static unsigned p_status_number(const struct p *p)
 static unsigned g_status_number(uint32_t status)
 {
 	static const unsigned char numbers[] = {
-		[G_IDLE] = 0, [G_RUNNABLE] = 1, [G_RUNNING] = 2, [G_BLOCKING] = 3, [G_WAITING] = 4, [G_DEAD] = 6,
-		[G_PREEMPTED] = 9,
+		[G_IDLE] = 0, [G_RUNNABLE] = 1, [G_RUNNING] = 2, [G_BLOCKING] = 3, [G_WAITING] = 4,
+		[G_DEAD] = 6, [G_PREEMPTED] = 9,
 	};
 	return numbers[status];
 }
@@ -62,7 +62,8 @@ static void print_ps(void)
 	for (uint32_t i = 0; i < sched.procs; i++) {
 		struct p *p = p_get(i);
 		struct m *m = p->m;
-		hart_print("  P%u: status=%u schedtick=%u syscalltick=0 m=%s runqsize=%u gfreecnt=%u timerslen=%u\n",
+		hart_print("  P%u: status=%u schedtick=%u syscalltick=0 m=%s runqsize=%u gfreecnt=%u "
+			   "timerslen=%u\n",
 			   (unsigned)i, p_status_number(p), (unsigned)p->sched_tick,
 			   number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
 			   (unsigned)ring_length(p), (unsigned)(p->gfree.count + p->gfree_bare.count),
@@ -73,7 +74,8 @@ static void print_ps(void)
 /* lockedg is one of those that are locked to it; Go's M has one at most. */
 static uint32_t locked_number(const struct m *m)
 {
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
+	     g = g->all_next)
 		if (g->locked_m == m)
 			return g->number;
 	return 0;
@@ -90,8 +92,8 @@ static void print_ms(void)
 		struct p *p = m->p;
 		struct g *g = m->hart.g;
 		uint32_t locked = m->locked_gs != 0 ? locked_number(m) : 0;
-		hart_print("  M%u: p=%s curg=%s mallocing=0 throwing=0 preemptoff= locks=%u dying=0 spinning=%s "
-			   "blocked=%s lockedg=%s\n", id,
+		hart_print("  M%u: p=%s curg=%s mallocing=0 throwing=0 preemptoff= locks=%u dying=0 "
+			   "spinning=%s blocked=%s lockedg=%s\n", id,
 			   number_or_nil(p_text, p != NULL, p != NULL ? p->id : 0),
 			   number_or_nil(g_text, g != NULL, g != NULL ? g->number : 0),
 			   (unsigned)m->hart.locks, yes_or_no(m->spinning), yes_or_no(parked & bit(id)),
@@ -112,12 +114,14 @@ static void print_gs(void)
 {
 	char m_text[12], locked_text[12], fields[120];
 
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next) {
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
+	     g = g->all_next) {
 		uint32_t status = atomic_load_explicit(&g->status, relaxed);
 		struct m *m = runs_on(g), *locked = g->locked_m;
 		if (status == G_DEAD)
 			continue;
-		snprintf(fields, sizeof(fields), "  G%u: status=%u(%s) m=%s lockedm=%s  ", (unsigned)g->number,
+		snprintf(fields, sizeof(fields), "  G%u: status=%u(%s) m=%s lockedm=%s  ",
+			 (unsigned)g->number,
 			 g_status_number(status), status == G_WAITING ? wait_reason_name(g->wait_reason) : "",
 			 number_or_nil(m_text, m != NULL, m != NULL ? m->hart.id : 0),
 			 number_or_nil(locked_text, locked != NULL, locked != NULL ? locked->hart.id : 0));
@@ -154,7 +158,8 @@ static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 	(void)fn;
 	append(&line, "SCHED %lldms: gomaxprocs=%u idleprocs=%d threads=%u spinningthreads=%u needspinning=0 "
 	       "idlethreads=%d runqueue=%u",
-	       (long long)((now - begun) / 1000000), (unsigned)sched.procs, __builtin_popcount(ps), hart_count(),
+	       (long long)((now - begun) / 1000000), (unsigned)sched.procs, __builtin_popcount(ps),
+	       hart_count(),
 	       (unsigned)atomic_load_explicit(&sched.spinning, relaxed), __builtin_popcount(ms),
 	       (unsigned)atomic_load_explicit(&sched.runq_size, relaxed));
 	if (detail) {
@@ -199,7 +204,8 @@ static void option(const char *word, size_t length)
 		   (length == 7 && (memcmp(word, "windows", 7) == 0 || memcmp(word, "reclaim", 7) == 0)) ||
 		   (length == 4 && memcmp(word, "pack", 4) == 0)) {
 		return; /* read before the harts start */
-	} else if ((length == 6 && memcmp(word, "memory", 6) == 0) || (length == 4 && memcmp(word, "heap", 4) == 0)) {
+	} else if ((length == 6 && memcmp(word, "memory", 6) == 0) ||
+		   (length == 4 && memcmp(word, "heap", 4) == 0)) {
 		return; /* the kernel's, which reads them itself */
 	} else {
 		hart_print("gump: GUMPDEBUG=%.*s is not understood; ignored\n", (int)length, word);

@@ -2,14 +2,14 @@
 /*
  * Random scheduling, for the build with checks: see fuzz.h.
  *
- * All of it comes from one seed, which is printed at the start; GUMPDEBUG=seed=N sets it, and seed=0 turns random
- * scheduling off. Each hart draws from a stream of its own, so with -icount and one hart a seed repeats a run
- * exactly; with more it repeats what is drawn, and the host decides when.
+ * All of it comes from one seed, which is printed at the start; GUMPDEBUG=seed=N sets it, and seed=0 turns
+ * random scheduling off. Each hart draws from a stream of its own, so with -icount and one hart a seed
+ * repeats a run exactly; with more it repeats what is drawn, and the host decides when.
  *
- * A bug mostly wants much of one disturbance and little of the others: one that needs a long queue never comes up
- * where every wake-up goes elsewhere. So the seed also draws how often each kind is done in this run, and how
- * often each window is held open, from never to nearly always. GUMPDEBUG=windows holds all of them open half of the
- * time and does nothing else: for what is lost in a window.
+ * A bug mostly wants much of one disturbance and little of the others: one that needs a long queue never
+ * comes up where every wake-up goes elsewhere. So the seed also draws how often each kind is done in this
+ * run, and how often each window is held open, from never to nearly always. GUMPDEBUG=windows holds all of
+ * them open half of the time and does nothing else: for what is lost in a window.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,8 @@ void fuzz_init(void)
 		for (int point = 0; point < FUZZ_POINTS; point++)
 			wait_rate[point] = wait_rates[3];
 	}
-	/* A program that chooses with the P's random numbers (select, the thief's start) is to repeat, too. */
+	/* A program that chooses with the P's random numbers (select, the thief's start)
+	   is to repeat, too. */
 	for (unsigned id = 0; id < hart_count(); id++)
 		p_get(id)->random = streams[id].random ^ UINT64_C(0x5851f42d4c957f2d);
 	on = true;
@@ -128,7 +129,10 @@ static bool hold(enum fuzz_point point)
 	return true;
 }
 
-/* Holds a window open. What is waited for has often to go on for a while before it is too late for the other side. */
+/*
+ * Holds a window open. What is waited for has often to go on for a while before it is too late
+ * for the other side.
+ */
 static void wait_until(enum fuzz_point point, bool (*enough)(void))
 {
 	if (hold(point) || !on || !draw(wait_rate[point]))
@@ -145,8 +149,8 @@ void fuzz_wait(enum fuzz_point point)
 }
 
 /*
- * Takes further Gs from the ring and puts back what it had. What is put back was nowhere meanwhile, so it is a
- * submission like any other.
+ * Takes further Gs from the ring and puts back what it had. What is put back was nowhere meanwhile, so it is
+ * a submission like any other.
  */
 struct g *fuzz_pick(struct p *p, struct g *g)
 {
@@ -196,7 +200,10 @@ bool fuzz_preempt(void)
 
 /* ---- Loads ahead of stores ---- */
 
-/* Each waits for the other side to come: then what it has seen is wrong, and only its fence makes it look again. */
+/*
+ * Each waits for the other side to come: then what it has seen is wrong, and only its fence
+ * makes it look again.
+ */
 
 static bool some_p_is_idle(void)
 {

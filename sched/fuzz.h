@@ -3,8 +3,9 @@
  * Random scheduling, in the build with checks only: the rest of the scheduler calls these hooks, which are
  * nothing in the release build. fuzz.c has the seed, and tells what is done how often.
  *
- * Each of them only does what the scheduler's design allows to happen anyway: a run queue promises no order among
- * its Gs, runnext may be taken by a thief, a slice may end at any time, and a hart may be slow anywhere.
+ * Each of them only does what the scheduler's design allows to happen anyway: a run queue promises
+ * no order among its Gs, runnext may be taken by a thief, a slice may end at any time, and a hart
+ * may be slow anywhere.
  */
 #ifndef SCHED_FUZZ_H
 #define SCHED_FUZZ_H
@@ -49,10 +50,11 @@ bool fuzz_preempt(void);                       /* a critical section ends, and t
 bool fuzz_interrupt(void);                     /* the interrupted slice is over */
 
 /*
- * A load may be carried out before the stores in front of it, unless a fence stands between. What a hart can do
- * for some nanoseconds these do for as long as a window is held open: a submitter's look at the idle sets, an idle
- * M's look at the queues, a blocking section's look for idle Ms is carried out before it publishes, and used afterwards;
- * but a fence forgets it. So a missing fence loses wake-ups, on machines of any memory model.
+ * A load may be carried out before the stores in front of it, unless a fence stands between. What a hart
+ * can do for some nanoseconds these do for as long as a window is held open: a submitter's look at the
+ * idle sets, an idle M's look at the queues, a blocking section's look for idle Ms is carried out before
+ * it publishes, and used afterwards; but a fence forgets it. So a missing fence loses wake-ups, on
+ * machines of any memory model.
  */
 void fuzz_publish(void);                       /* before the store that publishes a G */
 void fuzz_announce(void);                      /* before the store that announces an idle M */

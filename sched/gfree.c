@@ -2,24 +2,26 @@
 /*
  * Pools of dead Gs.
  *
- * A dead G keeps its stack, if that is of the default size, and waits in a pool of its P for the next go(); those
- * without one are in a pool of their own. A pool of over 64 gives 32 to the global pool; an empty one takes 32 from
- * there. So the global pools' lock is for balance only; and those 32 stay together, so that under it nobody walks from
- * one to the next.
+ * A dead G keeps its stack, if that is of the default size, and waits in a pool of its P for the next go();
+ * those without one are in a pool of their own. A pool of over 64 gives 32 to the global pool; an empty one
+ * takes 32 from there. So the global pools' lock is for balance only; and those 32 stay together, so that
+ * under it nobody walks from one to the next.
  *
- * A reclaim cycle gives back to the heap those that the pools can spare. Until then a G's memory is a G's for ever,
- * and much relies on it: a waker may look at the G that it has made runnable, a report at the list of all Gs, a thief at
- * what it did not get. Each of them does so in a critical section. So a G that is to go is first left out of the list of
- * all Gs, as nobody can find it elsewhere; then comes the cycle's flush, before which each hart's stores are seen; and when
- * each hart has been seen out of a critical section after that, nobody can have found it before. A hart that is
- * not seen so makes them wait for the next cycle. Only the one walk that is no critical section is counted (g_walkers).
+ * A reclaim cycle gives back to the heap those that the pools can spare. Until then a G's memory is a G's for
+ * ever, and much relies on it: a waker may look at the G that it has made runnable, a report at the list of
+ * all Gs, a thief at what it did not get. Each of them does so in a critical section. So a G that is to go is
+ * first left out of the list of all Gs, as nobody can find it elsewhere; then comes the cycle's flush, before
+ * which each hart's stores are seen; and when each hart has been seen out of a critical section after that,
+ * nobody can have found it before. A hart that is not seen so makes them wait for the next cycle. Only the
+ * one walk that is no critical section is counted (g_walkers).
  */
 #include <stdlib.h>
 
 #include "sched/sched.h"
 
 #define relaxed memory_order_relaxed
-#define SPARE_LOOKS 1000 /* at other harts, which mostly take some tens of instructions in a critical section */
+/* at other harts, which mostly take some tens of instructions in a critical section */
+#define SPARE_LOOKS 1000
 
 static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 {
@@ -178,8 +180,8 @@ static void leave_out_spare(void)
 	struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire), *next;
 
 	while (g != NULL && atomic_load_explicit(&g->status, memory_order_relaxed) == G_IDLE)
-		if (atomic_compare_exchange_strong_explicit(&sched.all_gs, &g, g->all_next, memory_order_acq_rel,
-							    memory_order_acquire))
+		if (atomic_compare_exchange_strong_explicit(&sched.all_gs, &g, g->all_next,
+							    memory_order_acq_rel, memory_order_acquire))
 			g = g->all_next;
 	for (; g != NULL && (next = g->all_next) != NULL;)
 		if (atomic_load_explicit(&next->status, memory_order_relaxed) == G_IDLE)
@@ -228,7 +230,8 @@ static bool all_seen_outside(void)
 		if (*(volatile uint32_t *)&hart_get(id)->locks == 0)
 			seen_outside |= bit(id);
 	}
-	return (seen_outside & all) == all && atomic_load_explicit(&sched.g_walkers, memory_order_relaxed) == 0;
+	return (seen_outside & all) == all &&
+		atomic_load_explicit(&sched.g_walkers, memory_order_relaxed) == 0;
 }
 
 void gfree_spare_end(bool flushed)

@@ -2,14 +2,15 @@
 /*
  * go_lock_hart(): a G that runs on one M only, and that M runs nothing else.
  *
- * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable gives a P to
- * that M (start_locked()). Go makes a new M when no other is left to look around. Here there may be none: the rest are
- * busy, or sleep for locked Gs of their own. So whoever makes such a G ready gives its M an idle P right then
- * (ready_locked()), and whoever leaves a P idle looks for one in the global queue (start_tied_ms()).
+ * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable
+ * gives a P to that M (start_locked()). Go makes a new M when no other is left to look around. Here
+ * there may be none: the rest are busy, or sleep for locked Gs of their own. So whoever makes such a G
+ * ready gives its M an idle P right then (ready_locked()), and whoever leaves a P idle looks for one in
+ * the global queue (start_tied_ms()).
  *
  * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G
- * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others found
- * runnable wait for it in a queue of its own.
+ * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others
+ * found runnable wait for it in a queue of its own.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -62,8 +63,9 @@ void go_unlock_hart(void)
 /* ---- The scheduler's side, on g0 ---- */
 
 /*
- * An M with locked Gs runs nothing else, as long as there is an M that can run the others. If each has a locked
- * G (on a machine of one hart the first is enough), they run others while theirs wait: better than to stand still.
+ * An M with locked Gs runs nothing else, as long as there is an M that can run the others. If each has a
+ * locked G (on a machine of one hart the first is enough), they run others while theirs wait: better
+ * than to stand still.
  */
 bool exclusive(struct m *m)
 {
@@ -157,7 +159,9 @@ void start_locked(struct m *m, struct g *g)
 	}
 }
 
-/* g, which waited, is runnable. False: it goes into a queue as any other, where an M with a P will find it. */
+/*
+ * g, which waited, is runnable. False: it goes into a queue as any other, where an M with a P will find it.
+ */
 bool ready_locked(struct g *g)
 {
 	struct m *m = g->locked_m;
@@ -178,7 +182,10 @@ bool ready_locked(struct g *g)
 	return started;
 }
 
-/* The first in the global queue that only an M which sleeps may run; one that is far behind has its turn later. */
+/*
+ * The first in the global queue that only an M which sleeps may run; one that is far behind
+ * has its turn later.
+ */
 static struct g *tied_in_global(void)
 {
 	struct g **at = &sched.runq.head, *before = NULL;
@@ -198,7 +205,9 @@ static struct g *tied_in_global(void)
 	return NULL;
 }
 
-/* No M is idle that could look around with an idle P: those that sleep for a G in the global queue get one. */
+/*
+ * No M is idle that could look around with an idle P: those that sleep for a G in the global queue get one.
+ */
 void start_tied_ms(void)
 {
 	struct g *g;
@@ -298,7 +307,8 @@ void park_locked(struct m *m)
 
 	struct p *p;
 	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
-		/* It has announced that it sleeps, now or in serve_others(). Pairs with the fence in wake_p(). */
+		/* It has announced that it sleeps, now or in serve_others(). Pairs with
+		   the fence in wake_p(). */
 		fence_store_load();
 		int64_t now = now_ticks();
 		enum served served = work_somewhere(now) ? serve_others(m) : NOT_SERVED;

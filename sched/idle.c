@@ -177,7 +177,8 @@ void m_park_until_p(struct m *m)
 			break;
 		}
 		reclaim_heap_trim_if_asked(m);
-		int64_t now = now_ticks(); /* one look at the clock for both, so that no timer falls between */
+		/* one look at the clock for both, so that no timer falls between */
+		int64_t now = now_ticks();
 		if ((work_somewhere(now) && m_unpark(m)) || p_retake_blocked(m))
 			break;
 		/* A waker that gave us a P since then has kicked: hart_idle() returns at once. */

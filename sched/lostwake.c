@@ -2,17 +2,18 @@
 /*
  * No hart sleeps while a G waits: watched as the machine runs, in the build with checks.
  *
- * An M that is about to run a G, or whose G leaves a critical section, looks: does another wait, in its own queue or in the global one, while a P is
- * idle and an M sleeps that could take it? That is allowed for a moment, as long as somebody is on the way to see to it:
- * a spinning M, one that has just stopped spinning or submitted the G and has not called wake_p() yet, one that has
- * announced itself idle and is about to look. All of these are in critical sections. So:
+ * An M that is about to run a G, or whose G leaves a critical section, looks: does another wait, in its own
+ * queue or in the global one, while a P is idle and an M sleeps that could take it? That is allowed for a
+ * moment, as long as somebody is on the way to see to it: a spinning M, one that has just stopped spinning or
+ * submitted the G and has not called wake_p() yet, one that has announced itself idle and is about to look.
+ * All of these are in critical sections. So:
  *
  *     the look finds a G, an idle P, a sleeping M, none that spins
  *     each other hart is seen in no critical section, or asleep with no kick on its way
  *     the look finds the same again, and no M has begun to spin, to sleep, or to wake since the first look
  *
- * Whoever was on the way at the first look has arrived since, and nobody else has taken over from him: the wake-up
- * is lost. No clock and no patience is in this, so however slow the host, it says nothing wrong.
+ * Whoever was on the way at the first look has arrived since, and nobody else has taken over from him: the
+ * wake-up is lost. No clock and no patience is in this, so however slow the host, it says nothing wrong.
  */
 #include "sched/sched.h"
 
@@ -73,12 +74,14 @@ void check_no_wakeup_lost(struct m *m)
 		if (id != m->hart.id && in_critical_section(m_get(id)) && !check_sleeps(m_get(id)))
 			return;
 	if (sleeper_could_take(m->p) && atomic_load(&events) == before)
-		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in that of P %u, and M %d "
-			   "sleeps", (unsigned)sched.runq_size, (unsigned)runq_length(m->p), (unsigned)m->p->id,
-			   __builtin_ctz(sched.idle_ms));
+		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in that of P %u, and "
+			   "M %d sleeps", (unsigned)sched.runq_size, (unsigned)runq_length(m->p),
+			   (unsigned)m->p->id, __builtin_ctz(sched.idle_ms));
 }
 
-/* Declared in kernel/hart.h. What this hart has submitted it has seen to: wake_p() comes in the same section. */
+/*
+ * Declared in kernel/hart.h. What this hart has submitted it has seen to: wake_p() comes in the same section.
+ */
 bool sched_check_unlock(void)
 {
 	struct m *m = m_self();

@@ -22,5 +22,6 @@ void go_memory(struct go_memory *memory)
 		.tables = machine.tables,
 		.image = machine.image,
 	};
-	memory->other = machine.total - machine.free - machine.heap - machine.stacks - machine.tables - machine.image;
+	memory->other = machine.total - machine.free - machine.heap - machine.stacks - machine.tables -
+		machine.image;
 }

@@ -43,9 +43,10 @@ void netpoll_register(void (*poll)(struct glist *ready));
 void netpoll_set_deadline(int64_t deadline);
 
 /*
- * Parks the calling goroutine in a slot. Called under the net lock (locks == 1). On g0, once the
- * goroutine's context is saved, unlock(lock) releases it with spin_release(), not spin_unlock(). 0 when netpoll_wake() woke it, ETIMEDOUT when `deadline`
- * passed. Returns without the lock. The slot must be empty (serialise readers with a go_mutex).
+ * Parks the calling goroutine in a slot. Called under the net lock (locks == 1). On g0, once the goroutine's
+ * context is saved, unlock(lock) releases it with spin_release(), not spin_unlock(). 0 when netpoll_wake()
+ * woke it, ETIMEDOUT when `deadline` passed. Returns without the lock. The slot must be empty (serialise
+ * readers with a go_mutex).
  */
 int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline,
 		 void (*unlock)(void *lock), void *lock);
@@ -53,7 +54,10 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 /* Under the net lock: takes the waiter out of the slot, if there is one, and adds it to *ready. */
 void netpoll_wake(struct netpoll_desc *desc, enum netpoll_mode mode, struct glist *ready);
 
-/* Makes the collected goroutines runnable and empties the list. locks may be 0 or more; not under the net lock. */
+/*
+ * Makes the collected goroutines runnable and empties the list. locks may be 0 or more; not
+ * under the net lock.
+ */
 void netpoll_inject(struct glist *ready);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * A G stops and goes on: parked, made ready, yielding, preempted.
  *
- * It leaves its stack by hart_switch() for the next G if that is at hand (switch.h), and else by hart_mcall(), which
- * runs the rest of the transition on g0, where nothing depends on the G any more. Either way it is published when
- * its context is saved, and not before; from then on another M may resume it at once.
+ * It leaves its stack by hart_switch() for the next G if that is at hand (switch.h), and else by
+ * hart_mcall(), which runs the rest of the transition on g0, where nothing depends on the G any more.
+ * Either way it is published when its context is saved, and not before; from then on another M may
+ * resume it at once.
  */
 #include "sched/switch.h"
 
@@ -92,8 +93,8 @@ static NOINLINE void park_unlock_long(struct spinlock *lock, struct g *next)
 }
 
 /* g waits, published by that store, and next goes on. */
-static ALWAYS_INLINE void wait_from(struct m *m, struct g *g, struct g *next, int64_t now, _Atomic(uint32_t) *word,
-				     uint32_t value)
+static ALWAYS_INLINE void wait_from(struct m *m, struct g *g, struct g *next, int64_t now,
+				    _Atomic(uint32_t) *word, uint32_t value)
 {
 	g->wait_since = now;
 	g_change(g, G_RUNNING, G_WAITING);
@@ -209,7 +210,10 @@ void ready(struct g *g)
 	ready_taken(g);
 }
 
-/* Oldest first: into the ring, or the global queue when that is full; and one M is woken, which wakes the next. */
+/*
+ * Oldest first: into the ring, or the global queue when that is full; and one M is woken,
+ * which wakes the next.
+ */
 void ready_list(struct glist *list)
 {
 	struct p *p = m_self()->p;
@@ -331,11 +335,11 @@ static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
 }
 
 /*
- * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so that no M
- * that looks for work for the last time finds the ring empty in between: so this is no submission.
+ * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so
+ * that no M that looks for work for the last time finds the ring empty in between: so this is no submission.
  *
- * Mostly the next one is the ring's first: this is next_at_hand() without what go_yield() has seen already. If the
- * head has not moved since then, the G there was before g.
+ * Mostly the next one is the ring's first: this is next_at_hand() without what go_yield() has seen already.
+ * If the head has not moved since then, the G there was before g.
  */
 static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, uint32_t tail, bool none_next)
 {
@@ -344,7 +348,8 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 	runq_put_last(p, g, tail);
 	int64_t now = now_ticks();
 	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) ||
-	    (none_next ? --p->global_in < 0 || !runq_get_at(p, head, &next) : (next = runq_get_next(p)) == NULL)) {
+	    (none_next ? --p->global_in < 0 || !runq_get_at(p, head, &next)
+		       : (next = runq_get_next(p)) == NULL)) {
 		yield_to_any(m, p);
 		return;
 	}
@@ -360,8 +365,8 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 }
 
 /*
- * As Go's Gosched: to the end of the global queue, behind all. While nothing is in that, the end of the ring is the
- * same place.
+ * As Go's Gosched: to the end of the global queue, behind all. While nothing is in that, the end of the ring
+ * is the same place.
  */
 SWITCHES void go_yield(void)
 {
@@ -430,7 +435,8 @@ static bool preemption_is_due(struct m *m)
 {
 	if (GUMP_CHECKS) /* at random, too */
 		return true;
-	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed) || reclaim_wanted();
+	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed) ||
+		reclaim_wanted();
 }
 
 /* On a G's stack, locks == 0: its slice is over, or a stop of the world asks. */

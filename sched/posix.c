@@ -15,7 +15,8 @@ int nanosleep(const struct timespec *time, struct timespec *rest)
 		errno = EINVAL;
 		return -1;
 	}
-	if (__builtin_mul_overflow(time->tv_sec, SECOND, &ns) || __builtin_add_overflow(ns, time->tv_nsec, &ns))
+	if (__builtin_mul_overflow(time->tv_sec, SECOND, &ns) ||
+	    __builtin_add_overflow(ns, time->tv_nsec, &ns))
 		ns = GO_FOREVER;
 	go_sleep(ns);
 	if (rest != NULL)

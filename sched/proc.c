@@ -3,7 +3,8 @@
  * The beginning and the end of a G. What lies between is in park.c.
  *
  * Both cost little when the P has dead Gs: the next one is taken from there with its stack, and only what
- * it is to start with is written. One that ends leaves its stack for the next G that is at hand (switch.h), or over g0.
+ * it is to start with is written. One that ends leaves its stack for the next G that is at hand
+ * (switch.h), or over g0.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,10 +53,12 @@ static struct g *g_alloc(void)
 
 void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 {
-	/* Sequentially consistent: a cycle's flush comes between what it leaves out and its look at the count. */
+	/* Sequentially consistent: a cycle's flush comes between what it leaves out and its
+	   look at the count. */
 	atomic_fetch_add_explicit(&sched.g_walkers, 1, memory_order_seq_cst);
 	/* Acquire: pairs with the release in g_link(). */
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
+	     g = g->all_next)
 		fn(&g->kernel);
 	/* Release: it is done with them. Pairs with the acquire in gfree_spare_end(). */
 	atomic_fetch_sub_explicit(&sched.g_walkers, 1, memory_order_release);
@@ -114,10 +117,12 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	return g;
 }
 
-static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, const char *name, uintptr_t created_by);
+static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
+			    uintptr_t created_by);
 
 /* There was no memory for a goroutine. */
-static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name, uintptr_t created_by)
+static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
+			     uintptr_t created_by)
 {
 	if (sched_reclaim())
 		return go_from(fn, arg, stack_max, name, created_by);
@@ -244,7 +249,8 @@ void go_exit(void)
 	struct m *m = m_self();
 	struct p *p = m->p;
 	int64_t now;
-	/* The pool takes g while g is still on its stack, but gives it to nobody: this M alone takes from there. */
+	/* The pool takes g while g is still on its stack, but gives it to nobody: this M
+	   alone takes from there. */
 	if (g->stack.size == HART_STACK_DEFAULT && p->gfree.count < GFREE_MAX)
 		next = next_at_hand(m, p, &now, &inherit);
 	if (!runs_here(next) && (next == NULL || !may_inherit(p, next))) {

@@ -2,19 +2,20 @@
 /*
  * The reclaim cycle: goroutines that wait give back the pages of their stacks that they can spare.
  *
- * It takes the place that garbage collection has in Go: once in a while when there is something to gain, when memory is
- * short, and on call. An M runs it on g0, from the list of all Gs, in the steps that kernel/trim.c describes; the
- * world is not stopped, and G, P and M know nothing of it.
+ * It takes the place that garbage collection has in Go: once in a while when there is something to gain, when
+ * memory is short, and on call. An M runs it on g0, from the list of all Gs, in the steps that kernel/trim.c
+ * describes; the world is not stopped, and G, P and M know nothing of it.
  *
  * What it needs to know of a G is that its context is saved and stays so. That is so if the G
  *   - is WAITING, and has been since before the cycle began: a G that parks later has a later wait_since;
  *   - runs on no hart: a G in the short way is WAITING already while it still saves its context (switch.h).
- * A G is RUNNABLE only when its context is saved, and when memory is short those are asked, too: a thousand that are
- * woken at once need not all have their stacks in until they run.
+ * A G is RUNNABLE only when its context is saved, and when memory is short those are asked, too: a thousand
+ * that are woken at once need not all have their stacks in until they run.
  *
- * This is looked at before its pages are hidden, and again before they are taken; in between, the flush has made all
- * harts' earlier stores visible. A G that has run in between has touched its context, and what was touched is not
- * hidden any more. So a G that is found wanting is left alone, and needs nothing to be put right.
+ * This is looked at before its pages are hidden, and again before they are taken; in between, the flush
+ * has made all harts' earlier stores visible. A G that has run in between has touched its context, and
+ * what was touched is not hidden any more. So a G that is found wanting is left alone, and needs nothing
+ * to be put right.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -62,7 +63,8 @@ static bool is_cold(struct g *g, int64_t before)
 
 static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 {
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL; g = g->all_next)
+	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
+	     g = g->all_next)
 		if (hart_trim_may((uintptr_t)peek(&g->stack.top)) && is_cold(g, before))
 			fn((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
 }
@@ -104,12 +106,16 @@ void reclaim_heap_trim(struct m *m)
 	hart_heap_trim();
 }
 
-/* Each M gives back what it keeps of the heap: those that sleep are woken to do so, the others find it at their time. */
+/*
+ * Each M gives back what it keeps of the heap: those that sleep are woken to do so, the others find
+ * it at their time.
+ */
 static void trim_heaps(struct m *m)
 {
 	atomic_fetch_add_explicit(&sched.heap_trims, 1, relaxed);
 	reclaim_heap_trim(m);
-	for (uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed) & ~bit(m->hart.id); idle != 0; idle &= idle - 1)
+	for (uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed) & ~bit(m->hart.id); idle != 0;
+	     idle &= idle - 1)
 		hart_kick((unsigned)__builtin_ctz(idle));
 }
 
@@ -147,16 +153,18 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	trace(TRACE_RECLAIM_END, NULL, got.bytes, got.packed);
 	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
-		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu KiB came free, "
-			   "%zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
+		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu KiB came "
+			   "free, %zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
 			   (unsigned)cycles,
 			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
-			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed, hart_stacks_in() >> 10,
-			   hart_memory_free() >> 10);
+			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed,
+			   hart_stacks_in() >> 10, hart_memory_free() >> 10);
 	return got;
 }
 
-/* Is a quarter of memory free still? If not, is there more in stacks than the last cycle had to leave there? */
+/*
+ * Is a quarter of memory free still? If not, is there more in stacks than the last cycle had to leave there?
+ */
 static bool is_short(void)
 {
 	size_t total = hart_memory_total(), in = hart_stacks_in();
@@ -166,7 +174,8 @@ static bool is_short(void)
 
 void reclaim_if_short(struct m *m)
 {
-	/* While another M's cycle is under way the caller waits: it would take what comes free, a page here and there. */
+	/* While another M's cycle is under way the caller waits: it would take what comes free, a
+	   page here and there. */
 	while (reclaim_wanted() || is_short()) {
 		if (!begin()) {
 			hart_relax();
@@ -178,7 +187,9 @@ void reclaim_if_short(struct m *m)
 	}
 }
 
-/* Not before that much time has passed again; nor, of a long one, before a hundred times as much as it took. */
+/*
+ * Not before that much time has passed again; nor, of a long one, before a hundred times as much as it took.
+ */
 static void put_off(void)
 {
 	int64_t took = 100 * atomic_load_explicit(&duration, relaxed);

@@ -44,8 +44,8 @@ void globrunq_put_one(struct g *g)
 }
 
 /*
- * Where many Gs wait, each has its stack on a page of its own that no cache knows any more: by the time that this
- * one runs, some switches from now, its context is there.
+ * Where many Gs wait, each has its stack on a page of its own that no cache knows any more: by the time that
+ * this one runs, some switches from now, its context is there.
  */
 static void prefetch_context(const struct g *g)
 {

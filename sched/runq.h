@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lists of Gs, and a P's ring and runnext: what its holder does at each switch, inline. runq.c tells how it works
- * and has the rest.
+ * Lists of Gs, and a P's ring and runnext: what its holder does at each switch, inline. runq.c tells how it
+ * works and has the rest.
  */
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
@@ -54,7 +54,8 @@ static inline void runq_put_last(struct p *p, struct g *g, uint32_t tail)
 static inline void runq_put(struct p *p, struct g *g)
 {
 	for (;;) {
-		/* Acquire: pairs with the takers' release, so that their reads of a slot come before our write. */
+		/* Acquire: pairs with the takers' release, so that their reads of a slot
+		   come before our write. */
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
 		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
 		if (tail - head < RUNQ_SIZE) {
@@ -89,8 +90,9 @@ static inline struct g *runq_get_next(struct p *p)
 	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL)
 		return NULL;
 	/*
-	 * NULL again if a thief was faster: nobody but this M could put another there. Release: who has just put a G
-	 * into the ring, to yield, is not seen with runnext empty and the ring as it was before (runq_empty()).
+	 * NULL again if a thief was faster: nobody but this M could put another there. Release: who
+	 * has just put a G into the ring, to yield, is not seen with runnext empty and the ring as
+	 * it was before (runq_empty()).
 	 */
 	return atomic_exchange_explicit(&p->runnext, NULL, memory_order_acq_rel);
 }

@@ -70,8 +70,10 @@ struct g {
 	_Atomic(uint32_t) status;      /* enum g_status; written by the M it runs on or its waker */
 	uint32_t wait_reason;          /* enum wait_reason; set before it parks */
 	struct g *schedlink;           /* in whichever queue or pool it is */
-	uint64_t long_way;             /* of enum g_long_way: why only the scheduler may have it run (switch.h) */
-	struct m *locked_m;            /* go_lock_hart(): the only M it may run on. Not NULL: also in long_way */
+	/* of enum g_long_way: why only the scheduler may have it run (switch.h) */
+	uint64_t long_way;
+	/* go_lock_hart(): the only M it may run on. Not NULL: also in long_way */
+	struct m *locked_m;
 	uint32_t lock_count;
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
 	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
@@ -79,12 +81,14 @@ struct g {
 	struct hart_stack stack;       /* top 0: none yet, and it will be of the default size: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
 	int64_t wait_since;            /* ticks */
-	int64_t run_ticks;             /* CPU time up to its last stop; less the time of its start while it runs */
+	/* CPU time up to its last stop; less the time of its start while it runs */
+	int64_t run_ticks;
 	struct deferred *deferred;     /* last first */
 	struct call *call;             /* innermost go_call under way */
 	struct panicking *panicking;   /* panics whose deferred calls run, last first */
 	bool exiting;                  /* go_exit() was called: nothing stops it any more */
-	bool tidy_up;                  /* it has used what go_exit() has to see to: defer, call, blocking sections */
+	/* it has used what go_exit() has to see to: defer, call, blocking sections */
+	bool tidy_up;
 	uint32_t number;               /* for reports only */
 	char *panic_message;           /* of the last caught panic; malloc'd */
 	void (*fn)(void *);
@@ -102,7 +106,10 @@ struct g_pool {
 	uint32_t count;
 };
 
-/* The same for all: batches of GFREE_BATCH, the first Gs of which are linked through wake_param, and fewer than that. */
+/*
+ * The same for all: batches of GFREE_BATCH, the first Gs of which are linked through wake_param,
+ * and fewer than that.
+ */
 struct g_batches {
 	struct g *first;
 	struct g_pool rest;
@@ -137,7 +144,8 @@ struct p {
 	uint32_t timer_dead;               /* of timer_count, entries of timers that were stopped */
 	uint32_t timer_hole;               /* where one such may be that the next timer can have */
 	struct timer_entry *timers;
-	_Atomic(int64_t) timer_when;       /* ticks: none is earlier, INT64_MAX for none; written under the lock */
+	/* ticks: none is earlier, INT64_MAX for none; written under the lock */
+	_Atomic(int64_t) timer_when;
 	uint32_t timer_reserved;           /* goroutines created here: each has a place in some P's heap */
 
 	/* Thieves move head by compare-and-swap; only the holder moves tail. */
@@ -150,8 +158,10 @@ struct p {
 struct m {
 	struct hart hart;                  /* first: hart_self() points to it */
 	struct p *p;                       /* held P, NULL while parked or in a blocking section */
-	uint32_t long_way;                 /* reasons to go over g0 (switch.h): locked Gs, a blocking section */
-	uint32_t heap_trims;               /* up to which of sched.heap_trims it has given back what it keeps */
+	/* reasons to go over g0 (switch.h): locked Gs, a blocking section */
+	uint32_t long_way;
+	/* up to which of sched.heap_trims it has given back what it keeps */
+	uint32_t heap_trims;
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
@@ -190,7 +200,8 @@ struct sched {
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
 	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
-	_Atomic(uint32_t) heap_trims;      /* how often all Ms were asked to give back what they keep of the heap */
+	/* how often all Ms were asked to give back what they keep of the heap */
+	_Atomic(uint32_t) heap_trims;
 	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
 	uint32_t procs;                    /* GOMAXPROCS; written with the world stopped */
 	int64_t quantum, spin;             /* ticks: QUANTUM_NS or QUANTUM_US=, SPIN_NS */
@@ -256,7 +267,8 @@ bool runq_empty(struct p *p);          /* from anywhere; true only if it was at 
 uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
 void globrunq_put_one(struct g *g);    /* sched.lock held */
-struct g *globrunq_get(struct p *p, uint32_t max); /* sched.lock held; a batch, all but one into p's ring, which has room */
+/* sched.lock held; a batch, all but one into p's ring, which has room */
+struct g *globrunq_get(struct p *p, uint32_t max);
 
 /* ---- schedule.c: finding work and running it. On g0 ---- */
 
@@ -322,7 +334,10 @@ struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
 void gfree_release(void);              /* those there give their stacks back */
-/* Of a reclaim cycle, before its flush and after it, if there was one: those that no pool needs go to the heap. */
+/*
+ * Of a reclaim cycle, before its flush and after it, if there was one: those that no pool needs
+ * go to the heap.
+ */
 void gfree_spare(void);
 void gfree_spare_end(bool flushed);
 void g_link(struct g *g);              /* proc.c: into all_gs */
@@ -337,7 +352,9 @@ static inline void g_bare(struct g *g)
 }
 
 noreturn void g_entry(void);           /* proc.c: the first code of every G, on its stack, locks == 1 */
-/* g, which runs next, gets a stack; false: there is no memory for one, and g waits in sched.unbound. On g0. */
+/*
+ * g, which runs next, gets a stack; false: there is no memory for one, and g waits in sched.unbound. On g0.
+ */
 bool g_bind(struct p *p, struct g *g);
 /* One that waited and has a stack now, or NULL. last_resort: there is nothing else to run. */
 struct g *unbound_get(struct p *p, bool last_resort);
@@ -349,7 +366,8 @@ void reclaim_init(void);               /* before the other harts start */
 extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
 void reclaim_if_due(struct m *m);
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
-bool reclaim_now(struct m *m, bool last_resort); /* true if pages came free; not too often, but as a last resort */
+/* true if pages came free; not too often, but as a last resort */
+bool reclaim_now(struct m *m, bool last_resort);
 static inline bool reclaim_wanted(void)
 {
 	return atomic_load_explicit(&sched.reclaim_wanted, memory_order_relaxed);
@@ -400,11 +418,16 @@ static inline void g_count_add(struct p *p, int32_t n) /* by the P's holder */
 void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason reason);
 /* The same for the usual case, to release a spin lock. */
 void park_unlock(struct spinlock *lock, enum wait_reason reason);
-/* The same to open the calling G's select, with its wait_reason; the trace has it already. Returns with locks == 1. */
+/*
+ * The same to open the calling G's select, with its wait_reason; the trace has it already. Returns
+ * with locks == 1.
+ */
 void park_select(void);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
-void ready_taken(struct g *g);          /* the same; trace_unblock() was called as it was taken out of a queue */
-bool ready_unlock(struct g *g);         /* that, and then hart_unlock(); true, so that go_recv() can end with it */
+/* the same; trace_unblock() was called as it was taken out of a queue */
+void ready_taken(struct g *g);
+/* that, and then hart_unlock(); true, so that go_recv() can end with it */
+bool ready_unlock(struct g *g);
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch); /* go_try_send() of the time, on g0; nothing if closed */
@@ -417,7 +440,8 @@ void g_describe(const char *before, const struct g *g); /* prints one line that 
 /* ---- sysmon.c: the timer interrupt ---- */
 
 void sysmon_arm(struct m *m, int64_t deadline);  /* the hart's timer, if that moves it forward */
-void sysmon_arm_slice(struct m *m, struct p *p); /* a G runs: the timer comes at the slice's end at the latest */
+/* a G runs: the timer comes at the slice's end at the latest */
+void sysmon_arm_slice(struct m *m, struct p *p);
 static inline bool sysmon_slice_unarmed(struct m *m, struct p *p)
 {
 	int64_t timers = atomic_load_explicit(&p_beside(m)->timer_when, memory_order_relaxed);
@@ -448,8 +472,10 @@ void timers_move(struct p *from, struct p *to); /* world stopped; from, which li
 /* In flags_. */
 #define TIMER_SYSTEM 1u                 /* does not keep the machine from a deadlock report */
 #define TIMER_SYSTEM_MAX 2u             /* there are not more of those */
-#define TIMER_KEPT 2u                   /* never freed: its entry stays in the heap when it is stopped. Fires once */
-#define TIMER_DEAD 4u                   /* stopped, and its entry is in the heap still; under the heap's lock */
+/* never freed: its entry stays in the heap when it is stopped. Fires once */
+#define TIMER_KEPT 2u
+/* stopped, and its entry is in the heap still; under the heap's lock */
+#define TIMER_DEAD 4u
 
 /* ---- the rest ---- */
 

@@ -2,13 +2,15 @@
 /*
  * The scheduler's loop, on g0: find a G, run it.
  *
- * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the global
- * queue, the network, other Ps. Every 61st time the global queue comes first, so that two Gs that keep waking each
- * other on one P cannot starve it. Before that the P's own expired timers are run, since they make Gs ready.
+ * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the
+ * global queue, the network, other Ps. Every 61st time the global queue comes first, so that two Gs that
+ * keep waking each other on one P cannot starve it. Before that the P's own expired timers are run,
+ * since they make Gs ready.
  *
- * Stealing takes half of a victim's ring. The Ps are visited in a random order, four times; only in the last
- * round are the victim's timers run, and its runnext taken. At most half as many Ms as there are busy Ps look
- * around like that: more would only get in each other's way. What they do when they find nothing is in idle.c.
+ * Stealing takes half of a victim's ring. The Ps are visited in a random order, four times; only in the
+ * last round are the victim's timers run, and its runnext taken. At most half as many Ms as there are
+ * busy Ps look around like that: more would only get in each other's way. What they do when they find
+ * nothing is in idle.c.
  */
 #include "sched/switch.h"
 
@@ -89,7 +91,8 @@ static bool may_spin(struct m *m)
 	if (m->spinning)
 		return true;
 	uint32_t spinning = atomic_load_explicit(&sched.spinning, relaxed);
-	if (spinning != 0 && 2 * spinning >= busy_ps()) /* this M's own P is busy: for the first there is room */
+	/* This M's own P is busy: for the first there is room. */
+	if (spinning != 0 && 2 * spinning >= busy_ps())
 		return false;
 	m_spin_start(m);
 	check_m(m, M_SPINNING);

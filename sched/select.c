@@ -2,17 +2,18 @@
 /*
  * go_select.
  *
- * First a look at all cases without a lock. If some seem ready, one of them is drawn, its channel alone is locked,
- * and the case carried out; if somebody was faster, another is drawn.
+ * First a look at all cases without a lock. If some seem ready, one of them is drawn, its channel alone is
+ * locked, and the case carried out; if somebody was faster, another is drawn.
  *
- * That none is ready can only be said with all channels locked, which is done in the order of their addresses, so
- * that two selects cannot wait for each other's. If it is so the goroutine enters the queues of all of them and
- * waits. Who takes it out of one wins by a compare-and-swap on g->select_state, the deadline's timer included, and the
- * others pass over it. Awake again, it takes itself out of the queues where it lost, one after the other: from the
- * win on it makes no difference when.
+ * That none is ready can only be said with all channels locked, which is done in the order of their
+ * addresses, so that two selects cannot wait for each other's. If it is so the goroutine enters the queues of
+ * all of them and waits. Who takes it out of one wins by a compare-and-swap on g->select_state, the
+ * deadline's timer included, and the others pass over it. Awake again, it takes itself out of the queues
+ * where it lost, one after the other: from the win on it makes no difference when.
  *
- * Its context is not saved yet when it releases the locks. So select_state is CHOOSING until then, and who finds it so
- * waits for the store that opens it (waiter_take()): that comes from a hart that waits for nobody.
+ * Its context is not saved yet when it releases the locks. So select_state is CHOOSING until then,
+ * and who finds it so waits for the store that opens it (waiter_take()): that comes from a hart
+ * that waits for nobody.
  *
  * Everything lies on the stack of the caller: about 80 bytes a case.
  */
@@ -29,7 +30,10 @@ struct place {
 
 /* ---- A case that is ready ---- */
 
-/* Could c be carried out? Without the lock only a hint, in whatever order the words are seen: who acts on it locks. */
+/*
+ * Could c be carried out? Without the lock only a hint, in whatever order the words are seen: who
+ * acts on it locks.
+ */
 static inline bool seems_ready(const struct go_case *c)
 {
 	const go_chan *ch = c->ch;
@@ -159,7 +163,10 @@ static void release_all(struct place *places)
 		release_last(p);
 }
 
-/* Carries out one that became ready since the look without locks; all are locked. NULL: none is; still locked. */
+/*
+ * Carries out one that became ready since the look without locks; all are locked. NULL:
+ * none is; still locked.
+ */
 static struct go_case *take_any(struct place *places, struct go_case **ready)
 {
 	int count = 0;
@@ -196,7 +203,8 @@ static void trace_waits(const struct g *g, const struct place *places)
 	trace_write(TRACE_BLOCK, g, g->wait_reason, 0);
 	for (const struct place *p = places; p->chan != NULL; p++)
 		trace_write(TRACE_WAIT, g,
-			    trace_queue(p->chan, p->what->op == GO_SEND ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE), 0);
+			    trace_queue(p->chan, p->what->op == GO_SEND ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE),
+			    0);
 }
 
 /* Enters the queues of all channels, and releases their locks. */
@@ -213,8 +221,8 @@ static void enqueue_all(struct g *g, struct place *places)
 }
 
 /*
- * Leaves the queues of those that did not win; the case that did, or NULL. Each lock is taken even if the waiter
- * is in the queue no more: whoever passed over it had the lock, and is done with it then.
+ * Leaves the queues of those that did not win; the case that did, or NULL. Each lock is taken even if the
+ * waiter is in the queue no more: whoever passed over it had the lock, and is done with it then.
  */
 static struct go_case *dequeue_losers(struct place *places, const struct waiter *won)
 {

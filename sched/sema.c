@@ -6,8 +6,8 @@
  * a list of the addresses waited for, each the first of a queue of waiters, oldest first, which lie on the
  * waiters' own stacks. 251 is a prime, so that addresses a power of two apart spread.
  *
- * No wake-up is lost: a waiter raises root->waiters, then looks at the word again; a releaser raises the word,
- * then looks at root->waiters. Both orders are sequentially consistent.
+ * No wake-up is lost: a waiter raises root->waiters, then looks at the word again; a releaser raises the
+ * word, then looks at root->waiters. Both orders are sequentially consistent.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"

@@ -42,7 +42,8 @@ static long env_number(const char *name, long low, long high, bool cut, long oth
 	long n = strtol(text, &end, 10);
 	if (*end == '\0' && n >= low && (n <= high || cut))
 		return n <= high ? n : high;
-	hart_print("gump: %s=%s is not a number from %ld to %ld; taking %ld\n", name, text, low, high, otherwise);
+	hart_print("gump: %s=%s is not a number from %ld to %ld; taking %ld\n", name, text, low, high,
+		   otherwise);
 	return otherwise;
 }
 

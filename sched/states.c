@@ -41,7 +41,8 @@ static const struct change g_changes[] = {
 static const struct change p_changes[] = {
 	{ P_IDLE, P_RUNNING, ITSELF },                /* p_acquire(): out of idle_ps, under sched.lock */
 	{ P_RUNNING, P_RUNNING, ITSELF },             /* handed from M to M with its queue */
-	{ P_RUNNING, P_IDLE, LOCKED },                /* nothing to do; or no M for it, and its queue went global */
+	/* nothing to do; or no M for it, and its queue went global */
+	{ P_RUNNING, P_IDLE, LOCKED },
 	{ P_RUNNING, P_BLOCKED, ITSELF },             /* go_block_enter(): no lock */
 	{ P_BLOCKED, P_RUNNING, 0 },                  /* go_block_leave(): by compare-and-swap */
 	{ P_BLOCKED, P_IDLE, LOCKED },                /* taken from a blocking section, the same way */
@@ -74,7 +75,8 @@ static const struct change m_changes[] = {
 	{ M_TIED, M_WORKING, LOCKED | ITSELF },       /* serves others' timers for a moment */
 };
 
-static const char *const g_names[] = { "idle", "runnable", "running", "waiting", "dead", "preempted", "blocking" };
+static const char *const g_names[] =
+	{ "idle", "runnable", "running", "waiting", "dead", "preempted", "blocking" };
 static const char *const p_names[] = { "idle", "running", "stopped", "dead", "blocked" };
 static const char *const m_names[] = { "off", "working", "spinning", "idle", "started", "tied", "blocking" };
 
@@ -136,7 +138,8 @@ void check_g(struct g *g, uint32_t from, uint32_t to)
 			   g_names[to], what);
 	for (unsigned id = 0; id < hart_count() && from == G_WAITING; id++)
 		if (peek(&m_get(id)->hart.g) == g)
-			hart_fatal("state: goroutine %u is made runnable while M %u runs it", (unsigned)g->number, id);
+			hart_fatal("state: goroutine %u is made runnable while M %u runs it",
+				   (unsigned)g->number, id);
 }
 
 void check_p_won(struct p *p, uint32_t from, uint32_t to)
@@ -148,7 +151,8 @@ void check_p_won(struct p *p, uint32_t from, uint32_t to)
 	if (what == NULL && to != P_IDLE && atomic_load_explicit(&sched.idle_ps, relaxed) & bit(p->id))
 		what = "it is in idle_ps";
 	if (what != NULL)
-		hart_fatal("state: P %u from %s to %s: %s", (unsigned)p->id, p_names[from & 0xff], p_names[to],
+		hart_fatal("state: P %u from %s to %s: %s", (unsigned)p->id, p_names[from & 0xff],
+			   p_names[to],
 			   what);
 }
 

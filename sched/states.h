@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of state of a G, a P, an M: each goes through one of these, so that the build with checks can compare
- * it with the tables in states.c, which say who may do it and under which lock. Included by sched.h.
+ * Changes of state of a G, a P, an M: each goes through one of these, so that the build with checks can
+ * compare it with the tables in states.c, which say who may do it and under which lock. Included by sched.h.
  */
 #ifndef SCHED_STATES_H
 #define SCHED_STATES_H

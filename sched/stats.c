@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What go_stats() tells. Nothing is counted for it alone, and nothing is locked: each number is read once, relaxed.
+ * What go_stats() tells. Nothing is counted for it alone, and nothing is locked: each number
+ * is read once, relaxed.
  */
 #include "sched/sched.h"
 

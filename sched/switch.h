@@ -2,19 +2,21 @@
 /*
  * The short way from one G to the next.
  *
- * A G that stops mostly knows who comes next: the G in runnext, or the first one of the ring. Then it does what the
- * scheduler would do, and switches there itself, without going over g0. Everything else is left to the long
- * way, hart_mcall() and schedule(): a preemption or a stop of the world that is due, timers that are, the look at
- * the global queue, an M with locked Gs or without a P, nothing to run.
+ * A G that stops mostly knows who comes next: the G in runnext, or the first one of the ring. Then it does
+ * what the scheduler would do, and switches there itself, without going over g0. Everything else is left to
+ * the long way, hart_mcall() and schedule(): a preemption or a stop of the world that is due, timers that
+ * are, the look at the global queue, an M with locked Gs or without a P, nothing to run.
  *
- * Until the switch the G that stops is still on its stack, and nobody may run it. So what lets others at it is one store,
- * which hart_switch() makes when the context is saved: the release of the lock of the queue it waits in; or, since a G that
- * yields is in its P's ring by then, its own status, for which a thief waits (runq_steal()).
+ * Until the switch the G that stops is still on its stack, and nobody may run it. So what lets others
+ * at it is one store, which hart_switch() makes when the context is saved: the release of the lock of
+ * the queue it waits in; or, since a G that yields is in its P's ring by then, its own status, for
+ * which a thief waits (runq_steal()).
  *
- * What is seldom needed is in functions that nothing comes after, so that the short way saves no registers for it.
+ * What is seldom needed is in functions that nothing comes after, so that the short way saves
+ * no registers for it.
  *
- * The hart's timer needs no look here, as it does in run(): a slice that is inherited was armed, one that is new
- * ends later than that of the G that stops, and if the timer has come since, `preempt` is set.
+ * The hart's timer needs no look here, as it does in run(): a slice that is inherited was armed, one that is
+ * new ends later than that of the G that stops, and if the timer has come since, `preempt` is set.
  */
 #ifndef SCHED_SWITCH_H
 #define SCHED_SWITCH_H

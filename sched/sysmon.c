@@ -15,9 +15,10 @@
 #define relaxed memory_order_relaxed
 
 /*
- * Only an interrupt handler of this hart changes timer_deadline meanwhile. If it comes after the first look, which
- * found the timer set early enough, it arms for all that the caller has published before it called. If it comes before
- * interrupts are off, for a kick by whoever set an earlier timer, it has armed for that one: so look again.
+ * Only an interrupt handler of this hart changes timer_deadline meanwhile. If it comes after the first
+ * look, which found the timer set early enough, it arms for all that the caller has published before it
+ * called. If it comes before interrupts are off, for a kick by whoever set an earlier timer, it has armed
+ * for that one: so look again.
  */
 void sysmon_arm(struct m *m, int64_t deadline)
 {
@@ -47,15 +48,17 @@ static int64_t blocked_look(struct m *m, int64_t now)
 void sysmon_arm_slice(struct m *m, struct p *p)
 {
 	int64_t when = watched_when(m);
-	/* What is due is for the P's holder, who comes to it at its next switch. An interrupt has told of it. */
+	/* What is due is for the P's holder, who comes to it at its next switch. An interrupt
+	   has told of it. */
 	sysmon_arm(m, when > m->now && when < p->slice_end ? when : p->slice_end);
 }
 
 /*
- * What was due when the caller looked is for an M with a P: whoever goes idle next looks for it first. What has
- * become due since nobody has seen: it is armed, and the interrupt comes at once. So it does not matter that nothing
- * orders the reading of the clock (rdtime, rdtsc) among loads and stores: a clock that was read too early makes a
- * timer nanoseconds late. One that another hart sets after our look comes with a kick, which is latched.
+ * What was due when the caller looked is for an M with a P: whoever goes idle next looks for it first. What
+ * has become due since nobody has seen: it is armed, and the interrupt comes at once. So it does not matter
+ * that nothing orders the reading of the clock (rdtime, rdtsc) among loads and stores: a clock that was
+ * read too early makes a timer nanoseconds late. One that another hart sets after our look comes with a
+ * kick, which is latched.
  */
 void sysmon_arm_idle(struct m *m, int64_t looked)
 {
@@ -129,7 +132,8 @@ bool sched_interrupt(enum hart_event event)
 	} else if (!over && p->slice_end < next) {
 		next = p->slice_end;
 	}
-	/* The G that runs next arms its slice. If this one goes on for now, under a lock, timers are watched still. */
+	/* The G that runs next arms its slice. If this one goes on for now, under a lock,
+	   timers are watched still. */
 	sysmon_arm(m, next);
 	return over;
 }

@@ -2,18 +2,18 @@
 /*
  * Timers: setting, stopping, firing. Each P has a heap of them (timer_heap.h).
  *
- * A timer goes into the heap of the P that sets it. The P's holder runs what has expired at each
- * scheduling point; a thief may, too. The heap's lock is not held while a timer's function runs, so such a
- * function may take any lock; it gets what it needs as arguments, and nothing touches the timer any more, so that
- * a program may free one as soon as it has seen it fire. While the function runs m->firing names the timer, and
+ * A timer goes into the heap of the P that sets it. The P's holder runs what has expired at each scheduling
+ * point; a thief may, too. The heap's lock is not held while a timer's function runs, so such a function may
+ * take any lock; it gets what it needs as arguments, and nothing touches the timer any more, so that a
+ * program may free one as soon as it has seen it fire. While the function runs m->firing names the timer, and
  * go_timer_stop() waits for that.
  *
- * t->heap_ names the P whose heap t is in, NULL for none. It changes from a P, and to one, only under that P's
- * timer lock: so whoever has locked the heap that heap_ named looks again.
+ * t->heap_ names the P whose heap t is in, NULL for none. It changes from a P, and to one, only under that
+ * P's timer lock: so whoever has locked the heap that heap_ named looks again.
  *
- * p->timer_when is never later than the earliest deadline. It may be too early, for one that was stopped or put off
- * since, until timers_run() or timers_first() finds that out. The hart with the P's number watches it, whoever
- * holds the P (sysmon.c).
+ * p->timer_when is never later than the earliest deadline. It may be too early, for one that was stopped or
+ * put off since, until timers_run() or timers_first() finds that out. The hart with the P's number watches
+ * it, whoever holds the P (sysmon.c).
  */
 #include <stdlib.h>
 
@@ -39,9 +39,10 @@ static struct p *lock_heap(go_timer *t)
 }
 
 /*
- * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a place: there
- * is one for each goroutine that was ever created (timers_reserve()), it needs one at most, and dead entries give way.
- * So sleeping allocates nothing that it cannot do without. Fatal when a program's own timers have used them up.
+ * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a
+ * place: there is one for each goroutine that was ever created (timers_reserve()), it needs one at most, and
+ * dead entries give way. So sleeping allocates nothing that it cannot do without. Fatal when a program's own
+ * timers have used them up.
  */
 static struct p *lock_room(struct p *p)
 {
@@ -101,8 +102,9 @@ static void await_firing(const go_timer *t)
 /* ---- Setting and stopping ---- */
 
 /*
- * For a timer that was found in no heap, without a lock. Another goroutine may be setting it right now: then it does not
- * matter what is read here, since the timer is in a heap before it fires, and out of it, with a release, while it does.
+ * For a timer that was found in no heap, without a lock. Another goroutine may be setting it right now: then
+ * it does not matter what is read here, since the timer is in a heap before it fires, and out of it, with a
+ * release, while it does.
  */
 static bool was_ever_set(const go_timer *t)
 {
@@ -110,9 +112,10 @@ static bool was_ever_set(const go_timer *t)
 }
 
 /*
- * Locks the heap that t is to be in from now on, and answers in *in_it whether it is already. In that case it cannot
- * be firing, since a timer leaves its heap before it does: a periodic one does not, and so is taken out here. A
- * goroutine's timer need not be waited for: its functions are done with it when the goroutine goes on.
+ * Locks the heap that t is to be in from now on, and answers in *in_it whether it is already. In that
+ * case it cannot be firing, since a timer leaves its heap before it does: a periodic one does not, and
+ * so is taken out here. A goroutine's timer need not be waited for: its functions are done with it when
+ * the goroutine goes on.
  */
 static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
 {
@@ -129,9 +132,11 @@ static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
 		if (may_fire && !(__atomic_load_n(&t->flags_, __ATOMIC_RELAXED) & TIMER_KEPT))
 			await_firing(t);
 		p = lock_room(home);
-		/* Two goroutines may set a timer at the same time: the one that finds it taken starts again. */
+		/* Two goroutines may set a timer at the same time: the one that finds
+		   it taken starts again. */
 		void *none = NULL;
-		if (atomic_compare_exchange_strong_explicit(&t->heap_, &none, p, memory_order_acq_rel, relaxed))
+		if (atomic_compare_exchange_strong_explicit(&t->heap_, &none, p, memory_order_acq_rel,
+							    relaxed))
 			return p;
 		spin_release(&p->timer_lock);
 	}
@@ -170,8 +175,8 @@ bool timer_stop(go_timer *t)
 {
 	hart_lock();
 	struct p *p = lock_heap(t);
-	/* One that is in a heap and fires once does not do so now; fire_ is NULL in one that never was set, or was
-	   stopped in time. */
+	/* One that is in a heap and fires once does not do so now; fire_ is NULL in one that never was set,
+	   or was stopped in time. */
 	bool was_set = false, may_fire = p == NULL ? was_ever_set(t) : t->period_ != 0;
 	if (p != NULL) {
 		was_set = !(t->flags_ & TIMER_DEAD);
@@ -195,7 +200,10 @@ static void note_earliest(struct p *p)
 	store_relaxed(&p->timer_when, first != NULL ? (int64_t)hart_ns_to_ticks(first->when_) : INT64_MAX);
 }
 
-/* A timer that is about to fire leaves the heap, or, if it is periodic, moves to its next time that is to come. */
+/*
+ * A timer that is about to fire leaves the heap, or, if it is periodic, moves to its next time
+ * that is to come.
+ */
 static void advance(struct p *p, go_timer *t, int64_t now)
 {
 	if (t->period_ == 0) {
@@ -242,7 +250,8 @@ bool timers_run(struct p *p)
 		note_earliest(p);
 	bool left = was_due && p->timer_count > 0;
 	spin_release(&p->timer_lock);
-	/* The hart that watches p has had its interrupt for what was due, and may sleep without one for the rest. */
+	/* The hart that watches p has had its interrupt for what was due, and may sleep without
+	   one for the rest. */
 	if (left && p != p_beside(m))
 		sysmon_timers_changed(p);
 	return ran;
@@ -271,8 +280,8 @@ bool timers_pending(struct p *p)
 }
 
 /*
- * Both heaps are locked, so that a timer is always in one of them: what runs in a blocking section meanwhile may stop
- * it. The place of each goroutine that `from` has made room for moves on, too.
+ * Both heaps are locked, so that a timer is always in one of them: what runs in a blocking section meanwhile
+ * may stop it. The place of each goroutine that `from` has made room for moves on, too.
  */
 void timers_move(struct p *from, struct p *to)
 {
@@ -358,7 +367,8 @@ void go_timer_call(go_timer *t, int64_t when, int64_t period, void (*fn)(void *)
 void go_timer_send(go_timer *t, int64_t when, int64_t period, go_chan *ch)
 {
 	if (ch != NULL && ch->elem_size != sizeof(int64_t) && ch->elem_size != 0)
-		go_panic("go_timer_send: elements of %zu bytes, a time has %zu", ch->elem_size, sizeof(int64_t));
+		go_panic("go_timer_send: elements of %zu bytes, a time has %zu", ch->elem_size,
+			 sizeof(int64_t));
 	set(t, when, period, fire_send, ch, NULL);
 }
 

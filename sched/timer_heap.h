@@ -2,18 +2,19 @@
 /*
  * A P's timers: a 4-ary heap, ordered by time. All of this under p->timer_lock.
  *
- * Most timers are never waited for to the end: a deadline that is met is stopped, or put off by the next one. So
- * both are lazy. A timer that is stopped leaves a *dead* entry behind, one that is put off leaves an *early*
- * one, and neither moves anything. When such an entry comes to the top it is dropped, or goes down to its
- * true place. Dead entries that are more than a quarter of the heap are swept out together, so stopping costs
- * a few moves each whatever the order.
+ * Most timers are never waited for to the end: a deadline that is met is stopped, or put off by the next one.
+ * So both are lazy. A timer that is stopped leaves a *dead* entry behind, one that is put off leaves an
+ * *early* one, and neither moves anything. When such an entry comes to the top it is dropped, or goes down to
+ * its true place. Dead entries that are more than a quarter of the heap are swept out together, so stopping
+ * costs a few moves each whatever the order.
  *
- * A program may free a timer as soon as it is stopped, so its dead entry has no pointer any more. A goroutine's
- * own timer, and the scheduler's static ones, stay where they are for ever (TIMER_KEPT): their dead entries
- * keep the pointer, and setting such a timer again for later, which is what each read with a deadline does, only
- * brings its entry back to life.
+ * A program may free a timer as soon as it is stopped, so its dead entry has no pointer any more. A
+ * goroutine's own timer, and the scheduler's static ones, stay where they are for ever (TIMER_KEPT): their
+ * dead entries keep the pointer, and setting such a timer again for later, which is what each read with a
+ * deadline does, only brings its entry back to life.
  *
- * Always: an entry's `when` is not later than its timer's; t->index_ is the place of t's entry if t->heap_ is p.
+ * Always: an entry's `when` is not later than its timer's; t->index_ is the place of t's entry
+ * if t->heap_ is p.
  */
 #ifndef SCHED_TIMER_HEAP_H
 #define SCHED_TIMER_HEAP_H

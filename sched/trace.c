@@ -36,8 +36,8 @@ void trace_write_unblock(const struct g *g, uint64_t queue)
 }
 
 /*
- * The rings of an earlier trace are kept, and go on: another hart may still be writing its last record, which a
- * reader knows by its sequence.
+ * The rings of an earlier trace are kept, and go on: another hart may still be writing its last record, which
+ * a reader knows by its sequence.
  */
 static int rings_alloc(uint64_t capacity)
 {

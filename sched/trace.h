@@ -20,11 +20,13 @@
 enum trace_event {
 	TRACE_CREATE = 1,    /* a: pc of its function; b: address of its name, or 0 */
 	TRACE_START = 2,     /* a: P, and the number of its slice << 32; b: length of its queue */
-	TRACE_BLOCK = 3,     /* a: wait reason; b: address of the lock that is released when it is parked, or 0 */
+	/* a: wait reason; b: address of the lock that is released when it is parked, or 0 */
+	TRACE_BLOCK = 3,
 	TRACE_YIELD = 4,
 	TRACE_PREEMPT = 5,   /* a: 1 for a stop of the world */
 	TRACE_END = 6,
-	TRACE_UNBLOCK = 7,   /* g becomes runnable; a: the G that does it, 0 for the scheduler; b: queue it was in */
+	/* g becomes runnable; a: the G that does it, 0 for the scheduler; b: queue it was in */
+	TRACE_UNBLOCK = 7,
 	TRACE_STEAL = 8,     /* g: the one to run; a: from P; b: how many */
 	TRACE_HANDOFF = 9,   /* a: P; b: M that gets it */
 	TRACE_IDLE = 10,     /* the hart sleeps; a: P that nobody has now, or TRACE_NO_P */

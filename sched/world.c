@@ -100,7 +100,8 @@ static uint32_t start_on_old_ms(void)
 
 	for (uint32_t i = 0; i < sched.procs; i++) {
 		struct p *p = p_get(i);
-		if (p != m_self()->p && p->old_m != NULL && !runq_empty(p) && m_start_this(p->old_m, p, false))
+		if (p != m_self()->p && p->old_m != NULL && !runq_empty(p) &&
+		    m_start_this(p->old_m, p, false))
 			started |= bit(i);
 	}
 	return started;
@@ -164,7 +165,8 @@ int go_maxprocs(int n)
 		stop_the_world();
 		for (int i = n; i < old; i++)
 			retire(p_get((unsigned)i));
-		__atomic_store_n(&sched.procs, (uint32_t)n, __ATOMIC_RELAXED); /* parked Ms look: procs_now() */
+		/* parked Ms look: procs_now() */
+		__atomic_store_n(&sched.procs, (uint32_t)n, __ATOMIC_RELAXED);
 		start_the_world();
 	}
 	go_mutex_unlock(&world);

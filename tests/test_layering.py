@@ -15,6 +15,7 @@ from lib import machine
 from lib.machine import TREE, Failure
 from lib.programs import HostTest
 
+COLUMNS = 110
 OWN = ('boot', 'kernel', 'sched', 'drivers', 'net', 'include', 'examples')
 # Headers in <> that are not the C library's.
 LIBRARIES = re.compile(r'(?!(sched|net/if)\.h$)(gump|lwip|netif|libfdt|kernel|sched|drivers|net|boot)\b')
@@ -106,6 +107,13 @@ def bad_first_line(path, text):
     return [] if 'SPDX-License-Identifier: BSD-2-Clause' in first else [f'{path}: no SPDX line']
 
 
+def bad_lines(path, text):
+    """Lines up to 110 columns, a tab being 8 of them."""
+    return [f'{path}:{number} is {len(line.expandtabs(8))} columns long, {COLUMNS} are enough'
+            for number, line in enumerate(text.splitlines(), 1)
+            if path.endswith(('.c', '.h', '.S')) and len(line.expandtabs(8)) > COLUMNS]
+
+
 def bad_needs(objects, hart_h):
     """objects: {component: [(object, defined, undefined)]}. Symbols across a missing arrow."""
     bad = []
@@ -144,7 +152,8 @@ def includes(_):
 
 
 def looks(_):
-    if not bad_conditions('sched/x.c', '\n  # ifdef __riscv') or not bad_first_line('x.c', 'int x;'):
+    if (not bad_conditions('sched/x.c', '\n  # ifdef __riscv') or not bad_first_line('x.c', 'int x;')
+            or not bad_lines('sched/x.c', '\t' + 103 * 'x') or bad_lines('sched/x.c', '\t' + 102 * 'x')):
         raise Failure('this check does not notice what is wrong')
     bad = []
     for path in own_files():
@@ -153,6 +162,8 @@ def looks(_):
         except UnicodeDecodeError:
             continue
         bad += bad_conditions(path, text) + bad_first_line(path, text)
+        if path.startswith(OWN):
+            bad += bad_lines(path, text)
     complain(bad)
 
 

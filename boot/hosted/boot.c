@@ -3,11 +3,11 @@
  * How a program starts as a Linux process: the main thread becomes hart 0, the others are threads, and the
  * program's main() runs in the first goroutine.
  *
- * The linker is told to call __wrap_main() where the C library's start code calls main(). What a constructor of the
- * program may need comes up before those run.
+ * The linker is told to call __wrap_main() where the C library's start code calls main(). What a constructor
+ * of the program may need comes up before those run.
  *
- * GUMP_HARTS in the environment is the number of harts; otherwise it is the number of CPUs that the process may
- * use. There may be more harts than CPUs.
+ * GUMP_HARTS in the environment is the number of harts; otherwise it is the number of CPUs that the process
+ * may use. There may be more harts than CPUs.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -52,7 +52,8 @@ static unsigned harts_wanted(void)
 
 static struct hart *hart_new(unsigned id)
 {
-	struct hart *hart = mmap(NULL, sched_hart_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct hart *hart =
+		mmap(NULL, sched_hart_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (hart == MAP_FAILED) {
 		fprintf(stderr, "gump: no memory for hart %u\n", id);

@@ -37,7 +37,8 @@ struct virtio_transport {
 	void (*status_write)(struct virtio_device *device, uint8_t status); /* 0: reset */
 	uint64_t (*features_read)(struct virtio_device *device);
 	void (*features_write)(struct virtio_device *device, uint64_t features);
-	unsigned (*queue_size)(struct virtio_device *device, unsigned index); /* its maximum; 0: no such queue */
+	/* its maximum; 0: no such queue */
+	unsigned (*queue_size)(struct virtio_device *device, unsigned index);
 	int (*queue_enable)(struct virtio_device *device, unsigned index, const struct virtqueue *queue);
 	void (*notify)(struct virtio_device *device, unsigned index);
 	uint8_t (*config_read8)(struct virtio_device *device, unsigned offset); /* 0 outside of it */

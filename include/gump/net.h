@@ -75,9 +75,12 @@ struct go_net_stats {
 	size_t connections;   /* that the program has and has not closed */
 	uint64_t accepted;    /* by go_accept() */
 	uint64_t dialled;     /* by go_dial(), and there */
-	uint64_t turned_away; /* attempts to connect that found the backlog full or no memory; hosted, always 0 */
-	size_t memory;        /* bytes that packets, connections and those that are over take; hosted, always 0 */
-	size_t memory_max;    /* bytes that they may take: new connections are turned away at three quarters */
+	/* attempts to connect that found the backlog full or no memory; hosted, always 0 */
+	uint64_t turned_away;
+	/* bytes that packets, connections and those that are over take; hosted, always 0 */
+	size_t memory;
+	/* bytes that they may take: new connections are turned away at three quarters */
+	size_t memory_max;
 };
 void go_net_stats(struct go_net_stats *);
 

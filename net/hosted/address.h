@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The text form of addresses: "host:port", "[IPv6]:port", ":port"; as net/address.h, for the host's sockets. */
+/*
+ * The text form of addresses: "host:port", "[IPv6]:port", ":port"; as net/address.h, for the host's sockets.
+ */
 #ifndef NET_HOSTED_ADDRESS_H
 #define NET_HOSTED_ADDRESS_H
 
@@ -19,7 +21,8 @@ union endpoint {
 struct address {
 	char host[HOST_MAX];         /* "" for ":80"; without brackets */
 	bool literal;                /* host is an address */
-	union endpoint to;           /* with the port; IPv6's any for "", no family for a name but localhost */
+	/* with the port; IPv6's any for "", no family for a name but localhost */
+	union endpoint to;
 };
 
 /* False: not an address. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections: reading, writing, closing. Every attempt is a call of the host's kernel that does not wait; one that
- * finds nothing parks the goroutine until the poller has heard of the socket.
+ * Connections: reading, writing, closing. Every attempt is a call of the host's kernel that does not wait;
+ * one that finds nothing parks the goroutine until the poller has heard of the socket.
  */
 #include <errno.h>
 #include <netinet/tcp.h>

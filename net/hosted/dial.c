@@ -7,7 +7,9 @@
 #include "gump/net.h"
 #include "socket.h"
 
-/* A port that nobody listens on may be the one that the kernel chose for this side: then it talks to itself. */
+/*
+ * A port that nobody listens on may be the one that the kernel chose for this side: then it talks to itself.
+ */
 static bool to_itself(int fd)
 {
 	union endpoint here, there;

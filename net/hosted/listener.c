@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. As on the machines, a connection for which there is no room waits in the backlog, and beyond that the client
- * tries again: go_accept fails for one reason only, that the listener was closed.
+ * Listeners. As on the machines, a connection for which there is no room waits in the backlog, and beyond
+ * that the client tries again: go_accept fails for one reason only, that the listener was closed.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The netpoller of the hosted build: a thread that is no hart waits in epoll for all sockets, and is to the
- * harts what the network card is on a machine. It notes what came (bits in the socket, the socket in a list without
- * a lock) and raises an interrupt; the next scheduling point calls the poll function, which wakes whoever waits.
+ * The netpoller of the hosted build: a thread that is no hart waits in epoll for all sockets, and is to
+ * the harts what the network card is on a machine. It notes what came (bits in the socket, the socket in
+ * a list without a lock) and raises an interrupt; the next scheduling point calls the poll function,
+ * which wakes whoever waits.
  *
- * The two other ways: an idle hart could wait in epoll, as Go's Ms do. Then a hart sleeps in two ways, a kick has to
- * end either, and while all harts are busy nobody hears of anything, so somebody must ask again and again. Or
- * sockets could signal (an epoll descriptor cannot): a signal for each packet, to a hart that runs
+ * The two other ways: an idle hart could wait in epoll, as Go's Ms do. Then a hart sleeps in two ways, a kick
+ * has to end either, and while all harts are busy nobody hears of anything, so somebody must ask again and
+ * again. Or sockets could signal (an epoll descriptor cannot): a signal for each packet, to a hart that runs
  * something else. The thread's price is one more switch of threads when everything was idle; a process whose
  * sockets are idle has no wake-up at all.
  *
  * Events are edges, so each comes once and nothing needs to be masked or armed anew. An edge that comes while
- * nobody waits is kept in `ready`, which whoever tries clears before, and looks at before it parks, both under the
- * socket's lock.
+ * nobody waits is kept in `ready`, which whoever tries clears before, and looks at before it parks, both
+ * under the socket's lock.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -36,7 +37,8 @@ static _Atomic(struct source *) came; /* last first; pushed by threads, taken wh
 /* True: the list was empty, so an interrupt has to tell of it. */
 static bool push(struct source *source, uint32_t events)
 {
-	/* Who finds bits there already leaves the source where it is: in the list, or about to be put there. */
+	/* Who finds bits there already leaves the source where it is: in the list, or about
+	   to be put there. */
 	if (atomic_fetch_or_explicit(&source->events, events, memory_order_acq_rel) != 0)
 		return false;
 	struct source *first = atomic_load_explicit(&came, memory_order_relaxed);

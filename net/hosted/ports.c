@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which address of the host stands for one of the program's. A process shares the host's ports with all others, a
- * machine has its own; so the options of qemu/run mean here what comes closest:
+ * Which address of the host stands for one of the program's. A process shares the host's ports with all
+ * others, a machine has its own; so the options of qemu/run mean here what comes closest:
  *
- *     GUMP_PUBLISH=127.0.0.1:8080:80,...   (--publish 8080:80) what the program opens at its own TCP port 80, it opens at
- *                      the host's 127.0.0.1:8080; and what it dials at its own port 80, likewise.
- *     GUMP_NET=none    (--net none) there is no network but the program's own loopback, and no port of it is the
- *                      host's: each is one that the kernel chooses, kept in a list of open sockets.
+ *     GUMP_PUBLISH=127.0.0.1:8080:80,...   (--publish 8080:80) what the program opens at its own TCP port
+ *                      80, it opens at the host's 127.0.0.1:8080; and what it dials at its own port 80,
+ *                      likewise.
+ *     GUMP_NET=none    (--net none) there is no network but the program's own loopback, and no port of it is
+ *                      the host's: each is one that the kernel chooses, kept in a list of open sockets.
  *
  * Without either an address is the host's own.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names. The C library's getaddrinfo() may wait for seconds, and knows no deadline; so it runs on a thread of its
- * own, one a name, which is no hart. A blocking section (go_block_enter) would take a hart out of use each time,
- * and with one hart everything.
+ * Names. The C library's getaddrinfo() may wait for seconds, and knows no deadline; so it runs on a thread of
+ * its own, one a name, which is no hart. A blocking section (go_block_enter) would take a hart out of use
+ * each time, and with one hart everything.
  */
 #include <errno.h>
 #include <netdb.h>

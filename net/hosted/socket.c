@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What connections, listeners and UDP ports have in common: how a call tries, waits, and tries again, and how it
- * ends when another goroutine closes.
+ * What connections, listeners and UDP ports have in common: how a call tries, waits, and tries again, and how
+ * it ends when another goroutine closes.
  *
- * Close takes effect at once, even while other calls are in the kernel with the descriptor: a socket that leads
- * nowhere takes the place of the real one under the same number, until the last of those calls has left.
+ * Close takes effect at once, even while other calls are in the kernel with the descriptor: a
+ * socket that leads nowhere takes the place of the real one under the same number, until the last
+ * of those calls has left.
  */
 #include "socket.h"
 

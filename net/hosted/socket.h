@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of connections, listeners and UDP ports of the hosted build: a socket of the host, and the goroutines
- * that wait for it. For net/hosted/ only.
+ * The inside of connections, listeners and UDP ports of the hosted build: a socket of the host, and the
+ * goroutines that wait for it. For net/hosted/ only.
  */
 #ifndef NET_HOSTED_SOCKET_H
 #define NET_HOSTED_SOCKET_H
@@ -16,7 +16,8 @@
 
 /* What a thread that is no hart tells goroutines something through: poller.c. */
 struct source {
-	_Atomic(uint32_t) events;      /* bits by enum netpoll_mode; not 0: it is in the list of those that came */
+	/* bits by enum netpoll_mode; not 0: it is in the list of those that came */
+	_Atomic(uint32_t) events;
 	struct source *next;           /* there */
 	struct spinlock lock;          /* LOCK_NET; the net lock of `desc`, as sched/netpoll.h has it */
 	struct netpoll_desc desc;      /* under `lock` */
@@ -25,8 +26,8 @@ struct source {
 };
 
 /*
- * Its memory is never given back, only used for another socket: the poller may have been told of an event just
- * before the socket was closed. Whoever then has the memory tries once more than it need.
+ * Its memory is never given back, only used for another socket: the poller may have been told of an event
+ * just before the socket was closed. Whoever then has the memory tries once more than it need.
  *
  * `references` counts the program's own (until close) and one for each call under way: the last one gives the
  * descriptor's number back. So no call uses a number that has become another socket's.
@@ -44,7 +45,8 @@ struct socket {
 	int64_t deadline[2];           /* by enum netpoll_mode */
 
 	go_mutex turn[2];              /* one reader and one writer at a time; before source.lock */
-	bool watches_write;            /* the poller hears when there is room to write; by whose turn that is */
+	/* the poller hears when there is room to write; by whose turn that is */
+	bool watches_write;
 	_Atomic(uint32_t) references;
 	struct socket *next_free;
 	/* ports.c */
@@ -86,7 +88,8 @@ int net_errno(int error); /* one of those that gump/net.h names, as far as there
 int net_fail(int error);  /* errno = error; answers -1 */
 
 /* ports.c: which address of the host stands for one of the program's. 0 or an errno. */
-int ports_own(union endpoint *own, int type);                 /* where to open, in place of what was asked for */
+/* where to open, in place of what was asked for */
+int ports_own(union endpoint *own, int type);
 int ports_bind(struct socket *s, const union endpoint *host); /* there */
 void ports_release(struct socket *s);
 int ports_to(union endpoint *to, int type);                   /* ECONNREFUSED: nobody is there */

@@ -32,7 +32,8 @@
 #define LWIP_IPV4 1
 #define LWIP_IPV6 1
 #define LWIP_ARP 1
-#define ARP_TABLE_SIZE 256 /* all of a /24: whoever makes up addresses there must not push out those that are there */
+/* all of a /24: whoever makes up addresses there must not push out those that are there */
+#define ARP_TABLE_SIZE 256
 #define ARP_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 16
 #define LWIP_ND6_NUM_DESTINATIONS 16
@@ -59,9 +60,12 @@
 #define DHCP_TIMEOUT_SIZE_T u32_t
 #define DHCP_DEFINE_CUSTOM_TIMEOUTS 1
 #define DHCP_AT_LEAST_ONE(seconds) ((seconds) > 0 ? (seconds) : 1)
-#define DHCP_SET_TIMEOUT_FROM_OFFERED_T0_LEASE(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t0_lease))
-#define DHCP_SET_TIMEOUT_FROM_OFFERED_T1_RENEW(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t1_renew))
-#define DHCP_SET_TIMEOUT_FROM_OFFERED_T2_REBIND(result, dhcp) ((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t2_rebind))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T0_LEASE(result, dhcp) \
+	((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t0_lease))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T1_RENEW(result, dhcp) \
+	((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t1_renew))
+#define DHCP_SET_TIMEOUT_FROM_OFFERED_T2_REBIND(result, dhcp) \
+	((result) = DHCP_AT_LEAST_ONE((dhcp)->offered_t2_rebind))
 #define DHCP_NEXT_TIMEOUT_THRESHOLD 60 /* seconds between attempts (RFC 2131, 4.4.5) */
 #define DHCP_REQUEST_BACKOFF_SEQUENCE(tries) (u16_t)(((tries) < 6 ? 1 << (tries) : 60) * 1000)
 #define LWIP_IPV6_AUTOCONFIG 1

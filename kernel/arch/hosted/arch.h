@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inline part of kernel/hart.h where harts are threads of a Linux process, and what the port keeps for each.
+ * The inline part of kernel/hart.h where harts are threads of a Linux process, and what the
+ * port keeps for each.
  *
  * A thread's gs base is the address of its hart's block: user programs have no other use for gs, and
  * the kernel keeps it for each thread. So everything here is one instruction, as on the machine, and
@@ -35,7 +36,8 @@ struct arch_hart {
 	_Atomic(uint32_t) paused;       /* the last round in which it waited: trim.c */
 	/* By this hart only, also from its signal handler, with irq_off or in the handler. */
 	volatile int64_t deadline;      /* of the scheduler's timer, ns; INT64_MAX: none */
-	volatile int64_t retry;         /* when to look again at what could not be preempted; INT64_MAX: never */
+	/* when to look again at what could not be preempted; INT64_MAX: never */
+	volatile int64_t retry;
 	volatile int64_t armed;         /* when the kernel's timer comes */
 	int64_t retry_step;
 	bool reporting;                 /* a fault's report is under way */
@@ -48,8 +50,8 @@ struct hart;
 #define CALLED_BY_LIBC __attribute__((section("gump_called_by_libc")))
 
 /*
- * Of functions in which one G stops and another, which was called from elsewhere, goes on: they return by a jump through
- * __x86_return_thunk (switch.S), since a `ret` would be predicted wrongly.
+ * Of functions in which one G stops and another, which was called from elsewhere, goes on: they return by a
+ * jump through __x86_return_thunk (switch.S), since a `ret` would be predicted wrongly.
  */
 #if __has_attribute(function_return)
 #define SWITCHES __attribute__((function_return("thunk-extern")))
@@ -110,8 +112,8 @@ HOSTED_INLINE uint64_t hart_ticks(void)
 
 HOSTED_INLINE bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
 {
-	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* There may be more harts than CPUs: whoever is waited for may want this one. */

@@ -83,7 +83,8 @@ uint64_t hart_ns_to_ticks(int64_t ns)
 
 UNSANITIZED int64_t hart_now(void)
 {
-	/* The counter may be read ahead of loads before it: of what another hart wrote after it had read its own. */
+	/* The counter may be read ahead of loads before it: of what another hart wrote after it
+	   had read its own. */
 	__asm__ volatile("lfence" ::: "memory");
 	return hart_ticks_to_ns(hart_ticks());
 }

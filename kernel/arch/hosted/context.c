@@ -22,7 +22,8 @@ static uintptr_t context_at(uintptr_t top, void (*entry)(void), uintptr_t rbx, u
 	uintptr_t sp = top - 8 - CONTEXT_SIZE;
 
 	/* The other registers begin as whatever lies there. */
-	*(uint64_t *)(sp + CONTEXT_MXCSR) = (uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
+	*(uint64_t *)(sp + CONTEXT_MXCSR) =
+		(uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
 	*(uint64_t *)(sp + CONTEXT_RBX) = rbx;
 	*(uint64_t *)(sp + CONTEXT_R12) = r12;
 	*(uint64_t *)(sp + CONTEXT_RBP) = 0;
@@ -37,7 +38,8 @@ void context_start(void);
 uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 {
 	struct arch_fiber *fiber = fiber_new(top);
-	return context_at((uintptr_t)fiber & ~(uintptr_t)15, context_start, (uintptr_t)fiber, (uintptr_t)entry);
+	return context_at((uintptr_t)fiber & ~(uintptr_t)15, context_start, (uintptr_t)fiber,
+			  (uintptr_t)entry);
 }
 #else
 uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))

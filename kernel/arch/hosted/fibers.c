@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Switches as the sanitizers see them, in builds with -fsanitize=thread or address: what they know of a thread
- * (a vector clock and a stack of calls, or the bounds of the stack) goes with the stack that is in use.
+ * Switches as the sanitizers see them, in builds with -fsanitize=thread or address: what they know
+ * of a thread (a vector clock and a stack of calls, or the bounds of the stack) goes with the stack
+ * that is in use.
  *
- * Each G has a `struct arch_fiber` at the top of its stack, each hart one for its g0. The switch itself is
- * switch.S; whoever goes on tells the sanitizer first thing, on its own stack, in functions that are not instrumented.
+ * Each G has a `struct arch_fiber` at the top of its stack, each hart one for its g0. The switch
+ * itself is switch.S; whoever goes on tells the sanitizer first thing, on its own stack, in functions
+ * that are not instrumented.
  *
- * ThreadSanitizer takes a switch for a synchronisation between the two fibers, as it should: one thread has run the
- * one, then the other. What a G has written reaches another hart only through the scheduler's own atomics.
- * It also counts calls and returns, and code on g0 does not return: it is left by hart_gogo(). So g0's code is called
- * from thread_run(), to which a longjmp, which the sanitizer knows, leads back.
+ * ThreadSanitizer takes a switch for a synchronisation between the two fibers, as it should: one thread has
+ * run the one, then the other. What a G has written reaches another hart only through the scheduler's own
+ * atomics. It also counts calls and returns, and code on g0 does not return: it is left by hart_gogo(). So
+ * g0's code is called from thread_run(), to which a longjmp, which the sanitizer knows, leads back.
  */
 #include "hosted.h"
 
@@ -45,7 +47,9 @@ static inline void sanitizer_end(struct arch_fiber *fiber)
 	fiber->tsan = NULL;
 }
 
-/* The fiber of the G that had this stack before, if one had, ends here: at its own end it was still running. */
+/*
+ * The fiber of the G that had this stack before, if one had, ends here: at its own end it was still running.
+ */
 static inline void sanitizer_new(struct arch_fiber *fiber)
 {
 	sanitizer_end(fiber);

@@ -2,14 +2,14 @@
 /*
  * Harts as threads: sleeping, and being kicked.
  *
- * A hart sleeps in the kernel (a futex) on its `kicked` word. Whoever kicks sets the word and then either wakes
- * the sleeper or sends a signal to the thread that runs:
+ * A hart sleeps in the kernel (a futex) on its `kicked` word. Whoever kicks sets the word and then either
+ * wakes the sleeper or sends a signal to the thread that runs:
  *
  *     hart_kick: kicked = 1          hart_idle: asleep = 1
  *                look at asleep                 look at kicked, sleep only if it is 0
  *
- * both in one sequentially consistent order, so one side sees the other. A hart that was seen asleep has no signal
- * to handle: whatever the kicker wrote, it sees when it has left hart_idle().
+ * both in one sequentially consistent order, so one side sees the other. A hart that was seen asleep has no
+ * signal to handle: whatever the kicker wrote, it sees when it has left hart_idle().
  */
 #include <limits.h>
 #include <linux/futex.h>

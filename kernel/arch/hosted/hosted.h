@@ -19,8 +19,8 @@
 #endif
 
 /*
- * ThreadSanitizer's runtime, if a signal interrupted that, cannot be called again from the handler, and holds locks that
- * others need; so with it nothing at all is done there.
+ * ThreadSanitizer's runtime, if a signal interrupted that, cannot be called again from the handler, and holds
+ * locks that others need; so with it nothing at all is done there.
  */
 #ifdef __SANITIZE_THREAD__
 #define HANDLED_ANYWHERE 0
@@ -29,10 +29,11 @@
 #endif
 
 /*
- * A system call past the C library: no errno, no sanitizer's interceptor, fit for a signal handler. Answers what
- * the kernel does: -EINTR and so on.
+ * A system call past the C library: no errno, no sanitizer's interceptor, fit for a signal handler. Answers
+ * what the kernel does: -EINTR and so on.
  */
-static inline __attribute__((always_inline)) long syscall6(long n, long a, long b, long c, long d, long e, long f)
+static inline __attribute__((always_inline)) long syscall6(long n, long a, long b, long c, long d, long e,
+							   long f)
 {
 	long result;
 	register long r10 __asm__("r10") = d;
@@ -73,7 +74,10 @@ bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size);
 bool stack_row(uintptr_t address); /* is it among the goroutines' stacks? */
 /* Of the stack whose top that is; 0: of none. */
 size_t stack_size_of(uintptr_t top);
-/* The sums of what the function answers: for each freed stack that it was not called for yet, and for each mapping. */
+/*
+ * The sums of what the function answers: for each freed stack that it was not called for yet,
+ * and for each mapping.
+ */
 size_t stacks_drop_free(size_t (*drop)(uintptr_t bottom, uintptr_t top));
 size_t stacks_each_row(size_t (*fn)(uintptr_t start, uintptr_t end));
 
@@ -83,7 +87,10 @@ void pause_if_asked(struct hart *hart);    /* from the signal handler, and as th
 
 void memory_save(void); /* memory.c: at the end, into the file that GUMP_MEMORY names */
 
-/* fibers.c, with a sanitizer: for a new G, at the top of its stack; and when that stack's pages are given back. */
+/*
+ * fibers.c, with a sanitizer: for a new G, at the top of its stack; and when that stack's
+ * pages are given back.
+ */
 struct arch_fiber *fiber_new(uintptr_t top);
 void fiber_free(uintptr_t top);
 

@@ -2,9 +2,10 @@
 /*
  * Where the host's C library and goroutines meet: errno, and how a program ends.
  *
- * The library writes the thread's errno. A goroutine's own is in its `struct hart_goroutine`, and what the library
- * has left in the thread's is moved there whenever the goroutine asks for its errno or leaves the hart. The library never
- * sets errno to 0, so anything else in the thread's is news. errno.h of the hosted build says (*go_errno()).
+ * The library writes the thread's errno. A goroutine's own is in its `struct hart_goroutine`, and what
+ * the library has left in the thread's is moved there whenever the goroutine asks for its errno or leaves
+ * the hart. The library never sets errno to 0, so anything else in the thread's is news. errno.h of the
+ * hosted build says (*go_errno()).
  */
 #include <assert.h>
 #include <errno.h>
@@ -68,8 +69,8 @@ void __assert_fail(const char *what, const char *file, unsigned line, const char
 /* ---- What the sanitizers are told ---- */
 
 /*
- * A race ends the program at its report (status 66): it would end by hart_poweroff(), past the place where the runtime
- * looks whether there was one. Harts are threads that nobody joins.
+ * A race ends the program at its report (status 66): it would end by hart_poweroff(), past the place where
+ * the runtime looks whether there was one. Harts are threads that nobody joins.
  */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
@@ -78,7 +79,9 @@ const char *__tsan_default_options(void)
 	       "handle_abort=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1";
 }
 
-/* Stacks of parked goroutines are not searched for pointers, so what only they point to would count as lost. */
+/*
+ * Stacks of parked goroutines are not searched for pointers, so what only they point to would count as lost.
+ */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

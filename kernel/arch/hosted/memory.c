@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A machine's RAM can be a file on the host, and is there after the machine has ended: qemu/run --trace reads the
- * scheduler's trace from it. A process writes its memory into the file that GUMP_MEMORY names, when it ends, in
- * whichever way: its data and its constants, but not the goroutines' stacks.
+ * A machine's RAM can be a file on the host, and is there after the machine has ended: qemu/run --trace reads
+ * the scheduler's trace from it. A process writes its memory into the file that GUMP_MEMORY names, when it
+ * ends, in whichever way: its data and its constants, but not the goroutines' stacks.
  *
- * The file: eight bytes that say what it is, then for each stretch of memory its address, its size, and its bytes;
- * qemu/gumptrace.py knows. It may be a fault that ends the program, so nothing here takes a lock or needs the heap.
+ * The file: eight bytes that say what it is, then for each stretch of memory its address, its size, and
+ * its bytes; qemu/gumptrace.py knows. It may be a fault that ends the program, so nothing here takes a
+ * lock or needs the heap.
  */
 #include <fcntl.h>
 #include <stdlib.h>

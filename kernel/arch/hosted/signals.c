@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Signals are the traps: SIGURG is the timer's and a kick's interrupt, SIGSEGV and its like are faults. All are
- * handled on a stack of their own for each hart.
+ * Signals are the traps: SIGURG is the timer's and a kick's interrupt, SIGSEGV and its like are faults. All
+ * are handled on a stack of their own for each hart.
  *
  * What runs on a hart may be in the C library or in a sanitizer's runtime, which hold locks and keep
- * pointers to the thread's own data: a G is preempted only where its pc lies in the executable's own text (the
- * program and gump), which those are not linked into, and not in what the library calls back with a lock held.
- * Elsewhere the signal is asked for again: after some 20 us, because most calls of the library are shorter than
- * that, then twice as long each time up to some 500 us: one that blocks is not to be woken all the time, but a loop
- * that prints is nearly always in the library, and is caught outside by chance only. So the times vary.
+ * pointers to the thread's own data: a G is preempted only where its pc lies in the executable's own text
+ * (the program and gump), which those are not linked into, and not in what the library calls back with a
+ * lock held. Elsewhere the signal is asked for again: after some 20 us, because most calls of the library
+ * are shorter than that, then twice as long each time up to some 500 us: one that blocks is not to be woken
+ * all the time, but a loop that prints is nearly always in the library, and is caught outside by chance
+ * only. So the times vary.
  *
  * "Interrupts off" is a flag that the handler looks at: two system calls to mask signals would cost more than
  * what they protect.
@@ -56,8 +57,9 @@ struct iret_frame {
 };
 
 /*
- * Makes the interrupted G find itself in preempt_entry, with the frame that leads back to where it was. Elsewhere
- * `locks` is changed in assembly, which the sanitizer does not see, and checks look at that of other harts.
+ * Makes the interrupted G find itself in preempt_entry, with the frame that leads back to where it
+ * was. Elsewhere `locks` is changed in assembly, which the sanitizer does not see, and checks look at
+ * that of other harts.
  */
 UNSANITIZED static void inject_preemption(struct hart *hart, greg_t *r)
 {

@@ -2,15 +2,15 @@
 /*
  * Stacks of goroutines: mapped many at a time, with a guard below each.
  *
- * A mapping takes a whole row of slots, so that a million stacks are a few thousand mappings: the kernel allows
- * 65,530 unless told otherwise. The guards would cut them up; Linux 6.13 has guards that do not
+ * A mapping takes a whole row of slots, so that a million stacks are a few thousand mappings: the kernel
+ * allows 65,530 unless told otherwise. The guards would cut them up; Linux 6.13 has guards that do not
  * (MADV_GUARD_INSTALL). On an older kernel each is a mapping of its own, and some 30,000 goroutines are the
- * limit (vm.max_map_count), after which go() is out of memory. A guard costs an entry of the page table for each
- * of its pages, and a system call: so it is short, since the program is compiled with -fstack-clash-protection and
- * no frame can step over it, and many are made by one call.
+ * limit (vm.max_map_count), after which go() is out of memory. A guard costs an entry of the page table for
+ * each of its pages, and a system call: so it is short, since the program is compiled with
+ * -fstack-clash-protection and no frame can step over it, and many are made by one call.
  *
- * Pages come on the first touch. A freed stack keeps its own until a reclaim cycle (trim.c) takes them; so freed stacks
- * are listed in memory of their own, not linked through theirs.
+ * Pages come on the first touch. A freed stack keeps its own until a reclaim cycle (trim.c) takes them; so
+ * freed stacks are listed in memory of their own, not linked through theirs.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -77,7 +77,10 @@ static size_t slots(unsigned class)
 	return n == 0 ? 1 : n;
 }
 
-/* The class's lock is held. The first row has the list of freed stacks behind it: memory.c leaves out that, too. */
+/*
+ * The class's lock is held. The first row has the list of freed stacks behind it: memory.c
+ * leaves out that, too.
+ */
 static bool row_new(unsigned index)
 {
 	struct class *class = &classes[index];

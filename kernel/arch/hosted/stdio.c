@@ -2,8 +2,8 @@
 /*
  * The C library's stdout, over the goroutines' lines (kernel/lines.h), as on the machines.
  *
- * It is a stream without a buffer, which calls put() with what one printf() makes, and with the stream's lock held: so
- * nothing here is preempted or parks, nor in lines_put(). stderr is the library's own.
+ * It is a stream without a buffer, which calls put() with what one printf() makes, and with the stream's lock
+ * held: so nothing here is preempted or parks, nor in lines_put(). stderr is the library's own.
  */
 #include <stdio.h>
 #include <sys/syscall.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Leaving and resuming a goroutine on an x86_64 host: as kernel/arch/x86_64/switch.S, whose save.h it shares, without
- * what only a kernel may do, and with errno.
+ * Leaving and resuming a goroutine on an x86_64 host: as kernel/arch/x86_64/switch.S, whose save.h it shares,
+ * without what only a kernel may do, and with errno.
  *
  * The C library's errno belongs to the thread. A G that leaves takes along what the library has left there
  * since it last looked (libc.c), and whoever comes finds 0.
@@ -10,10 +10,10 @@
  *
  * Here time is measured in nanoseconds, not in instructions, and two things would cost 5 ns and more each:
  *
- *   - A load of what two stores have just written in parts waits until they are in the cache. So each control word
- *     is compared for itself.
- *   - The processor takes it that a `ret` goes where the last call came from. Here that was another G's. So these are
- *     indirect jumps, which it predicts by what has come before them.
+ *   - A load of what two stores have just written in parts waits until they are in the cache. So each control
+ *     word is compared for itself.
+ *   - The processor takes it that a `ret` goes where the last call came from. Here that was another G's. So
+ *     these are indirect jumps, which it predicts by what has come before them.
  */
 #include "kernel/arch/x86_64/save.h"
 #include "offsets.h"
@@ -141,12 +141,14 @@ __x86_return_thunk:
 	.size __x86_return_thunk, . - __x86_return_thunk
 
 /*
- * The signal that preempts a G puts an iretq frame on the G's stack and returns here with rsp at that frame
- * and locks == 1. So this looks as if the G had called it: the frame's first word is the return address, and the
- * rbp chain goes through. iretq works in user mode, too: it is the one instruction that gives back the flags, pc and
- * stack pointer at once, so that what lies below the stack pointer of a function without a frame stays.
+ * The signal that preempts a G puts an iretq frame on the G's stack and returns here with rsp at that
+ * frame and locks == 1. So this looks as if the G had called it: the frame's first word is the return
+ * address, and the rbp chain goes through. iretq works in user mode, too: it is the one instruction that
+ * gives back the flags, pc and stack pointer at once, so that what lies below the stack pointer of a
+ * function without a frame stays.
  *
- * Signals do not preempt here (signals.c asks for the address), so that preemptions do not pile up on the stack.
+ * Signals do not preempt here (signals.c asks for the address), so that preemptions do not pile
+ * up on the stack.
  */
 	.globl preempt_entry, preempt_entry_end
 	.type preempt_entry, @function

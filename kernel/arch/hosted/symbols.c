@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Function names for backtraces: out of the executable's own symbol table, which is mapped at the start, and of
- * libraries what the dynamic linker knows, their own name if nothing else.
+ * Function names for backtraces: out of the executable's own symbol table, which is mapped at the start, and
+ * of libraries what the dynamic linker knows, their own name if nothing else.
  */
 #include <dlfcn.h>
 #include <elf.h>

@@ -3,11 +3,11 @@
  * A hart's timer: a POSIX timer that signals its thread.
  *
  * The kernel's timer is set for the scheduler's deadline, or for a second look at a G that could not be
- * preempted (signals.c), whichever comes first; and only when that is earlier than what it is set to: a signal
- * that comes too early is cheaper than a system call each time.
+ * preempted (signals.c), whichever comes first; and only when that is earlier than what it is set to: a
+ * signal that comes too early is cheaper than a system call each time.
  *
- * A signal costs as much as hundreds of switches. So none is asked for sooner than SLACK_NS from now, which makes one
- * of many timers that are close together; it is also what Linux adds to the waits of any thread.
+ * A signal costs as much as hundreds of switches. So none is asked for sooner than SLACK_NS from now, which
+ * makes one of many timers that are close together; it is also what Linux adds to the waits of any thread.
  */
 #include <signal.h>
 #include <string.h>

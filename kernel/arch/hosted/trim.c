@@ -2,18 +2,19 @@
 /*
  * Pages of stacks: which there are, and those that are taken from goroutines that wait.
  *
- * A machine's kernel hides a page first, and takes it if nobody has touched it (kernel/trim.c). Here a hidden page would
- * be seen: a system call that is given an address in one fails. So there is no hiding, and the other harts wait in
- * their signal handlers from hart_trim_flush() to hart_trim_end(). What the scheduler then finds waiting cannot
- * go on, nothing below its saved stack pointer is of use, and those pages are given back. Nothing is packed: what a
- * goroutine needs to wait stays where it is.
+ * A machine's kernel hides a page first, and takes it if nobody has touched it (kernel/trim.c). Here a hidden
+ * page would be seen: a system call that is given an address in one fails. So there is no hiding, and the
+ * other harts wait in their signal handlers from hart_trim_flush() to hart_trim_end(). What the scheduler
+ * then finds waiting cannot go on, nothing below its saved stack pointer is of use, and those pages are given
+ * back. Nothing is packed: what a goroutine needs to wait stays where it is.
  *
  * The harts that wait may hold any lock. So nothing in between takes one: it is system calls only.
  *
  *     hart_trim_flush: pausing = round         pause_if_asked, in the handler: paused = pausing
  *                      signal; wait for paused == round     wait while pausing is what it was
  *
- * A hart that has no thread yet is not waited for: it looks at `pausing` after it has said which thread it is.
+ * A hart that has no thread yet is not waited for: it looks at `pausing` after it has said
+ * which thread it is.
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -109,7 +110,10 @@ static bool is_paused(unsigned id, uint32_t round)
 	return id == pauser->id || a->thread == 0 || atomic_load(&a->paused) == round;
 }
 
-/* With ThreadSanitizer a hart that is in the C library does not listen, and may be there for long: then not this time. */
+/*
+ * With ThreadSanitizer a hart that is in the C library does not listen, and may be there for long:
+ * then not this time.
+ */
 static bool all_paused(uint32_t round)
 {
 	int64_t until = hart_now() + PATIENCE_NS;
@@ -172,7 +176,10 @@ bool hart_trim_flush(void)
 	return false;
 }
 
-/* `top` and `sp` may be of two lives of the G: one that is about to run for the first time has got its stack just now. */
+/*
+ * `top` and `sp` may be of two lives of the G: one that is about to run for the first time has got
+ * its stack just now.
+ */
 void hart_trim_take(uintptr_t top, uintptr_t sp)
 {
 	size_t size = stack_size_of(top);

@@ -27,7 +27,8 @@ struct arch_hart {
 	uint64_t fcsr;           /* what fcsr holds while no G with FP runs: switch.S */
 	uint64_t timer;          /* ticks that the timer is set to, UINT64_MAX: off. By this hart */
 	uint64_t flushed;        /* ticks when the TLB was last flushed: timer.c. By this hart */
-	uintptr_t faulted;       /* where in a stack it faulted last, if it was not made to forget then. By its traps */
+	/* where in a stack it faulted last, if it was not made to forget then. By its traps */
+	uintptr_t faulted;
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is under way: harts.c */
 	_Atomic(uint32_t) arrived;
 };

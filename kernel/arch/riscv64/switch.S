@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch: hart_mcall saves, hart_gogo restores, so that G to scheduler to G is one of each. hart_switch is
- * both, for a G that knows who comes next.
+ * The switch: hart_mcall saves, hart_gogo restores, so that G to scheduler to G is one of each. hart_switch
+ * is both, for a G that knows who comes next.
  *
  * FP registers follow their user. A G starts with FP off; its first FP instruction traps, trap.c
  * turns FP on and sets the hart's `fp` word, and from then on the G's context carries fs0-fs11

@@ -109,8 +109,9 @@ static bool page_fault(struct trap_frame *frame, bool store)
 	bool in_stack = va >= vm_stacks_start && va < vm_stacks_end;
 
 	/*
-	 * A hart may remember that an entry was invalid. In a stack it then faults twice at the same address, so that
-	 * those that do not remember need no look at the tables before the page is made; elsewhere the entry tells.
+	 * A hart may remember that an entry was invalid. In a stack it then faults twice at the same
+	 * address, so that those that do not remember need no look at the tables before the page is made;
+	 * elsewhere the entry tells.
 	 */
 	if (in_stack && va != arch->faulted) {
 		arch->faulted = va;

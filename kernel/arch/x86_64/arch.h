@@ -25,7 +25,8 @@ struct tss {
 struct arch_hart {
 	uint64_t gdt[6]; /* null, code, data, unused, TSS (two words) */
 	struct tss tss;
-	int64_t deadline;        /* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
+	/* of the timer, INT64_MAX: none. This hart only, locks > 0 or interrupts off */
+	int64_t deadline;
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is on its way */
 	bool reporting;          /* a fault's report is under way */
 	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
@@ -88,8 +89,8 @@ static inline uint64_t hart_ticks(void)
 
 static inline bool hart_word_take(_Atomic(uint32_t) *word, uint32_t free)
 {
-	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n((uint32_t *)word, &free, free | hart_mark(), true,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static inline void hart_relax(void)

@@ -12,7 +12,8 @@ uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 	uintptr_t sp = top - 8 - CONTEXT_SIZE;
 
 	/* The other registers begin as whatever lies there. */
-	*(uint64_t *)(sp + CONTEXT_MXCSR) = (uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
+	*(uint64_t *)(sp + CONTEXT_MXCSR) =
+		(uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
 	*(uint64_t *)(sp + CONTEXT_RBP) = 0;
 	*(uint64_t *)(sp + CONTEXT_RIP) = (uintptr_t)entry;
 	*(uint64_t *)(sp + CONTEXT_SIZE) = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How registers are saved on a stack, for switch.S and C, of the machine and of the hosted port, which is a process of
- * the same processor.
+ * How registers are saved on a stack, for switch.S and C, of the machine and of the hosted port, which is a
+ * process of the same processor.
  */
 #ifndef KERNEL_ARCH_X86_64_SAVE_H
 #define KERNEL_ARCH_X86_64_SAVE_H

@@ -2,17 +2,18 @@
 /*
  * Leaving and resuming a goroutine, asked for (hart_mcall) and not (preempt_entry).
  *
- * A switch from G to G is one hart_mcall and one hart_gogo, as Go's mcall and gogo: one
- * save, one restore; the scheduler in between starts on an empty g0 stack and leaves
- * nothing there. hart_switch is the two in one, for a G that knows who comes next. A saved context is what the ABI has a callee keep: six registers and
- * the control words of SSE and x87. Those words are nearly always the same in both Gs, and
- * loading them is slow: they are compared first with what the G before left in the registers,
- * which nothing in between changes, because the scheduler does no floating point.
+ * A switch from G to G is one hart_mcall and one hart_gogo, as Go's mcall and gogo: one save, one restore;
+ * the scheduler in between starts on an empty g0 stack and leaves nothing there. hart_switch is the two in
+ * one, for a G that knows who comes next. A saved context is what the ABI has a callee keep: six registers
+ * and the control words of SSE and x87. Those words are nearly always the same in both Gs, and loading them
+ * is slow: they are compared first with what the G before left in the registers, which nothing in between
+ * changes, because the scheduler does no floating point.
  */
 #include "asm.h"
 #include "save.h"
 
-#define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT) /* both in a word */
+/* both in a word */
+#define CONTROL_WORDS_DEFAULT ((CW_DEFAULT << (8 * (CONTEXT_CW - CONTEXT_MXCSR))) | MXCSR_DEFAULT)
 
 	.text
 

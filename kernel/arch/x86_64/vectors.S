@@ -15,7 +15,8 @@ trap_vectors:
 	.rept VECTOR_COUNT
 	.balign 16
 	/* The CPU pushes an error code for 8, 10 to 14, 17, 21, 29, 30. */
-	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || \
+		vector == 29 || vector == 30
 	.else
 	push $0
 	.endif

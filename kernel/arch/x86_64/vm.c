@@ -4,9 +4,9 @@
  * pages that fit, the image by 4 KiB pages so that each part gets its own rights. The upper half
  * holds the trap stacks in its first GiB and goroutines' stacks in the rest.
  *
- * In the lower half entries only ever go from absent to present, by compare-and-swap, and tables are never freed: so no
- * walk takes a lock and no TLB holds anything stale. A page of the upper half can be hidden: its entry stays as it
- * was but for the present bit.
+ * In the lower half entries only ever go from absent to present, by compare-and-swap, and tables are never
+ * freed: so no walk takes a lock and no TLB holds anything stale. A page of the upper half can be hidden: its
+ * entry stays as it was but for the present bit.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -92,8 +92,8 @@ static uint64_t add_table(pte *entry, uint64_t (*table_page)(void))
 }
 
 /*
- * The entry for `va` at `level`, adding tables on the way, or, without table_page, if they are there. A larger page
- * that covers it already: that one's entry. NULL: no memory, or no table.
+ * The entry for `va` at `level`, adding tables on the way, or, without table_page, if they are there. A
+ * larger page that covers it already: that one's entry. NULL: no memory, or no table.
  */
 static pte *walk(uintptr_t va, int level, uint64_t (*table_page)(void))
 {

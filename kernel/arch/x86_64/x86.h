@@ -25,7 +25,10 @@ extern uint64_t fpu_area_size; /* bytes, a multiple of 64 */
 
 /* vm.c */
 extern uint64_t vm_root; /* the page tables of all harts, once vm_build() has made them */
-/* RAM as the firmware reported it: maps it, and the image in it; switches over. Takes pages for tables behind the image. */
+/*
+ * RAM as the firmware reported it: maps it, and the image in it; switches over. Takes pages for
+ * tables behind the image.
+ */
 void vm_build(const struct machine_range *ram, unsigned count);
 /* The trap stacks of a hart, with a guard page below each, by index IST_x - 1. False: no memory. */
 bool vm_trap_stacks(unsigned id, uint64_t top[IST_COUNT]);
