@@ -545,7 +545,8 @@ def main(interface, *chosen):
         thread.join()
     run(returned, before)
     if failures:
-        sys.exit('\n'.join(failures))
+        print(*failures[1:], sep='\n', flush=True)
+        sys.exit(failures[0])  # the others may come of it
 
 
 try:
