@@ -171,6 +171,8 @@ def wrong_use(test):
                 (['--harts', '17', program], '--harts'),
                 (['--harts', 'many', program], '--harts'),
                 (['--mem', 'much', program], '--mem'),
+                (['--mem', '7M', program], 'virt needs 8M'),
+                (['--mem', '1024K', '--machine', 'q35', program], 'q35 needs 2M'),
                 (['--arch', 'sparc', program], 'sparc'),
                 (['--machine', 'pdp11', program], 'pdp11'),
                 (['--arch', 'riscv64', '--machine', 'q35', program], 'q35'),

@@ -3,3 +3,5 @@
 arch=x86_64
 machine_args=(-machine microvm -cpu max -global virtio-mmio.force-legacy=false)
 nic=virtio-net-device
+# Below, there is nothing where images begin.
+mem_least=2M

@@ -4,3 +4,5 @@
 arch=x86_64
 machine_args=(-machine q35 -cpu max -vga none)
 nic=virtio-net-pci,disable-legacy=on,romfile=
+# Below, there is nothing where images begin.
+mem_least=2M
