@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks: what a page costs at the first touch, and the bytes that a goroutine takes of the machine's memory, all
- * counted that it needs: created only, waiting, and waiting after a reclaim cycle.
+ * Stacks: what a page costs at the first touch, and the bytes that a goroutine takes of the machine's memory,
+ * all counted that it needs: created only, waiting, and waiting after a reclaim cycle.
  */
 #include "bench.h"
 

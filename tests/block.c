@@ -137,8 +137,9 @@ static void come_back(void *unused)
 }
 
 /*
- * An M comes back from a blocking section, and parks just when the only P is left in another one: it looks again when
- * that has lasted long enough (a tenth of a second here, so that it parks before), not at the end of a slice (a second).
+ * An M comes back from a blocking section, and parks just when the only P is left in another one: it looks
+ * again when that has lasted long enough (a tenth of a second here, so that it parks before), not at the end
+ * of a slice (a second).
  */
 static void parks_as_a_section_begins(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Breaks the scheduler's rules, one at a time, for the build with checks to notice; and a schedule to compare.
- * tests/test_checks.py boots it.
+ * Breaks the scheduler's rules, one at a time, for the build with checks to notice; and a schedule to
+ * compare. tests/test_checks.py boots it.
  */
 #include "sched/sched.h"
 #include "test.h"

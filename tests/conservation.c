@@ -2,8 +2,9 @@
 /*
  * No hart sleeps while a goroutine waits: each way in which one becomes ready wakes a hart that sleeps.
  *
- * The goroutine that makes the other ready then holds its hart without coming to a scheduling point, until the other
- * has run: so only a hart that sleeps can run it, and nothing but the wake-up under test makes it do so.
+ * The goroutine that makes the other ready then holds its hart without coming to a scheduling point,
+ * until the other has run: so only a hart that sleeps can run it, and nothing but the wake-up under test
+ * makes it do so.
  *
  * @test harts=2,4 sanitize=
  * @test most machines=hosted-thread harts=4 env=PART=4 args=-by_yield|-by_preemption
@@ -111,8 +112,8 @@ static void hold(void *unused)
 }
 
 /*
- * hold() becomes runnable, in this P's ring or in the global queue, and nobody is told. No timer is set on the way: an
- * interrupt that comes for one which another hart has fired wakes a hart, too.
+ * hold() becomes runnable, in this P's ring or in the global queue, and nobody is told. No timer is set on
+ * the way: an interrupt that comes for one which another hart has fired wakes a hart, too.
  */
 static void put_hold_quietly(bool global)
 {
@@ -163,8 +164,8 @@ static void receive_locked(void *unused)
 }
 
 /*
- * A locked goroutine, while each other hart is busy or, as with two, there is none: its own hart sleeps, and is woken.
- * It sleeps for that goroutine only, so nothing that looks for any idle M finds it.
+ * A locked goroutine, while each other hart is busy or, as with two, there is none: its own hart sleeps, and
+ * is woken. It sleeps for that goroutine only, so nothing that looks for any idle M finds it.
  */
 static void by_ready_of_a_locked_one(void)
 {

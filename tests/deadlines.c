@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A deadline at every point of the way into a hart's sleep: for tests/test_idle.py, which boots this with time
- * that counts instructions.
+ * A deadline at every point of the way into a hart's sleep: for tests/test_idle.py, which boots this with
+ * time that counts instructions.
  *
- * A timer whose message nobody receives wakes the hart and makes no goroutine ready, so the hart looks for work and
- * sleeps again. On the way it looks what is due, and then arms its timer for what is to come: another timer, which
- * becomes due between the two and is in neither, would never be run, and the machine would sleep for good.
+ * A timer whose message nobody receives wakes the hart and makes no goroutine ready, so the hart looks for
+ * work and sleeps again. On the way it looks what is due, and then arms its timer for what is to come:
+ * another timer, which becomes due between the two and is in neither, would never be run, and the machine
+ * would sleep for good.
  *
- * With the argument `locked` the goroutine is tied to its hart, which sleeps in a way of its own, and the other
- * hart stays in a blocking section, so that only the first can see to timers.
+ * With the argument `locked` the goroutine is tied to its hart, which sleeps in a way of its own, and the
+ * other hart stays in a blocking section, so that only the first can see to timers.
  */
 #include "kernel/hart.h"
 #include "test.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Dials what it is told, for tests/lib/dials.py: a client of port 9 sends "ADDRESS MILLISECONDS TIMES" and a newline. So
- * many goroutines dial it at once, each with a deadline so far away (0: none), and what they say is sent back, a line each:
- * "ok PEER MILLISECONDS" after an echo of the peer, or "ERROR MILLISECONDS". Port 7 is an echo itself.
+ * Dials what it is told, for tests/lib/dials.py: a client of port 9 sends "ADDRESS MILLISECONDS TIMES" and a
+ * newline. So many goroutines dial it at once, each with a deadline so far away (0: none), and what they say
+ * is sent back, a line each: "ok PEER MILLISECONDS" after an echo of the peer, or "ERROR MILLISECONDS". Port
+ * 7 is an echo itself.
  */
 #include <errno.h>
 #include <gump/net.h>

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two fences of sched/idle.c and that of a blocking section, each by itself: one hart is held in the window that
- * its fence is for, with its early look behind it (sched/fuzz.h), until the other has done what that look did not see.
- * A fence looks again.
- * Nothing but the fence can help: whoever keeps a hart here does so under hart_lock(), and the hart that sleeps has
- * had the timer interrupt that its last slice asked for.
+ * The two fences of sched/idle.c and that of a blocking section, each by itself: one hart is held in the
+ * window that its fence is for, with its early look behind it (sched/fuzz.h), until the other has done what
+ * that look did not see. A fence looks again. Nothing but the fence can help: whoever keeps a hart here does
+ * so under hart_lock(), and the hart that sleeps has had the timer interrupt that its last slice asked for.
  *
  * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows timeout=20
  * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows|GOMAXPROCS=1|QUANTUM_US=1000000 args=section_looks_again
@@ -73,7 +72,10 @@ static void submitter_looks_again(void)
 	}
 }
 
-/* This M has looked, and seen no work; now there may come some. That its timer came earlier is not to wake it. */
+/*
+ * This M has looked, and seen no work; now there may come some. That its timer came earlier is
+ * not to wake it.
+ */
 static bool work_has_come(void)
 {
 	held = true;

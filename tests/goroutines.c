@@ -213,7 +213,9 @@ static void start_with_own_stacks(void *unused)
 	count++;
 }
 
-/* A stack of an unusual size is given back when its goroutine ends, and is soon another's, on another hart. */
+/*
+ * A stack of an unusual size is given back when its goroutine ends, and is soon another's, on another hart.
+ */
 static void stacks_change_hands(void)
 {
 	count = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What hart_idle() promises (kernel/hart.h): whatever came before the call, since the last return, ends it at once.
- * The scheduler looks for work, then sleeps; an interrupt between the two that left the hart asleep would be a
- * wake-up lost. Here it comes for certain before the call. What both machines share; tests/ARCH/hart_idle.c gives:
+ * What hart_idle() promises (kernel/hart.h): whatever came before the call, since the last return,
+ * ends it at once. The scheduler looks for work, then sleeps; an interrupt between the two that left
+ * the hart asleep would be a wake-up lost. Here it comes for certain before the call. What both
+ * machines share; tests/ARCH/hart_idle.c gives:
  *
  *   device_attach(handler)   of the serial port
  *   device_interrupt()       it interrupts when its transmitter is empty: now

@@ -140,9 +140,10 @@ static void come_back_without_p(void *unused)
 }
 
 /*
- * Both Ms have a locked goroutine, so each may look for others' work. One comes back from a blocking section, finds no
- * P and goes to sleep; it is woken to spin; but before it does the other's goroutine is locked no more, and it may
- * look for nothing but its own. It must not stay counted as spinning, or nobody would be woken while it sleeps.
+ * Both Ms have a locked goroutine, so each may look for others' work. One comes back from a blocking section,
+ * finds no P and goes to sleep; it is woken to spin; but before it does the other's goroutine is locked no
+ * more, and it may look for nothing but its own. It must not stay counted as spinning, or nobody would be
+ * woken while it sleeps.
  */
 static void tied_while_spinning(void)
 {

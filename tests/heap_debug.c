@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GUMPDEBUG=heap: what a program does wrong with memory ends the machine with a report that names who allocated it, who
- * freed it, and who does it now. tests/heap.c and tests/nomem.c run with it, too: what is right stays so.
+ * GUMPDEBUG=heap: what a program does wrong with memory ends the machine with a report that names who
+ * allocated it, who freed it, and who does it now. tests/heap.c and tests/nomem.c run with it, too: what
+ * is right stays so.
  *
  * @test machines=virt,q35 env=GUMPDEBUG=heap
  * @test double_free machines=virt,q35,microvm harts=1,4 env=GUMPDEBUG=heap status=2 /double free.*100 bytes/ /allocated by\s+\S+ allocates\+/ /freed by\s+\S+ frees\+/ /now\s[^$]*again\+/ !"survived"

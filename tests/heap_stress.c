@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * malloc on all harts at once: each object may be checked, grown and freed on another hart than the one that allocated
- * it, and in the end all memory is where it was. Until it is used up: then malloc says so on every hart, the machine
- * goes on, and what is freed is there again.
+ * malloc on all harts at once: each object may be checked, grown and freed on another hart than the one that
+ * allocated it, and in the end all memory is where it was. Until it is used up: then malloc says so on every
+ * hart, the machine goes on, and what is freed is there again.
  *
  * Not on hosted: malloc is the host's there.
  *
@@ -120,7 +120,10 @@ static void swaps(void *seed)
 	done++;
 }
 
-/* By the program: without goroutines' structures and their places among the timers, of which there may be ever more. */
+/*
+ * By the program: without goroutines' structures and their places among the timers, of which there
+ * may be ever more.
+ */
 static size_t used(void)
 {
 	struct go_memory m;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The limits of stacks: nine tenths of one are there, and what goes beyond it ends the machine: by recursion, which
- * touches each page on the way, and by an array that reaches over the stack's end to the end of its guard.
+ * The limits of stacks: nine tenths of one are there, and what goes beyond it ends the machine: by
+ * recursion, which touches each page on the way, and by an array that reaches over the stack's end to the
+ * end of its guard.
  *
  * Not on hosted, where a large array touches each page (gump-cc).
  *
@@ -27,7 +28,10 @@ enum { PAGE = 4096 };
 static size_t limit;
 static _Atomic(int) count;
 
-/* A page or two for each call, down to that depth; answers how many frames were not what they were on the way back. */
+/*
+ * A page or two for each call, down to that depth; answers how many frames were not what they were
+ * on the way back.
+ */
 static __attribute__((noinline)) int go_down(char *top, size_t depth)
 {
 	volatile char frame[PAGE - 256];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names, where they are the host's business: tests/test_net.py runs this hosted, beside a name server that answers
- * late for here.test (127.0.0.1), denies nobody.test, and says nothing about silent.test.
+ * Names, where they are the host's business: tests/test_net.py runs this hosted, beside a name server that
+ * answers late for here.test (127.0.0.1), denies nobody.test, and says nothing about silent.test.
  */
 #include <errno.h>
 #include <gump/net.h>

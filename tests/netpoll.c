@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler's side of the network, with a poll function that only counts: whatever says that there is something
- * to poll, somebody polls soon, whoever is busy.
+ * The scheduler's side of the network, with a poll function that only counts: whatever says that there is
+ * something to poll, somebody polls soon, whoever is busy.
  *
  * @test harts=2,4 polled_at_an_interrupt
  * @test harts=2,4 polled_at_the_deadline

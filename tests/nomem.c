@@ -15,7 +15,9 @@ struct block {
 	size_t size;
 };
 
-/* Takes all memory: large blocks first, then smaller and smaller ones, down to the smallest that malloc has. */
+/*
+ * Takes all memory: large blocks first, then smaller and smaller ones, down to the smallest that malloc has.
+ */
 static struct block *take_all(size_t *total)
 {
 	struct block *list = NULL;

@@ -61,8 +61,8 @@ static int throws(void)
 }
 
 /*
- * With one P each throw takes a preemption of 10 ms, with more the two run at the same time: not in each window,
- * since a busy host may run two harts on one of its cores for a while, but in one of thirty.
+ * With one P each throw takes a preemption of 10 ms, with more the two run at the same time: not in each
+ * window, since a busy host may run two harts on one of its cores for a while, but in one of thirty.
  */
 static void maxprocs_limits(void)
 {
@@ -136,8 +136,9 @@ static void sleep_ms(void *ms)
 }
 
 /*
- * P0, the only one, is held by hart 1 when the first of two timers fires: hart 0, which watches P0's timers, has
- * had its interrupt for that, and must be told of the other, or all sleep for good once nothing else runs.
+ * P0, the only one, is held by hart 1 when the first of two timers fires: hart 0, which watches
+ * P0's timers, has had its interrupt for that, and must be told of the other, or all sleep for good
+ * once nothing else runs.
  */
 static void timer_in_a_borrowed_p(void)
 {
@@ -337,9 +338,9 @@ static bool goes_on_there(int hart, uint32_t p_id)
 }
 
 /*
- * The Ps that are left after a stop of the world go on where they were, with what ran there. Only what ran with P i
- * on another M than M i tells anything. The stopper stays on its hart, and looks on without a scheduling point; slices
- * are a second long, so hardly anything else moves a goroutine.
+ * The Ps that are left after a stop of the world go on where they were, with what ran there. Only what ran
+ * with P i on another M than M i tells anything. The stopper stays on its hart, and looks on without a
+ * scheduling point; slices are a second long, so hardly anything else moves a goroutine.
  */
 static void same_m_after_a_stop(void)
 {
@@ -358,7 +359,8 @@ static void same_m_after_a_stop(void)
 		test_spin(2 * MS);
 		for (int i = 0; i < STAYERS; i++)
 			before[i] = find_stayer(i, 20 * MS, &ps[i]);
-		/* Who waited, whose P goes, or is P 0, which the stopper takes if its own goes, is not judged. */
+		/* Who waited, whose P goes, or is P 0, which the stopper takes if its own
+		   goes, is not judged. */
 		struct p *own = m_get((unsigned)go_hart())->p;
 		bool steady = goes_on_there(go_hart(), own->id);
 		for (int i = 0; i < STAYERS; i++)

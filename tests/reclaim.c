@@ -57,7 +57,8 @@ static void start(int n, void (*fn)(void *))
 	for (int i = 0; i < n; i++)
 		go(fn, (void *)(intptr_t)i);
 	WAIT_FOR(arrived == n);
-	go_sleep(5 * MS); /* the last of them have parked, most likely: the bounds below leave room for some */
+	/* the last of them have parked, most likely: the bounds below leave room for some */
+	go_sleep(5 * MS);
 }
 
 static void finish(int n)
@@ -74,10 +75,12 @@ static void stacks_shrink(void)
 {
 	start(MANY, deep_then_wait);
 	size_t before = in_stacks();
-	CHECK_IN(before, (size_t)MANY * 10 * PAGE, (size_t)MANY * (packs ? 13 : 20) * PAGE); /* a sanitizer's are more */
+	/* a sanitizer's are more */
+	CHECK_IN(before, (size_t)MANY * 10 * PAGE, (size_t)MANY * (packs ? 13 : 20) * PAGE);
 	size_t freed = go_reclaim();
 	CHECK(freed >= (size_t)MANY / 10 * 9 * 10 * PAGE);
-	CHECK_IN(in_stacks(), 0, (size_t)(packs ? MANY / 5 : MANY + MANY / 5) * PAGE); /* some ten to a page */
+	/* some ten to a page */
+	CHECK_IN(in_stacks(), 0, (size_t)(packs ? MANY / 5 : MANY + MANY / 5) * PAGE);
 	finish(MANY);
 }
 

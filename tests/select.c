@@ -25,8 +25,8 @@ static void free_chans(int n)
 }
 
 /*
- * Of 12,000 choices each case that is ready gets its share, within 10 standard deviations, wherever those that are not
- * lie among them: receives from channels that are full, then sends to ones that are empty.
+ * Of 12,000 choices each case that is ready gets its share, within 10 standard deviations, wherever those
+ * that are not lie among them: receives from channels that are full, then sends to ones that are empty.
  */
 static void fairness(void)
 {

@@ -162,8 +162,8 @@ static void move_tokens(void *unused)
 }
 
 /*
- * The first or the last of many channels always has something, now the one, now the other: no select that may not
- * wait finds nothing, however long it takes to look at all of them.
+ * The first or the last of many channels always has something, now the one, now the other: no select that may
+ * not wait finds nothing, however long it takes to look at all of them.
  */
 static void never_none_at_one_instant(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleeping: not too short, not much too long, in order, and many at once. What depends on the host having time for
- * the machine is not for stress.
+ * Sleeping: not too short, not much too long, in order, and many at once. What depends on the host having
+ * time for the machine is not for stress.
  *
  * @test alone
  * @stress env=PART=4 args=-accuracy|-in_order

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time slices: who shares one, who comes next when it is over, how long it is, and what is counted. On one hart,
- * where all of it can be seen.
+ * Time slices: who shares one, who comes next when it is over, how long it is, and what is counted. On one
+ * hart, where all of it can be seen.
  *
  * @test alone harts=1 env=GUMPDEBUG=seed=0
  * @test harts=1 env=GUMPDEBUG=seed=0 quantum_is_10_ms
@@ -36,9 +36,9 @@ static void take_ten_turns(void *done)
 }
 
 /*
- * A pair that wakes each other through runnext shares one slice: at its end the one that waits in the ring comes.
- * If each wake-up brought a new slice, the ring would be looked at only when the host was away for a slice. No timer is
- * set, which would stir the queues.
+ * A pair that wakes each other through runnext shares one slice: at its end the one that waits in the ring
+ * comes. If each wake-up brought a new slice, the ring would be looked at only when the host was away for a
+ * slice. No timer is set, which would stir the queues.
  */
 static void pair_shares_a_slice(void)
 {
@@ -195,7 +195,8 @@ static void check_quantum(int64_t ns, int times)
 		runs_now = 1;
 		while (runs_now == 1)
 			;
-		int64_t took = go_now() - start; /* ours; then the other's until it sees runs_now, and all of its own */
+		/* ours; then the other's until it sees runs_now, and all of its own */
+		int64_t took = go_now() - start;
 		least = took < least ? took : least;
 	}
 	stop = true;

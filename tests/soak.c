@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Goroutines that are created, grow, wait, are packed, go on and end, round after round, for as many seconds as the
- * argument says; and in the end memory is where it was. tests/soak runs it for half an hour.
+ * Goroutines that are created, grow, wait, are packed, go on and end, round after round, for as many seconds
+ * as the argument says; and in the end memory is where it was. tests/soak runs it for half an hour.
  *
- * A round is 3000 of them: each uses a random amount of its stack, now and then of one of a megabyte, and of the heap,
- * waits in a random way, and checks what it has written. Cycles come in between, by themselves and on call. The
- * first rounds are not counted: they bring what is kept for the next ones, and how much that is depends on chance.
+ * A round is 3000 of them: each uses a random amount of its stack, now and then of one of a megabyte, and
+ * of the heap, waits in a random way, and checks what it has written. Cycles come in between, by themselves
+ * and on call. The first rounds are not counted: they bring what is kept for the next ones, and how much
+ * that is depends on chance.
  *
  * @test machines=virt,q35 harts=1,4 mem=256M args=3 timeout=120
  */
@@ -124,8 +125,8 @@ static void one_round(void)
 }
 
 /*
- * When the other harts sleep: then their pools go, too. The host may be busy with other things, so that it takes a few
- * times; and a cycle frees the tables that the last one took.
+ * When the other harts sleep: then their pools go, too. The host may be busy with other things, so that it
+ * takes a few times; and a cycle frees the tables that the last one took.
  */
 static struct go_memory left(void)
 {

@@ -77,7 +77,10 @@ static void test_figures(void)
 	CHECK(stats.idle_procs >= 0 && stats.idle_procs < stats.procs); /* one runs this */
 }
 
-/* On one P, what this goroutine starts waits in queues, unless this one is preempted just then: random scheduling does. */
+/*
+ * On one P, what this goroutine starts waits in queues, unless this one is preempted just
+ * then: random scheduling does.
+ */
 static void test_queues(void)
 {
 	size_t most = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who looks for work where, in what order, and how many look: sched/schedule.c from inside, which is part of this
- * program in place of the library's.
+ * Who looks for work where, in what order, and how many look: sched/schedule.c from inside, which is part of
+ * this program in place of the library's.
  *
  * @test harts=1 env=GUMPDEBUG=seed=0 args=coprime_order|at_most_half_spin
  * @test harts=3 env=GUMPDEBUG=seed=0 args=runnext_in_the_last_round|timers_in_the_last_round timeout=60
@@ -10,7 +10,9 @@
 #include "sched/switch.h"
 #include "test.h"
 
-/* While an M is measured, its clock goes on by half a microsecond at each look, and its pauses are counted. */
+/*
+ * While an M is measured, its clock goes on by half a microsecond at each look, and its pauses are counted.
+ */
 #define STEP_NS 500
 static struct m *_Atomic measured;
 static _Atomic(int) pauses;
@@ -95,9 +97,9 @@ static void at_most_half_spin(void)
 }
 
 /*
- * Three goroutines keep three Ps busy: nobody looks for work while two of them make some, of which one has it in the
- * ring; then the third ends, and its M takes that first, whichever of the two it visits first: what is taken in
- * the last round only waits.
+ * Three goroutines keep three Ps busy: nobody looks for work while two of them make some, of which one has it
+ * in the ring; then the third ends, and its M takes that first, whichever of the two it visits first: what is
+ * taken in the last round only waits.
  */
 static _Atomic(int) in_place, ready_to_be_robbed, taken, first, gone;
 static _Atomic(bool) over;
@@ -204,8 +206,8 @@ static void be_measured(void *unused)
 }
 
 /*
- * An M that finds nothing in its four rounds looks again for 4 us, if another runs which could make work; and then goes
- * idle.
+ * An M that finds nothing in its four rounds looks again for 4 us, if another runs which could make work;
+ * and then goes idle.
  */
 static void spins_for_4_us(void)
 {

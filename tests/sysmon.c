@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How often the hart's timer is set: sched/sysmon.c from inside, which is part of this program in place of the
- * library's. To set it costs as much as many switches.
+ * How often the hart's timer is set: sched/sysmon.c from inside, which is part of this program in place of
+ * the library's. To set it costs as much as many switches.
  *
  * @test harts=1 machines=virt,q35,microvm env=GUMPDEBUG=seed=0
  */

@@ -2,9 +2,10 @@
 /*
  * What the test programs share: checks that end the machine, and a table of tests.
  *
- * A program is a table of functions. Without arguments it runs them in order and prints the time that each took;
- * with arguments, those that are named, or, with a - before their names, all others. It ends with a line PASS and
- * status 0; a check that fails prints where, and ends the machine with status 1 from any goroutine.
+ * A program is a table of functions. Without arguments it runs them in order and prints the time that
+ * each took; with arguments, those that are named, or, with a - before their names, all others. It
+ * ends with a line PASS and status 0; a check that fails prints where, and ends the machine with
+ * status 1 from any goroutine.
  *
  * tests/run reads what to boot from the first comment of the program: a line that starts
  * with @test, see there.

@@ -212,16 +212,17 @@ static void from_its_own_function(void)
 	go_timer_call(&own, go_now() + 2 * MS, 2 * MS, stop_itself, NULL);
 	WAIT_FOR(stopped);
 	CHECK(!go_timer_stop(&own));
-	WAIT_FOR(go_count() == 1); /* some were started while the fifth was on its way to the stop; none is from now on */
+	/* some were started while the fifth was on its way to the stop; none is from now on */
+	WAIT_FOR(go_count() == 1);
 	int after = count;
 	go_sleep(10 * MS);
 	CHECK_EQ(count, after);
 }
 
 /*
- * With one P, a goroutine that spins is preempted each 10 ms, and only then timers run: a period of 1 ms that was
- * missed many times is made up for once. So no three times that are sent lie in the same period (two may, if
- * the host was away before the first was sent).
+ * With one P, a goroutine that spins is preempted each 10 ms, and only then timers run: a period of 1 ms that
+ * was missed many times is made up for once. So no three times that are sent lie in the same period (two may,
+ * if the host was away before the first was sent).
  */
 static void late_period(void)
 {
@@ -289,7 +290,10 @@ static void pong(void *unused)
 		go_send(fro, NULL);
 }
 
-/* Two goroutines that only switch to each other on one P never let the hart idle: a timer comes in between at once. */
+/*
+ * Two goroutines that only switch to each other on one P never let the hart idle: a timer comes
+ * in between at once.
+ */
 static void beside_switches(void)
 {
 	int procs = go_maxprocs(1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers whose entries stay in the heap when they are stopped or put off: nothing of that shows. A timer's memory may
- * be used again at once, those that live fire at their times, and what is stopped takes no memory.
+ * Timers whose entries stay in the heap when they are stopped or put off: nothing of that shows. A timer's
+ * memory may be used again at once, those that live fire at their times, and what is stopped takes no memory.
  *
  * @test
  * @test harts=1,4 mem=48M timeout=60 pile_up
@@ -90,7 +90,9 @@ static void set_due(int i, int64_t when)
 	go_timer_call(&moved[i], when, 0, check_due, (void *)(intptr_t)i);
 }
 
-/* Each is put off a few times and then, some of them, brought forward: it fires once, at the last time said. */
+/*
+ * Each is put off a few times and then, some of them, brought forward: it fires once, at the last time said.
+ */
 static void put_off(void)
 {
 	count = 0;
@@ -138,7 +140,9 @@ static void met_then_missed(void)
 	go_chan_free(items);
 }
 
-/* Stopped, all of them, before the next thousand: over and over, two million in all: they would need 32 MB. */
+/*
+ * Stopped, all of them, before the next thousand: over and over, two million in all: they would need 32 MB.
+ */
 static void pile_up(void)
 {
 	enum { MUCH = 24 << 20 };
@@ -176,8 +180,8 @@ static void let_go(int n)
 }
 
 /*
- * All memory is taken, and the heap has a place for each goroutine and no more. Timers that a program sets use some
- * of them, and leave dead entries there when they are stopped: they give way to those that sleep.
+ * All memory is taken, and the heap has a place for each goroutine and no more. Timers that a program sets
+ * use some of them, and leave dead entries there when they are stopped: they give way to those that sleep.
  */
 static void sleep_without_memory(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A trace that the program starts: anew each time, as large as the first one. tests/test_trace.py reads what it leaves.
+ * A trace that the program starts: anew each time, as large as the first one. tests/test_trace.py
+ * reads what it leaves.
  *
  * @test harts=1,4
  */

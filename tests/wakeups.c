@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Wake-ups of harts, as many as there can be: work comes and goes at the moment when others are about to sleep.
- * What is to be seen here is that all of it ends. In the build with checks (tests/run --checks) the scheduler itself
- * ends the machine when a goroutine waits while a hart sleeps.
+ * Wake-ups of harts, as many as there can be: work comes and goes at the moment when others are about to
+ * sleep. What is to be seen here is that all of it ends. In the build with checks (tests/run --checks) the
+ * scheduler itself ends the machine when a goroutine waits while a hart sleeps.
  *
  * @test harts=1,2,4,8 timeout=60
  * @test windows checks machines=virt,q35 harts=4 env=GUMPDEBUG=windows args=-none timeout=60
@@ -51,7 +51,10 @@ static uint32_t random_below(uint32_t *state, uint32_t n)
 	return (uint32_t)((uint64_t)*state * n >> 32);
 }
 
-/* Mostly short, so that something is always about to happen; now and then long enough for all others to sleep. */
+/*
+ * Mostly short, so that something is always about to happen; now and then long enough for
+ * all others to sleep.
+ */
 static void pause(uint32_t *random)
 {
 	busy(random_below(random, 4) == 0 ? 200 * US : random_below(random, 20) * US);
@@ -70,8 +73,8 @@ static void take_work(void *rounds)
 }
 
 /*
- * One makes another ready and yields: it goes to the global queue, and the other is taken from the ring. A hart that
- * looks at the queues meanwhile, the global one first, sees neither.
+ * One makes another ready and yields: it goes to the global queue, and the other is taken from the ring. A
+ * hart that looks at the queues meanwhile, the global one first, sees neither.
  */
 static void yield_to_whom_one_woke(void)
 {

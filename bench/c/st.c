@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Some of the benchmarks with State Threads (Debian's libst), for scale: threads of one processor that give it
- * up only when they wait, without preemption. Its channels are made here of its condition variables. It has no select,
- * no yield but a sleep of 0, and, as each of its stacks is three mappings of the kernel, not more than some 20,000 threads.
+ * Some of the benchmarks with State Threads (Debian's libst), for scale: threads of one processor that give
+ * it up only when they wait, without preemption. Its channels are made here of its condition variables. It
+ * has no select, no yield but a sleep of 0, and, as each of its stacks is three mappings of the kernel, not
+ * more than some 20,000 threads.
  */
 #include <st.h>
 #include <stdint.h>

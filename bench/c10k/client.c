@@ -239,7 +239,9 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The timer expires when the next request is due, or (0) no more. What is late counts from when it was due. */
+/*
+ * The timer expires when the next request is due, or (0) no more. What is late counts from when it was due.
+ */
 static void arm(int timer, double due)
 {
 	struct itimerspec when = { .it_value.tv_sec = (time_t)due };

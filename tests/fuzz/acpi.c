@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ACPI's tables are any bytes, each with a length of its own behind which nothing may be read. The input is a row of
- * tables: two bytes for the size, one for what is put right, then the table. Signatures and all that is inside are the
- * input's. So that it gets past the first look, the RSDP's signature is put right, checksums and lengths are
- * if the third byte says so, and what should point at a table does: at one of the input's, or out of reach.
+ * ACPI's tables are any bytes, each with a length of its own behind which nothing may be read. The input is a
+ * row of tables: two bytes for the size, one for what is put right, then the table. Signatures and all that
+ * is inside are the input's. So that it gets past the first look, the RSDP's signature is put right,
+ * checksums and lengths are if the third byte says so, and what should point at a table does: at one of the
+ * input's, or out of reach.
  */
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel command line is any text: quotes that are not closed, nothing but blanks, bytes that are no letters,
- * microvm's words for its devices.
+ * The kernel command line is any text: quotes that are not closed, nothing but blanks, bytes that are no
+ * letters, microvm's words for its devices.
  */
 #include "fuzz.h"
 

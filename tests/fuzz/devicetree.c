@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The device tree is any bytes. Its header may say any length up to the input's: how much memory there is behind a tree
- * that a boot loader hands over nobody can tell, so a longer one is cut down to that. Right behind it nothing may
- * be read.
+ * The device tree is any bytes. Its header may say any length up to the input's: how much memory there is
+ * behind a tree that a boot loader hands over nobody can tell, so a longer one is cut down to that. Right
+ * behind it nothing may be read.
  *
  * @with libfdt
  */

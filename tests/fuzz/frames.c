@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network is any frames, at any time, while a program of ours listens, reads and writes, or asks for a name: of any
- * contents, and, since random ones are not for us and have wrong checksums, also those that are put right. What has been
- * sent in between is seen, so that a peer can answer with the right numbers. The device itself is honest.
+ * The network is any frames, at any time, while a program of ours listens, reads and writes, or asks for a
+ * name: of any contents, and, since random ones are not for us and have wrong checksums, also those that are
+ * put right. What has been sent in between is seen, so that a peer can answer with the right numbers. The
+ * device itself is honest.
  *
  * @with net lwip
  */
@@ -136,8 +137,8 @@ static void fix_v6(uint8_t *ip, size_t size)
 }
 
 /*
- * A segment that fits the last one which was sent: ports and numbers turned round. The input adds what it likes to the
- * numbers, and has the flags, the window, options and data.
+ * A segment that fits the last one which was sent: ports and numbers turned round. The input adds what it
+ * likes to the numbers, and has the flags, the window, options and data.
  */
 static void answer(void)
 {

@@ -2,9 +2,9 @@
 /*
  * What the fuzzing targets share: the input, read from its beginning, and a kernel that prints nothing.
  *
- * A target is one file, and @with in its first comment names the folders whose sources are linked to it. tests/fuzz/run
- * builds it with clang's libFuzzer and the sanitizers. Code that gives up on bad input ends the run by hart_poweroff() or
- * hart_fatal(), which is no finding; fuzz_run() comes back then.
+ * A target is one file, and @with in its first comment names the folders whose sources are linked to it.
+ * tests/fuzz/run builds it with clang's libFuzzer and the sanitizers. Code that gives up on bad input ends
+ * the run by hart_poweroff() or hart_fatal(), which is no finding; fuzz_run() comes back then.
  */
 #ifndef FUZZ_H
 #define FUZZ_H

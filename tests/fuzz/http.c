@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The HTTP example's client sends any bytes, in pieces of any size (the first byte of the input says which), and stops
- * at any point. How the bytes are cut must not show in the answers.
+ * The HTTP example's client sends any bytes, in pieces of any size (the first byte of the input says which),
+ * and stops at any point. How the bytes are cut must not show in the answers.
  */
 #define main example_main
 #include "../../examples/http.c"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A machine for net/ and lwIP: memory from malloc, a clock that the input moves, and a program of one goroutine.
+ * A machine for net/ and lwIP: memory from malloc, a clock that the input moves, and a
+ * program of one goroutine.
  *
- * While the program waits for the network, the world goes on: netpoll_wait() calls world(), which lets the input do one
- * thing and polls. When there is no input left, the run is over, wherever the program is.
+ * While the program waits for the network, the world goes on: netpoll_wait() calls world(), which lets the
+ * input do one thing and polls. When there is no input left, the run is over, wherever the program is.
  *
- * Runs must not depend on earlier ones, so all variables of net/, the drivers and lwIP are put into sections of their own
- * (sections.h), which are written back before each run, and what was allocated is freed.
+ * Runs must not depend on earlier ones, so all variables of net/, the drivers and lwIP are put into sections
+ * of their own (sections.h), which are written back before each run, and what was allocated is freed.
  */
 #ifndef FUZZ_NET_H
 #define FUZZ_NET_H

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The network device lies: between any two polls, and just before any word that the driver reads of memory which they
- * share, it moves the used indices anywhere, returns any id with any length, changes entries it has written already, the
- * descriptors and the available rings, writes any bytes into the buffers that it was given, headers with any number
- * of buffers, and interrupts for nothing. While it does, the network's code runs on top of the driver with a program
- * that waits for connections. The features it offers are the input's, too.
+ * The network device lies: between any two polls, and just before any word that the driver reads of
+ * memory which they share, it moves the used indices anywhere, returns any id with any length, changes
+ * entries it has written already, the descriptors and the available rings, writes any bytes into the
+ * buffers that it was given, headers with any number of buffers, and interrupts for nothing. While it
+ * does, the network's code runs on top of the driver with a program that waits for connections. The
+ * features it offers are the input's, too.
  *
- * The compiler calls __sanitizer_cov_load...() before each load in the driver (tests/lib/fuzzing.py), so what is read
- * twice may differ.
+ * The compiler calls __sanitizer_cov_load...() before each load in the driver (tests/lib/fuzzing.py), so what
+ * is read twice may differ.
  *
  * What it may not do is to write elsewhere: that is a matter of the machine's I/O memory management.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * net/demux.c on this host: connections that come, go, rest, are roused, end in TIME_WAIT, at random, and after each
- * step what it says and its lists are those of a plain array.
+ * net/demux.c on this host: connections that come, go, rest, are roused, end in TIME_WAIT, at random, and
+ * after each step what it says and its lists are those of a plain array.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtio network driver against a device of ours, on the host, under the sanitizers: first one that keeps to the
- * rules, then one for each lie, which is to be named. One that lies at random, at any time: tests/fuzz/virtio.c.
+ * The virtio network driver against a device of ours, on the host, under the sanitizers: first one
+ * that keeps to the rules, then one for each lie, which is to be named. One that lies at random,
+ * at any time: tests/fuzz/virtio.c.
  *
  * Driver and virtqueue are the ones of the tree, included; what they need of the kernel is here.
  */

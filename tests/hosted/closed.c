@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A socket that is closed while goroutines wait for it: the host and the peer hear of it at once, not when those have
- * run. Here they cannot, until the peer, a socket that gump knows nothing of, has been asked.
+ * A socket that is closed while goroutines wait for it: the host and the peer hear of it at once, not when
+ * those have run. Here they cannot, until the peer, a socket that gump knows nothing of, has been asked.
  *
  * @test machines=hosted harts=1,4
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that is refused at each place where the scheduler asks for some. The machines' tests use all memory up; here
- * the allocator and mmap() are this program's own, and refuse when told to.
+ * Memory that is refused at each place where the scheduler asks for some. The machines' tests use all memory
+ * up; here the allocator and mmap() are this program's own, and refuse when told to.
  *
  * @test harts=1,4
  * @test timer_without_place harts=1,4 status=2 "out of memory for a timer" !"not reached"
@@ -186,8 +186,8 @@ static void timer_without_place(void)
 }
 
 /*
- * A heap that cannot grow: the entries of stopped timers make room, and once all are of timers that run, the heap of
- * another P takes the next.
+ * A heap that cannot grow: the entries of stopped timers make room, and once all are of timers that run, the
+ * heap of another P takes the next.
  */
 static void full_heap(void)
 {

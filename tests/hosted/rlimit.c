@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process that may not have more memory: RLIMIT_AS, set while it runs. What has no stack waits for one, or the call
- * says ENOMEM; and what comes free serves.
+ * A process that may not have more memory: RLIMIT_AS, set while it runs. What has no stack waits for one, or
+ * the call says ENOMEM; and what comes free serves.
  *
  * A sanitizer needs memory for itself, so there is none here.
  *
@@ -111,8 +111,8 @@ static int start_until_full(const struct go_attr *attr)
 static const struct go_attr large = { .stack_max = (size_t)1 << 20 };
 
 /*
- * Dead goroutines are of use, with whichever stack they had; then no more can be started. This comes before tests that
- * leave thousands of them.
+ * Dead goroutines are of use, with whichever stack they had; then no more can be started. This comes before
+ * tests that leave thousands of them.
  */
 static void structures_run_out(void)
 {
@@ -154,8 +154,8 @@ static size_t in_stacks(void)
 }
 
 /*
- * A call that finds no memory asks for what waiting goroutines can spare, before it fails; not if that was asked for
- * just before.
+ * A call that finds no memory asks for what waiting goroutines can spare, before it fails; not if that was
+ * asked for just before.
  */
 static void stacks_are_asked_first(void)
 {

@@ -87,7 +87,10 @@ __asm__(
 	"	ret\n"
 	"	.size	hold_registers, . - hold_registers\n");
 
-/* Its low bit is SSE's, the high one the x87's: they are two words in a context, and either may be the one that differs. */
+/*
+ * Its low bit is SSE's, the high one the x87's: they are two words in a context, and either may be
+ * the one that differs.
+ */
 static void set_rounding(unsigned mode)
 {
 	unsigned mxcsr = 0x1f80 | (mode & 1) << 13;
