@@ -13,7 +13,7 @@ def boot(test, net, name, *args, env=()):
 
 
 def segments(test):
-    with Tap([7]) as net, boot(test, net, 'echo', 'peer', env=['keepalive=4,1,2']) as run:
+    with Tap([7]) as net, boot(test, net, 'ports', 'peer', env=['keepalive=4,1,2']) as run:
         run.wait_for('listening')
         test.output = run_client(net, 'hostile.py', 'tap0', timeout=110)
 
@@ -36,7 +36,7 @@ BAD = {
 def bad_network(test, what):
     how, size = BAD[what]
     with BadTap([7], *how) as net:
-        with boot(test, net, 'echo') as run:
+        with boot(test, net, 'ports') as run:
             run.wait_for('listening')
             run_client(net, 'transfer.py', '10.77.0.2', str(size), '2', timeout=110)
         passed, lost = net.stop()
@@ -50,12 +50,12 @@ def tests():
         return []
     found = []
     for name, harts in ('virt', 4), ('q35', 4):
-        for function, source in (segments, 'tests/echo.c'), (dial, 'examples/proxy.c'):
+        for function, source in (segments, 'tests/ports.c'), (dial, 'examples/proxy.c'):
             test = HostTest(f'hostile.{function.__name__}', function, name, harts)
             test.source = source
             found.append(test)
         for what in BAD:
             test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts)
-            test.source = 'tests/echo.c'
+            test.source = 'tests/ports.c'
             found.append(test)
     return found

@@ -43,7 +43,7 @@ def boots(test, memory, arguments, program='hello', args=()):
 
 def too_old(test):
     """Devices that speak virtio's old language get one clear message, and are left alone."""
-    with test.boot(machine.image_path('echo', ARCH[test.machine_name]), net='user',
+    with test.boot(machine.image_path('ports', ARCH[test.machine_name]), net='user',
                    publish=[f'{machine.free_port()}:7'], timeout=20,
                    options=['--qemu-arg', '-global', '--qemu-arg',
                             'virtio-mmio.force-legacy=true']) as boot:

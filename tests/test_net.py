@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tests/echo.c and examples/http.c, driven by clients of this host over all networks."""
+"""tests/ports.c and examples/http.c, driven by clients of this host over all networks."""
 import glob
 import os
 import re
@@ -18,7 +18,7 @@ ECHO_PORTS = 7, 9, 11, 19
 
 
 def echo(test, network):
-    image = machine.image_path('echo', ARCH[test.machine_name])
+    image = machine.image_path('ports', ARCH[test.machine_name])
     with network(ECHO_PORTS) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
                                                publish=net.publish, prefix=net.prefix) as boot:
         boot.wait_for('listening')
@@ -34,7 +34,7 @@ def echo(test, network):
 
 def busy(test, how):
     """The network is served beside goroutines that never wait."""
-    image = machine.image_path('echo', ARCH[test.machine_name])
+    image = machine.image_path('ports', ARCH[test.machine_name])
     with (HostNet if test.machine_name == 'hosted' else UserNet)(ECHO_PORTS) as net, test.boot(image, net=net.net, timeout=60, args=[how],
                                                publish=net.publish) as boot:
         boot.wait_for('listening')
@@ -89,7 +89,7 @@ def switches(pid):
 
 def hosted_idle(test):
     """A process whose connections say nothing has no wake-up at all."""
-    image = machine.image_path('echo', 'hosted')
+    image = machine.image_path('ports', 'hosted')
     with HostNet(ECHO_PORTS) as net, test.boot(image, net=net.net, publish=net.publish) as boot:
         boot.wait_for('listening')
         host, port = net.address(7).split(':')
@@ -135,7 +135,7 @@ def hosted_tests():
     found = names_tests() + [HostTest('net.idle.hostnet', hosted_idle, 'hosted', n) for n in (1, 4)]
     found.append(HostTest('net.limits.hostnet', lambda test: limits(test, HostNet), 'hosted', 4))
     for name, counts in [('hosted', (1, 4))] + [(f'hosted-{s}', (4,)) for s in SANITIZERS]:
-        for function, source in (echo, 'tests/echo.c'), (http, 'examples/http.c'):
+        for function, source in (echo, 'tests/ports.c'), (http, 'examples/http.c'):
             for n in counts:
                 test = HostTest(f'net.{function.__name__}.hostnet',
                                 lambda test, f=function: f(test, HostNet), name, n)

@@ -127,7 +127,7 @@ def wake(test, name, rules, special):
 
 def served(test):
     """The network, with clients that this host runs."""
-    image = machine.image_path('echo', ARCH[test.machine_name])
+    image = machine.image_path('ports', ARCH[test.machine_name])
     with Traced(65536) as trace, UserNet(ECHO_PORTS) as net:
         with test.boot(image, net=net.net, publish=net.publish, env=trace.env, options=trace.options,
                        timeout=90) as boot:

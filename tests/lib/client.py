@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Drives tests/echo.c: client.py SCENARIO MOST ECHO COUNT GOROUTINES PATTERN
+"""Drives tests/ports.c: client.py SCENARIO MOST ECHO COUNT GOROUTINES PATTERN
 
 MOST is how many connections there may be at once, the others are HOST:PORT of the services. It
 runs in a process of its own, because its network may be a namespace of its own. Ends with a

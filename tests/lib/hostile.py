@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plays peers that do as they like against tests/echo.c, over a tap device: hostile.py INTERFACE [SCENARIO]...
+"""Plays peers that do as they like against tests/ports.c, over a tap device: hostile.py INTERFACE [SCENARIO]...
 and against examples/proxy.c, whose target is port 99 of this peer: hostile.py INTERFACE dial
 
 Floods come first, one after the other, then the scenarios, all at once, each with connections of its own. In the end
@@ -471,7 +471,7 @@ def dial(port):
 # ---- Everything comes back ----
 
 def figures():
-    """What tests/echo.c tells of itself."""
+    """What tests/ports.c tells of itself."""
     end = time.monotonic() + WAIT
     while True:
         try:

@@ -177,11 +177,17 @@ class Line:
 
 
 def sources():
-    """(path, arch or None) of each program."""
+    """(path, arch or None) of each program. A target has one of a name, since its image has the name."""
+    seen = {}
     for folder, arch in FOLDERS.items():
         for name in sorted(os.listdir(os.path.join(TREE, folder))):
             if name.endswith('.c'):
-                yield os.path.join(folder, name), arch
+                path = os.path.join(folder, name)
+                for other, for_arch in seen.setdefault(name, []):
+                    if arch == for_arch or None in (arch, for_arch):
+                        raise SystemExit(f'tests/run: {other} and {path} would have one image: rename one')
+                seen[name].append((path, arch))
+                yield path, arch
 
 
 def lines(source, kind='@test'):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Transfers through a network that is bad: transfer.py HOST BYTES CONNECTIONS, with tests/echo.c at HOST.
+"""Transfers through a network that is bad: transfer.py HOST BYTES CONNECTIONS, with tests/ports.c at HOST.
 
 Up, down and both ways at once, on so many connections each; ends with a message and status 1 when a byte is wrong or
 missing, or when nothing moves for a minute.
