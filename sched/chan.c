@@ -252,14 +252,15 @@ void chan_send_from_timer(go_chan *c)
 }
 
 /*
- * Takes the waiters out of q; they find that no value was handed over. Stops when the stacks that it
- * touches are too many.
+ * Takes waiters out of q; they find that no value was handed over. Not more at once than a ring holds, so
+ * that other harts run the first while the rest is woken; and only until the stacks that it touches are too
+ * many.
  */
-static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
+static void take_some(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 {
 	enum wait_reason reason = q == &c->senders ? WAIT_CHAN_SEND : WAIT_CHAN_RECEIVE;
 
-	for (struct waiter *w; (w = waitq_pop(q)) != NULL;) {
+	for (struct waiter *w; wake->size < RUNQ_SIZE && (w = waitq_pop(q)) != NULL;) {
 		trace(TRACE_TAKE, w->g, trace_queue(c, reason), 0);
 		if (zero && w->elem != NULL)
 			memset(w->elem, 0, c->elem_size);
@@ -270,10 +271,23 @@ static void wake_all(go_chan *c, struct waitq *q, struct glist *wake, bool zero)
 	}
 }
 
-void go_close(go_chan *c)
+/* True: others wait still. Leaves the critical section; if it answers false, c may be gone. */
+static bool wake_some(go_chan *c)
 {
 	struct glist wake = { 0 };
 
+	take_some(c, &c->receivers, &wake, true);
+	if (c->receivers.head == NULL)
+		take_some(c, &c->senders, &wake, false);
+	bool more = c->receivers.head != NULL || c->senders.head != NULL;
+	spin_release(&c->lock);
+	ready_list(&wake);
+	hart_unlock();
+	return more;
+}
+
+void go_close(go_chan *c)
+{
 	if (c == NULL)
 		go_panic("close of nil channel");
 	spin_lock(&c->lock);
@@ -284,20 +298,11 @@ void go_close(go_chan *c)
 	/* Release: pairs with the acquire in send_would_wait(). */
 	store_release(&c->closed, true);
 	c->limit = 0;
-	for (;;) {
-		wake_all(c, &c->receivers, &wake, true);
-		if (c->receivers.head == NULL)
-			break;
+	while (wake_some(c)) {
 		/* Their stacks were packed, and fill the memory now: they are runnable, and can
 		   wait a little longer. */
-		spin_release(&c->lock);
-		ready_list(&wake);
-		hart_unlock();
-		sched_reclaim();
+		if (reclaim_wanted())
+			sched_reclaim();
 		spin_lock(&c->lock);
 	}
-	wake_all(c, &c->senders, &wake, false);
-	spin_release(&c->lock);
-	ready_list(&wake);
-	hart_unlock();
 }

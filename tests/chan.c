@@ -67,17 +67,37 @@ static void recv_until_closed(void *unused)
 	count++;
 }
 
+#define RECEIVERS 600 /* more than a run queue holds: they are woken in several lots */
+
 static void close_wakes_all(void)
 {
 	count = 0;
 	ch = go_chan_make(sizeof(int), 0);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < RECEIVERS; i++)
 		go(recv_until_closed, NULL);
 	go_sleep(2 * MS);
 	CHECK_EQ(count, 0);
 	go_close(ch);
-	WAIT_FOR(count == 100);
+	WAIT_FOR(count == RECEIVERS);
 	go_chan_free(ch);
+}
+
+static void recv_and_free(void *unused)
+{
+	CHECK(!go_recv(ch, NULL));
+	if (++count == RECEIVERS)
+		go_chan_free(ch);
+}
+
+static void the_last_one_woken_may_free_it(void)
+{
+	count = 0;
+	ch = go_chan_make(0, 0);
+	for (int i = 0; i < RECEIVERS; i++)
+		go(recv_and_free, NULL);
+	go_sleep(2 * MS);
+	go_close(ch);
+	WAIT_FOR(count == RECEIVERS);
 }
 
 static void close_leaves_what_was_sent(void)
@@ -266,6 +286,7 @@ static void null_channel_is_never_ready(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(order), TEST(send_waits_for_receiver), TEST(close_wakes_all),
+	      TEST(the_last_one_woken_may_free_it),
 	      TEST(close_leaves_what_was_sent), TEST(try_len_cap), TEST(elements_of_no_size),
 	      TEST(big_elements), TEST(waiting_senders_in_order), TEST(waiting_receivers_in_order),
 	      TEST_THAT_LEAVES(null_channel_is_never_ready));

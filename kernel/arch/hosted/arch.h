@@ -39,6 +39,7 @@ struct arch_hart {
 	/* when to look again at what could not be preempted; INT64_MAX: never */
 	volatile int64_t retry;
 	volatile int64_t armed;         /* when the kernel's timer comes */
+	volatile int64_t slack;         /* not sooner than so long from when it is set */
 	int64_t retry_step;
 	bool reporting;                 /* a fault's report is under way */
 	struct arch_fiber *fiber;       /* whose stack is in use; builds with a sanitizer only: fibers.c */

@@ -11,12 +11,14 @@
  * both in one sequentially consistent order, so one side sees the other. A hart that was seen asleep has no
  * signal to handle: whatever the kicker wrote, it sees when it has left hart_idle().
  */
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hosted.h"
@@ -31,9 +33,12 @@ void hart_relax_slow(void)
 	SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
-static void sleep_on(_Atomic(uint32_t) *word)
+/* ns: for how long at most, or 0. True: so long it was. */
+static bool sleep_on(_Atomic(uint32_t) *word, int64_t ns)
 {
-	SYS(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	struct timespec most = { ns / 1000000000, ns % 1000000000 };
+
+	return SYS(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, ns != 0 ? &most : NULL, NULL, 0) == -ETIMEDOUT;
 }
 
 static void wake(_Atomic(uint32_t) *word)
@@ -91,14 +96,18 @@ void device_events(void)
 
 /* ---- Sleep ---- */
 
-/* A signal that comes while it sleeps ends the sleep, and has set `kicked` if there was a reason. */
+/*
+ * A signal that comes while it sleeps ends the sleep, and has set `kicked` if there was a reason. What it
+ * does to the deadline after that was read does no harm: who has set an earlier one kicks.
+ */
 void hart_idle(void)
 {
 	struct hart *hart = hart_self();
 
 	atomic_store(&hart->arch.asleep, 1);
 	while (atomic_exchange(&hart->kicked, 0) == 0)
-		sleep_on(&hart->kicked);
+		if (sleep_on(&hart->kicked, timer_sleep(hart)))
+			timer_passed(hart);
 	atomic_store(&hart->arch.asleep, 0);
 	if (device_taken(hart))
 		device_handler();

@@ -60,6 +60,10 @@ void stdio_init(void);
 /* timer.c: sets the kernel's timer to whatever comes first. On the hart itself, irq_off or in its handler. */
 void timer_update(struct hart *hart);
 void timer_install(struct hart *hart);
+void timer_came(struct hart *hart, bool preempts); /* the deadline is over */
+/* ns until a sleep has to end without a signal; 0: one comes, or none is needed. */
+int64_t timer_sleep(struct hart *hart);
+void timer_passed(struct hart *hart);      /* that time is over: what the signal would do. From hart_idle() */
 
 /* harts.c: there is one device, the sockets. `handler` is called on a hart, as from an interrupt. */
 void device_attach(void (*handler)(void));

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static bool events(struct hart *hart)
 		a->deadline = INT64_MAX;
 		atomic_store(&hart->kicked, 1);
 		preempt = sched_interrupt(HART_TIMER);
+		timer_came(hart, preempt);
 		again = false;
 	}
 	/* The exchange pairs with the one in hart_kick(): a kick from now on sends another signal. */
@@ -142,6 +144,16 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 		inject_preemption(hart, r);
 	else
 		hart->preempt = 1;
+}
+
+void timer_passed(struct hart *hart)
+{
+	bool on = hart_irq_off();
+
+	hart->in_trap++;
+	events(hart); /* there is no G to preempt */
+	hart->in_trap--;
+	hart_irq_restore(on);
 }
 
 bool hart_irq_off(void)
@@ -320,5 +332,6 @@ void thread_install(struct hart *hart)
 	pause_if_asked(hart);
 	hart->arch.error = __errno_location();
 	hart->arch.irq_off = 1;
+	SYS(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0); /* timer.c has its own */
 	timer_install(hart);
 }
