@@ -28,10 +28,20 @@ bool netpoll(struct glist *ready)
 	   pairs with the release in sched_netpoll_ready(). */
 	atomic_exchange_explicit(&sched.netpoll_ready, 0, memory_order_acq_rel);
 	fuzz_wait(FUZZ_POLL);
+	int64_t begin = now_ticks();
 	poll(ready);
+	int64_t end = now_ticks(), pause = (int64_t)hart_ns_to_ticks(NETPOLL_PAUSE_NS);
+	if (pause > end - begin)
+		pause = end - begin;
+	atomic_store_explicit(&sched.netpoll_after, end + pause, relaxed);
 	trace(TRACE_NETPOLL, NULL, ready->size, 0);
 	store_release(&sched.netpoll_busy, 0);
 	return true;
+}
+
+bool netpoll_in_turn(int64_t now, struct glist *ready)
+{
+	return now >= atomic_load_explicit(&sched.netpoll_after, relaxed) && netpoll(ready);
 }
 
 static void fire_poll(void *unused, int64_t now, void (*fn)(void *))
@@ -40,6 +50,7 @@ static void fire_poll(void *unused, int64_t now, void (*fn)(void *))
 	(void)now;
 	(void)fn;
 	store_relaxed(&sched.netpoll_ready, 1);
+	m_self()->p->look_in = 0;
 	/* This M may go on with a G that does not come to a scheduling point for long. */
 	wake_p();
 }

@@ -348,7 +348,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 	runq_put_last(p, g, tail);
 	int64_t now = now_ticks();
 	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) ||
-	    (none_next ? --p->global_in < 0 || !runq_get_at(p, head, &next)
+	    (none_next ? --p->look_in < 0 || !runq_get_at(p, head, &next)
 		       : (next = runq_get_next(p)) == NULL)) {
 		yield_to_any(m, p);
 		return;

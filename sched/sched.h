@@ -28,6 +28,7 @@
 #define QUANTUM_NS INT64_C(10000000)
 #define SPIN_NS 4000           /* how long an M looks again before it sleeps: half a wake-up's cost */
 #define RUNNEXT_BACKOFF_NS 3000
+#define NETPOLL_PAUSE_NS 1000000 /* the longest time for which goroutines come before the network */
 #define GFREE_MAX 64           /* dead Gs on a P; over that, half go to the global pool */
 #define GFREE_BATCH 32
 
@@ -130,10 +131,11 @@ struct p {
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
-	int32_t global_in;                 /* slices until the global queue comes first */
+	int32_t look_in;                   /* slices until look_around(); an interrupt clears it */
 	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
 	struct g_pool gfree, gfree_bare;   /* dead Gs with a stack of the default size, and with none */
 	_Atomic(int32_t) g_count;          /* goroutines begun less those ended with this P; the sum counts */
+	uint32_t global_tick;              /* sched_tick when the global queue last came first */
 	uint64_t random;
 	_Atomic(uint64_t) steals, preemptions;
 	struct m *old_m;                   /* who gave it up to a stop of the world; NULL: nobody did */
@@ -196,6 +198,7 @@ struct sched {
 	_Atomic(uint32_t) netpoll_ready;   /* the device has work */
 	_Atomic(uint32_t) netpoll_busy;    /* an M is in the poll function */
 	_Atomic(uint32_t) netpoll_waiters; /* goroutines parked in netpoll_wait() */
+	_Atomic(int64_t) netpoll_after;    /* ticks: before then goroutines come first */
 
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
@@ -480,6 +483,7 @@ void timers_move(struct p *from, struct p *to); /* world stopped; from, which li
 /* ---- the rest ---- */
 
 bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has work; true if it polled */
+bool netpoll_in_turn(int64_t now, struct glist *ready); /* the same, when goroutines have run as long as the last poll */
 void check_dead(void);                  /* deadlock.c: sched.lock held, an M is about to sleep */
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */

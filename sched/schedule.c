@@ -4,8 +4,8 @@
  *
  * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the
  * global queue, the network, other Ps. Every 61st time the global queue comes first, so that two Gs that
- * keep waking each other on one P cannot starve it. Before that the P's own expired timers are run,
- * since they make Gs ready.
+ * keep waking each other on one P cannot starve it; and the network, when its device asks. Before that the
+ * P's own expired timers are run, since they make Gs ready.
  *
  * Stealing takes half of a victim's ring. The Ps are visited in a random order, four times; only in the
  * last round are the victim's timers run, and its runnext taken. At most half as many Ms as there are
@@ -136,6 +136,30 @@ static struct g *from_netpoll(void)
 	return g;
 }
 
+/*
+ * What comes before the P's own queue: the network when an interrupt has told of it, for all Ps may be busy for long, and
+ * at each 61st turn the global queue, for Gs that yield to one another for ever.
+ */
+static struct g *look_around(struct m *m, struct p *p)
+{
+	struct glist list = { 0 };
+	struct g *g = NULL;
+
+	if (netpoll_in_turn(m->now, &list))
+		ready_list(&list);
+	if (p->sched_tick - p->global_tick >= GLOBAL_TICK) {
+		p->global_tick = p->sched_tick;
+		reclaim_heap_trim_if_asked(m);
+		g = from_global(p, 1);
+		if (g == NULL)
+			g = from_unbound(p, false);
+	}
+	/* While the network waits for its turn, each time. */
+	p->look_in = atomic_load_explicit(&sched.netpoll_ready, relaxed)
+			   ? 1 : (int32_t)(GLOBAL_TICK - (p->sched_tick - p->global_tick));
+	return g;
+}
+
 static struct g *find_runnable(struct m *m, bool *inherit)
 {
 	int64_t spin_until = 0;
@@ -150,16 +174,8 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			return g;
 		if (timers_due(p, m->now))
 			timers_run(p);
-		if (p->global_in <= 0) {
-			p->global_in = GLOBAL_TICK;
-			reclaim_heap_trim_if_asked(m);
-			/* Gs that yield to one another for ever use up no slice, at whose end others poll. */
-			struct glist list = { 0 };
-			if (netpoll(&list))
-				ready_list(&list);
-			if ((g = from_global(p, 1)) != NULL || (g = from_unbound(p, false)) != NULL)
-				return g;
-		}
+		if (p->look_in <= 0 && (g = look_around(m, p)) != NULL)
+			return g;
 		if ((g = runq_get(p, inherit)) != NULL || (g = from_global(p, 0)) != NULL ||
 		    (g = from_netpoll()) != NULL || (g = from_unbound(p, true)) != NULL)
 			return g;
@@ -207,7 +223,7 @@ static inline __attribute__((always_inline)) noreturn void run(struct m *m, stru
 	check_about_to_run(m, g);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {
-		p->global_in--;
+		p->look_in--;
 		slice_begin(p, m->now);
 	}
 	/* What asked for a preemption before this line is looked at again, what asks after it finds
@@ -266,7 +282,7 @@ void schedule(void)
 	struct g *g = NULL;
 
 	/* The usual case: nothing is asked for, and the next G is in the own queue. */
-	if (p != NULL && p->global_in > 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
+	if (p != NULL && p->look_in > 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
 	    !atomic_load_explicit(&sched.stopping, relaxed)) {
 		bool inherit;
 		g = runq_get(p, &inherit);

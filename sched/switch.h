@@ -44,7 +44,7 @@ static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t *n
 	struct g *next = runq_get_next(p);
 	*inherit = next != NULL;
 	if (next == NULL) {
-		if (--p->global_in < 0 || !runq_get_first(p, &next))
+		if (--p->look_in < 0 || !runq_get_first(p, &next))
 			return NULL;
 		next = fuzz_pick(p, next);
 		slice_begin(p, *now);

@@ -145,6 +145,10 @@ void sched_netpoll_ready(void)
 	store_release(&sched.netpoll_ready, 1);
 	/* Pairs with the fence in m_idle(), as a submitter's does. */
 	fence_store_load();
+	struct m *m = m_self();
 	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
-		kick_parked(m_self());
+		kick_parked(m);
+	/* If this interrupts the M as it counts down, that is lost, and the look comes at its usual time. */
+	if (m->p != NULL)
+		m->p->look_in = 0;
 }

@@ -7,6 +7,7 @@
  * @test harts=2,4 polled_at_the_deadline
  * @test harts=2,4 polled_during_blocking_sections
  * @test harts=1,2 polled_at_the_end_of_a_slice
+ * @test harts=1 args=polled_at_the_next_turn|half_of_the_time
  * @test harts=1,4 waiters
  */
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include "sched/sched.h"
 #include "test.h"
 
-static _Atomic(int) polls;
+static _Atomic(int) polls, turns; /* turns: of goroutines that yield */
 
 /* The connections of the last test, and what protects them as the network's lock does. */
 enum { WAITERS = 20 };
@@ -22,9 +23,19 @@ static struct spinlock lock = SPINLOCK(LOCK_NET);
 static struct netpoll_desc descs[WAITERS];
 static _Atomic(bool) have_come; /* to all of them */
 
+/* How many turns there were before each of the last polls, which take so long and leave work for the next. */
+enum { POLLS = 101 };
+static int turns_before[POLLS + 1];
+static int64_t poll_takes;
+
 static void poll(struct glist *ready)
 {
+	turns_before[polls % (POLLS + 1)] = turns;
 	polls++;
+	if (poll_takes != 0) {
+		test_spin(poll_takes);
+		sched_netpoll_ready();
+	}
 	if (!have_come)
 		return;
 	spin_acquire(&lock);
@@ -135,6 +146,70 @@ static void polled_at_the_end_of_a_slice(void)
 	WAIT_FOR(ended == go_harts());
 }
 
+static void take_turns(void *each)
+{
+	while (!stop) {
+		turns++;
+		test_spin((intptr_t)each);
+		go_yield();
+	}
+	ended++;
+}
+
+enum { TAKERS = 10 };
+
+static void start_turns(int64_t each)
+{
+	stop = false;
+	ended = turns = polls = 0;
+	for (int i = 0; i < TAKERS; i++)
+		go(take_turns, (void *)(intptr_t)each);
+	go_yield();
+}
+
+static void end_turns(void)
+{
+	stop = true;
+	WAIT_FOR(ended == TAKERS);
+}
+
+/* There is always somebody who can run: an interrupt is looked at when the next one's turn comes, not each 61st time. */
+static void polled_at_the_next_turn(void)
+{
+	start_turns(0);
+	for (int i = 0; i < 50; i++) {
+		int before = turns;
+		polls = 0;
+		hart_lock();
+		sched_netpoll_ready();
+		hart_unlock();
+		go_yield();
+		CHECK_EQ(polls, 1);
+		CHECK_IN(turns_before[0] - before, 0, 2);
+	}
+	end_turns();
+}
+
+/* A network that brings more than can be worked off gets half of the time: a poll is as long as ten turns here. */
+static void half_of_the_time(void)
+{
+	int64_t between[POLLS];
+
+	start_turns(20 * US);
+	poll_takes = 200 * US;
+	hart_lock();
+	sched_netpoll_ready();
+	hart_unlock();
+	while (polls <= POLLS)
+		go_yield();
+	poll_takes = 0;
+	end_turns();
+	for (int i = 0; i < POLLS; i++)
+		between[i] = turns_before[i + 1] - turns_before[i];
+	qsort(between, POLLS, sizeof(between[0]), compare);
+	CHECK_IN(between[POLLS / 2], 5, 40);
+}
+
 static void release(void *held)
 {
 	spin_release(held);
@@ -203,7 +278,8 @@ static void waiters(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(polled_at_an_interrupt), TEST(polled_at_the_deadline),
-	      TEST(polled_during_blocking_sections), TEST(polled_at_the_end_of_a_slice), TEST(waiters));
+	      TEST(polled_during_blocking_sections), TEST(polled_at_the_end_of_a_slice), TEST(polled_at_the_next_turn),
+	      TEST(half_of_the_time), TEST(waiters));
 	netpoll_register(poll);
 	return test_main(argc, argv, tests);
 }

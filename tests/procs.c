@@ -333,7 +333,7 @@ static int find_stayer(int i, int64_t patience, uint32_t *p_id)
 static bool goes_on_there(int hart, uint32_t p_id)
 {
 	struct p *p = p_get(p_id);
-	return m_get((unsigned)hart)->p == p && p->global_in > 2 &&
+	return m_get((unsigned)hart)->p == p && p->look_in > 2 &&
 	       p->slice_end > now_ticks() + (int64_t)hart_ns_to_ticks(SECOND / 2);
 }
 
