@@ -483,7 +483,8 @@ void timers_move(struct p *from, struct p *to); /* world stopped; from, which li
 /* ---- the rest ---- */
 
 bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has work; true if it polled */
-bool netpoll_in_turn(int64_t now, struct glist *ready); /* the same, when goroutines have run as long as the last poll */
+/* The same, once goroutines have run for as long as the last poll took. */
+bool netpoll_in_turn(int64_t now, struct glist *ready);
 void check_dead(void);                  /* deadlock.c: sched.lock held, an M is about to sleep */
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */

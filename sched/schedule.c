@@ -137,8 +137,8 @@ static struct g *from_netpoll(void)
 }
 
 /*
- * What comes before the P's own queue: the network when an interrupt has told of it, for all Ps may be busy for long, and
- * at each 61st turn the global queue, for Gs that yield to one another for ever.
+ * What comes before the P's own queue: the network when an interrupt has told of it, for all Ps may be
+ * busy for long, and at each 61st turn the global queue, for Gs that yield to one another for ever.
  */
 static struct g *look_around(struct m *m, struct p *p)
 {

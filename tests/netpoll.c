@@ -78,6 +78,7 @@ static void polled_at_the_deadline(void)
 		hart_lock();
 		hart_irq_off();
 		netpoll_set_deadline(hart_now());
+		sched.netpoll_after = INT64_MAX; /* not the turn of an M that has something to run */
 		hart_unlock();
 		yield_local(); /* go_yield() would wake another M itself */
 		hart_lock(); /* no preemption, whose end would poll here */
