@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "kernel/hart.h"
 #include "lwip/dns.h"
 #include "net/address.h"
 #include "net/conn.h"
@@ -172,7 +173,7 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 		error = EINVAL;
 	else if (!net_up() && !address_is_local(&address))
 		error = ENETDOWN;
-	else if (deadline <= go_now()) /* even if nothing has to be waited for, as to this machine itself */
+	else if (deadline <= hart_now()) /* even if nothing has to be waited for, as to this machine itself */
 		error = ETIMEDOUT;
 	if (error) {
 		errno = error;

@@ -35,16 +35,16 @@ int net_errno(err_t error);
 /* errno = error; answers -1. */
 int net_fail(int error);
 
-/* net/interface.c: the one interface. Under the net lock. */
+/* net/interface.c: the interfaces, all of them. Under the net lock. */
 bool interface_start(void);                  /* false: no device; without the net lock, at start-up */
-unsigned interface_poll(unsigned budget);    /* frames that came in */
+unsigned interface_poll(unsigned budget);    /* for each; frames that came in, where most did */
 bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
 /*
- * Waits, the lock released, until the interface has an address that reaches `to`. 0, ETIMEDOUT, or
- * EHOSTUNREACH: IPv6 where no router has answered.
+ * net/addresses.c. Waits, the lock released, until an interface has an address that reaches `to`. 0,
+ * ETIMEDOUT, or EHOSTUNREACH: no device works, or it is IPv6 and no router has answered.
  */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
 /* lwIP's index of net0, net1, ..., 0: no such; and back. Without the lock. */

@@ -4,7 +4,7 @@ import re
 
 from lib import machine
 from lib.machine import ARCH, MACHINES, Failure, free_port
-from lib.network import HostNet, Tap, UserNet, run_client, usable
+from lib.network import HostNet, Tap, TwoTaps, UserNet, run_client, usable
 from lib.programs import HostTest
 
 
@@ -55,6 +55,20 @@ def server(test, network, name, port):
         run_client(net, 'services.py', name, net.address(port))
 
 
+def between(test):
+    """A proxy between two networks: what it dials is in the second, and beyond that one's gateway."""
+    for host in '10.78.0.1', '10.99.0.1':
+        port = free_port()
+        with TwoTaps([80]) as net, machine_with(test, net, 'proxy', ':80', f'{host}:{port}', env=['IDLE=1']) as run:
+            run.wait_for('proxy: :80')
+            run_client(net, 'services.py', 'proxy', net.address(80), str(port))
+            for interface in 'tap0', 'tap1':
+                if net.received(interface) < 500000:
+                    raise Failure(f'{net.received(interface)} bytes went by {interface}')
+            for line in 'net0: 10.77.0.2/24 static', 'net1: 10.78.0.2/24 static':
+                run.wait_for(line)
+
+
 def proxy(test, network):
     """One proxy serves two purposes in turn: its target is there, and it is not."""
     target, nobody = free_port(), free_port()
@@ -88,6 +102,9 @@ def network_tests():
             found += [HostTest(f'example.echo.{over}', lambda t, w=network: server(t, w, 'echo', 7), name, n),
                       HostTest(f'example.chat.{over}', lambda t, w=network: server(t, w, 'chat', 80), name, n),
                       HostTest(f'example.proxy.{over}', lambda t, w=network: proxy(t, w), name, n)]
+    if usable(TwoTaps):
+        found += [HostTest('example.proxy.between', between, name, n)
+                  for name, n in (('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4), ('microvm', 4))]
     return found
 
 

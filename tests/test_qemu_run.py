@@ -177,6 +177,8 @@ def wrong_use(test):
                 (['--machine', 'pdp11', program], 'pdp11'),
                 (['--arch', 'riscv64', '--machine', 'q35', program], 'q35'),
                 (['--net', 'avian', program], 'avian'),
+                (['--net', 'user', '--net', 'none', program], 'no other network'),
+                (['--arch', 'hosted', '--net', 'user', '--net', 'user', program], 'twice'),
                 (['--arch', 'hosted', '--mem', '64M', program], '--mem'),
                 (['--arch', 'hosted', '--net', 'tap:lo', program], 'tap:lo'),
                 (['--arch', 'hosted', '--qemu-arg', '-S', program], '--qemu-arg'),

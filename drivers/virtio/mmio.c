@@ -133,7 +133,7 @@ static const struct virtio_transport mmio = {
 	.irq_attach = mmio_irq_attach,
 };
 
-bool virtio_mmio_find(unsigned id, struct virtio_device *device)
+bool virtio_mmio_find(unsigned id, unsigned *index, struct virtio_device *device)
 {
 	for (unsigned i = 0; i < machine.virtio_count; i++) {
 		const struct machine_virtio *place = &machine.virtio[i];
@@ -147,8 +147,13 @@ bool virtio_mmio_find(unsigned id, struct virtio_device *device)
 		if (read(device, MAGIC_VALUE) != MAGIC || read(device, DEVICE_ID) != id)
 			continue;
 		snprintf(device->name, sizeof device->name, "virtio-mmio at %" PRIx64, place->base);
-		if (read(device, VERSION) == 2)
-			return true;
+		if (read(device, VERSION) == 2) {
+			if ((*index)-- == 0)
+				return true;
+			continue;
+		}
+		if (*index > 0) /* reported before */
+			continue;
 		hart_print("%s: a legacy device; start QEMU with "
 			   "-global virtio-mmio.force-legacy=false\n",
 			   device->name);

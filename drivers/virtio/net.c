@@ -56,7 +56,7 @@ static void give_up(struct virtio_net *net, const char *why)
 {
 	void *cookie;
 	net->up = false;
-	hart_print("virtio-net: device broke the ring: %s (%s); the network is down\n", why,
+	hart_print("virtio-net: device broke the ring: %s (%s); it is not used any more\n", why,
 		   net->device.name);
 	virtio_fail(&net->device);
 	while (virtqueue_abandon(&net->tx, &cookie))
@@ -105,16 +105,16 @@ static void read_mac(struct virtio_net *net)
 		memcpy(net->mac, made_up, sizeof made_up);
 }
 
-int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *callbacks)
+int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio_net_callbacks *callbacks)
 {
 	memset(net, 0, sizeof *net);
 	net->callbacks = *callbacks;
-	if (!virtio_find(VIRTIO_ID_NET, &net->device))
+	if (!virtio_find(VIRTIO_ID_NET, index, &net->device))
 		return -1;
 	if (start_device(net)) {
 		virtqueue_free(&net->rx);
 		virtqueue_free(&net->tx);
-		return -1;
+		return 1;
 	}
 	read_mac(net);
 	net->checksum_offload = net->device.features & VIRTIO_NET_F_CSUM;
@@ -188,7 +188,7 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
 		if (length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
-			net->callbacks.receive(pieces, count, length,
+			net->callbacks.receive(net, pieces, count, length,
 					       header.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM |
 							       VIRTIO_NET_HDR_F_DATA_VALID));
 		else

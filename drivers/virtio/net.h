@@ -22,12 +22,14 @@
 #define VIRTIO_NET_PIECES 8      /* of a frame, at most, in either direction */
 #define VIRTIO_NET_FRAME_MAX 1518 /* Ethernet with a VLAN tag, no checksum */
 
+struct virtio_net;
+
 struct virtio_net_callbacks {
 	/* The device has work: call virtio_net_poll() soon. On the trap stack. */
 	void (*ready)(void);
 	/* A frame came. The pieces are the device's again when this returns. */
-	void (*receive)(const struct virtq_piece *pieces, unsigned count, size_t length,
-			bool checksum_good);
+	void (*receive)(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
+			size_t length, bool checksum_good);
 	/* What virtio_net_send() got may be used again. */
 	void (*sent)(void *cookie);
 };
@@ -45,8 +47,8 @@ struct virtio_net {
 	uint64_t dropped;      /* frames too long or in too many pieces */
 };
 
-/* Finds the first device and starts it. 0; or -1: none (silent), or none that works (reported). */
-int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *callbacks);
+/* Finds the index'th device and starts it. 0; -1: there are no more; 1: it does not work (reported). */
+int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio_net_callbacks *callbacks);
 
 /*
  * Hands at most `budget` frames to receive(), refills the ring, and returns finished

@@ -176,7 +176,7 @@ static uintptr_t map_registers(struct virtio_device *device, unsigned type, uint
 	return 0;
 }
 
-static bool find(uint16_t pci_id, struct virtio_device *device)
+static bool find(uint16_t pci_id, unsigned *index, struct virtio_device *device)
 {
 	for (unsigned i = 0; pci_find(i, VENDOR, pci_id, &device->pci); i++) {
 		uint32_t length;
@@ -185,8 +185,13 @@ static bool find(uint16_t pci_id, struct virtio_device *device)
 		pci_enable(&device->pci);
 		device->common = map_registers(device, CFG_COMMON, COMMON_SIZE, &length);
 		device->config = map_registers(device, CFG_DEVICE, 1, &device->config_length);
-		if (device->common && device->config && device->pci.msix_count > 0)
-			return true;
+		if (device->common && device->config && device->pci.msix_count > 0) {
+			if ((*index)-- == 0)
+				return true;
+			continue;
+		}
+		if (*index > 0) /* reported before */
+			continue;
 		hart_print("%s: %s\n", device->name,
 			   device->common ? "no MSI-X, or no configuration"
 					  : "a legacy device; start QEMU without disable-modern");
@@ -194,10 +199,10 @@ static bool find(uint16_t pci_id, struct virtio_device *device)
 	return false;
 }
 
-bool virtio_pci_find(unsigned id, struct virtio_device *device)
+bool virtio_pci_find(unsigned id, unsigned *index, struct virtio_device *device)
 {
 	memset(device, 0, sizeof *device);
 	device->transport = &pci;
-	return find((uint16_t)(DEVICE_MODERN + id), device) ||
-	       (id == VIRTIO_ID_NET && find(DEVICE_TRANSITIONAL_NET, device));
+	return find((uint16_t)(DEVICE_MODERN + id), index, device) ||
+	       (id == VIRTIO_ID_NET && find(DEVICE_TRANSITIONAL_NET, index, device));
 }

@@ -4,9 +4,9 @@
 
 #include "kernel/hart.h"
 
-bool virtio_find(unsigned id, struct virtio_device *device)
+bool virtio_find(unsigned id, unsigned index, struct virtio_device *device)
 {
-	return virtio_mmio_find(id, device) || virtio_pci_find(id, device);
+	return virtio_mmio_find(id, &index, device) || virtio_pci_find(id, &index, device);
 }
 
 /* A reset is done when the status reads 0 (a PCI device may take its time). */

@@ -61,8 +61,11 @@ struct virtio_device {
 	uintptr_t notify_address[VIRTIO_QUEUES];
 };
 
-/* The first modern device of that kind, mmio before PCI. A legacy one is reported. */
-bool virtio_find(unsigned id, struct virtio_device *device);
+/*
+ * The index'th modern device of that kind (0, 1, ... in the order of places), mmio before PCI. A legacy
+ * one on the way is reported. False: there are no more.
+ */
+bool virtio_find(unsigned id, unsigned index, struct virtio_device *device);
 
 /*
  * Resets the device and agrees on those of `wanted` that it offers; VIRTIO_F_VERSION_1 is a must.
@@ -89,8 +92,8 @@ static inline void virtio_notify(struct virtio_device *device, unsigned index)
 	device->transport->notify(device, index);
 }
 
-/* The transports' part of virtio_find(). */
-bool virtio_mmio_find(unsigned id, struct virtio_device *device);
-bool virtio_pci_find(unsigned id, struct virtio_device *device);
+/* The transports' part of virtio_find(). *index goes down by the devices that were passed over. */
+bool virtio_mmio_find(unsigned id, unsigned *index, struct virtio_device *device);
+bool virtio_pci_find(unsigned id, unsigned *index, struct virtio_device *device);
 
 #endif

@@ -30,8 +30,10 @@ static unsigned in_flight_count;
 
 /* ---- The device ---- */
 
-int virtio_net_start(struct virtio_net *net, const struct virtio_net_callbacks *given)
+int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio_net_callbacks *given)
 {
+	if (index > 0)
+		return -1;
 	static const uint8_t mac[] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 	memset(net, 0, sizeof(*net));
 	callbacks = *given;
@@ -54,7 +56,7 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	memcpy(exact, frame, frame_size);
 	struct virtq_piece pieces[2] = { { exact, (uint32_t)frame_size / 3 },
 					 { exact + frame_size / 3, (uint32_t)(frame_size - frame_size / 3) } };
-	callbacks.receive(pieces, 2, frame_size, false);
+	callbacks.receive(net, pieces, 2, frame_size, false);
 	free(exact);
 	frame_size = 0;
 	return 1;

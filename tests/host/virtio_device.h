@@ -62,7 +62,7 @@ static void device_fill(struct virtio_device *device, const char *name)
 	strcpy(device->name, name);
 }
 
-bool virtio_pci_find(unsigned id, struct virtio_device *device) { return false; }
+bool virtio_pci_find(unsigned id, unsigned *index, struct virtio_device *device) { return false; }
 
 /* The next buffer in its turn; -1: none. */
 static int next_available(unsigned index)

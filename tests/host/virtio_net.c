@@ -47,7 +47,7 @@ void sched_preempt(void) {}
 
 /* ---- The device ---- */
 
-bool virtio_mmio_find(unsigned id, struct virtio_device *device)
+bool virtio_mmio_find(unsigned id, unsigned *index, struct virtio_device *device)
 {
 	device_fill(device, "fake");
 	return true;
@@ -81,7 +81,7 @@ static void deliver(uint32_t piece, int num_buffers, uint8_t gso)
 /* ---- The driver's user ---- */
 
 static void ready(void) {}
-static void receive(const struct virtq_piece *pieces, unsigned count, size_t length, bool good)
+static void receive(struct virtio_net *unused, const struct virtq_piece *pieces, unsigned count, size_t length, bool good)
 {
 	size_t at = 0;
 	volatile uint8_t sum = 0;
@@ -120,7 +120,7 @@ static void start(uint64_t features)
 	received = posted = returned = 0;
 	exact = true;
 	offered = VIRTIO_F_VERSION_1 | features;
-	assert(virtio_net_start(&net, &callbacks) == 0);
+	assert(virtio_net_start(&net, 0, &callbacks) == 0);
 	assert(status & VIRTIO_STATUS_DRIVER_OK);
 }
 

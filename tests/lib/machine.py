@@ -82,7 +82,9 @@ class Machine:
                  env=(), args=(), timeout=30, prefix=(), options=(), urgent=False):
         self.prefix = list(prefix)  # such as ip netns exec NAME
         self.timeout, self.urgent = timeout, urgent
-        self.command = ['qemu/run', '--machine', machine.partition('-')[0], '--harts', str(harts), '--net', net]
+        self.command = ['qemu/run', '--machine', machine.partition('-')[0], '--harts', str(harts)]
+        for one in [net] if isinstance(net, str) else net:
+            self.command += ['--net', one]
         if mem and not machine.startswith('hosted'):
             self.command += ['--mem', mem]
         for pair in publish:

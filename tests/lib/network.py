@@ -6,6 +6,8 @@ one connection, so few may come at once.
 
 HostNet: the same for a hosted program, whose sockets are this host's own.
 
+TwoTaps: two of the next.
+
 Tap: a tap device in a network namespace of the test's own, which needs root; QEMU and the
 client both run inside. It is removed however the test ends.
 
@@ -69,6 +71,28 @@ class Tap:
 
     def address(self, port):
         return f'10.77.0.2:{port}'
+
+
+class TwoTaps(Tap):
+    """The machine is between two networks: 10.77.0.0/24, from which nothing leads further, and 10.78.0.0/24."""
+    net, env = ('tap:tap0', 'tap:tap1'), ('ip=10.77.0.2/24', 'ip1=10.78.0.2/24,10.78.0.1')
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            for command in ('tuntap add dev tap1 mode tap', 'addr add 10.78.0.1/24 dev tap1', 'link set tap1 up',
+                            'addr add 10.99.0.1/32 dev lo'):
+                subprocess.run([*self.prefix, 'ip', *command.split()], check=True)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def received(self, interface):
+        """Bytes that the machine has sent there."""
+        text = subprocess.run([*self.prefix, 'cat', f'/sys/class/net/{interface}/statistics/rx_bytes'], check=True,
+                              stdout=subprocess.PIPE).stdout
+        return int(text)
 
 
 class BadTap(Tap):
