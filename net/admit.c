@@ -15,7 +15,9 @@
  *
  * A SYN for a connection that is half open: lwIP would read its options once more, and asserts that the
  * window is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second
- * with a scale, would end the machine. Our answer to the first is sent again by its own timer.
+ * with a scale, would end the machine. If it is the same SYN, our answer was lost, and is sent again.
+ *
+ * What lwIP answers with a challenge, it answers as often as it comes. A connection challenges once in a while.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
@@ -23,13 +25,36 @@
 #include "net/memory.h"
 #include "net/timewait.h"
 
-static err_t admit_early(const struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p)
+static void answer_again(struct tcp_pcb *pcb)
+{
+	u8_t attempts = pcb->nrtx; /* those of its timer, which gives up after some */
+
+	if (tcp_rexmit(pcb) != ERR_OK) /* it has not left yet */
+		return;
+	pcb->nrtx = attempts;
+	tcp_output(pcb);
+}
+
+static err_t admit_early(struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p)
 {
 	if (pcb->state == LISTEN)
 		return timewait_admit(header, p) ? ERR_OK : ERR_ABRT;
 	if (pcb->state == SYN_SENT && (TCPH_FLAGS(header) & (TCP_RST | TCP_ACK)) == TCP_RST)
 		return ERR_ABRT;
-	return pcb->state == SYN_RCVD && (TCPH_FLAGS(header) & TCP_SYN) ? ERR_ABRT : ERR_OK;
+	if (pcb->state != SYN_RCVD || !(TCPH_FLAGS(header) & TCP_SYN))
+		return ERR_OK;
+	if (header->seqno + 1 == pcb->rcv_nxt)
+		answer_again(pcb);
+	return ERR_ABRT;
+}
+
+/* Who sent it is to show that he knows the numbers (RFC 5961, 3.2 and 4.2). */
+static bool is_challenged(const struct tcp_pcb *pcb, const struct tcp_hdr *header)
+{
+	if (TCPH_FLAGS(header) & TCP_SYN)
+		return true;
+	return TCPH_FLAGS(header) & TCP_RST && header->seqno != pcb->rcv_nxt &&
+	       header->seqno - pcb->rcv_nxt < pcb->rcv_wnd;
 }
 
 /* lwIP reads the length of an option even when its kind is the last byte that there is. */
@@ -57,6 +82,8 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t 
 	if (pcb->state < ESTABLISHED)
 		return admit_early(pcb, header, p);
 	if (!(TCPH_FLAGS(header) & (TCP_ACK | TCP_RST | TCP_SYN)))
+		return ERR_ABRT;
+	if (is_challenged(pcb, header) && !conn_may_challenge(pcb))
 		return ERR_ABRT;
 	if (p->tot_len > 0 && net_memory_scarce() && conn_has_unread(pcb))
 		return ERR_MEM;

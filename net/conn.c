@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "lwip/sys.h"
 #include "net/demux.h"
 #include "net/keepalive.h"
 #include "net/memory.h"
@@ -22,6 +23,8 @@
 /* Received pieces so small are copied together once so many wait. */
 #define SMALL 256
 #define MANY 16
+
+#define CHALLENGE_MS 500
 
 /* A window beyond the first counts as memory in use: all may be filled at once. */
 void conn_count_window(struct go_conn *conn)
@@ -159,6 +162,7 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	conn->peer_port = pcb->remote_port;
 	conn->withheld = (u32_t)(TCP_WND_MAX(pcb) - pcb->rcv_wnd);
 	conn->deadline[NETPOLL_READ] = conn->deadline[NETPOLL_WRITE] = GO_FOREVER;
+	conn->challenged = sys_now() - CHALLENGE_MS;
 	conn->references = 1;
 	tcp_arg(pcb, conn);
 	tcp_recv(pcb, on_recv);
@@ -183,4 +187,17 @@ bool conn_has_unread(const struct tcp_pcb *pcb)
 {
 	const struct go_conn *conn = pcb->callback_arg;
 	return pcb->recv == on_recv && conn->rx_bytes >= TCP_MSS;
+}
+
+bool conn_may_challenge(const struct tcp_pcb *pcb)
+{
+	struct go_conn *conn = pcb->callback_arg;
+	u32_t now = sys_now();
+
+	if (pcb->recv != on_recv)
+		return true;
+	if (now - conn->challenged < CHALLENGE_MS)
+		return false;
+	conn->challenged = now;
+	return true;
 }

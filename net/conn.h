@@ -32,6 +32,7 @@ struct go_conn {
 	bool counted;               /* in net_counts: the program has it */
 	u16_t peer_port;            /* constant */
 	ip_addr_t peer;             /* constant */
+	u32_t challenged;           /* sys_now() at the last challenge */
 	int64_t deadline[2];        /* by enum netpoll_mode */
 	go_mutex turn[2];           /* one reader and one writer at a time; before the net lock */
 	_Atomic(uint32_t) references;
@@ -56,6 +57,8 @@ void conn_count_window(struct go_conn *conn);
 void conn_count(struct go_conn *conn, uint64_t *how);
 /* True: what came was not read. */
 bool conn_has_unread(const struct tcp_pcb *pcb);
+/* Once in 500 ms; as often as RFC 5961, 7 and Linux have it, for each connection by itself. */
+bool conn_may_challenge(const struct tcp_pcb *pcb);
 
 /* net/stats.c; under the net lock. Memory is not in it. */
 extern struct go_net_stats net_counts;
