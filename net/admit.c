@@ -17,7 +17,8 @@
  * window is still that of a new pcb, which a listener has made smaller. Whoever sends two of them, the second
  * with a scale, would end the machine. If it is the same SYN, our answer was lost, and is sent again.
  *
- * What lwIP answers with a challenge, it answers as often as it comes. A connection challenges once in a while.
+ * lwIP challenges the sender of what may be forged as often as it comes. Here a connection does once in a
+ * while.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"

@@ -43,6 +43,16 @@ def hogs(test):
         raise Failure(f'woke {found[2]} us late on average, not 20000 at most')
 
 
+def million(test):
+    """Fewer: they would fit without a cycle, but that is asked for, too."""
+    text = boot(test, 'million', '20000')
+    found = re.search(r'^(\d+) bytes of memory for each\n20000 have ended after \d+ ms$', text, re.MULTILINE)
+    if not found:
+        raise Failure('they did not all wait, and end')
+    if test.machine_name != 'hosted' and int(found[1]) > 1024:
+        raise Failure(f'{found[1]} bytes for each that waits, not 1024 at most')
+
+
 def machine_with(test, net, name, *args, env=()):
     image = machine.image_path(name, ARCH[test.machine_name])
     return test.boot(image, net=net.net, env=[*net.env, *env], args=args, timeout=60, publish=net.publish,
@@ -111,5 +121,6 @@ def network_tests():
 def tests():
     return ([HostTest('example.hello', hello, name, n) for name in (*MACHINES, 'hosted') for n in (1, 2, 4, 16)]
             + [HostTest('example.zero-one', zero_one, name, 4) for name in (*MACHINES, 'hosted')]
+            + [HostTest('example.million', million, name, 4) for name in (*MACHINES, 'hosted')]
             + [HostTest('example.hogs', hogs, name, 4, alone=True) for name in (*MACHINES, 'hosted')]
             + network_tests())
