@@ -53,6 +53,8 @@ int plic_init(uintptr_t registers, size_t size, unsigned sources, int own_contex
 
 int irq_attach(unsigned line, irq_handler *handler, void *arg)
 {
+	if (base == 0)
+		hart_print("plic: there is none; start QEMU's virt without aia=\n");
 	if (base == 0 || line == 0 || line > source_count)
 		return -1;
 	spin_lock(&lock);

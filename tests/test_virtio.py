@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The virtio network driver on this host, against devices that lie: tests/host/virtio_net.c."""
+"""The virtio network driver against devices that lie: on this host, tests/host/virtio_net.c; and in a machine whose other
+device is good, which goes on."""
 import os
 import platform
 import subprocess
 import tempfile
 
-from lib.machine import TREE, Failure
+from lib import machine, metrics
+from lib.liar import LIES, SIZE, Liar
+from lib.machine import ARCH, TREE, Failure
+from lib.network import Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
 
@@ -24,6 +28,71 @@ def lying_devices(test):
                 raise Failure(f'{command[0]} ended with status {done.returncode}')
 
 
+ADDRESSES = '10.77.0.2', '10.78.0.2'
+
+
+def goes_on(net, address):
+    """It answers; what it says of its interfaces."""
+    run_client(net, 'curl', '-sS', '--retry', '30', '--retry-all-errors', '-m', '3', '-o', '/dev/null', f'http://{address}/[1-20]')
+    return metrics.parse(run_client(net, 'curl', '-sS', '-m', '5', f'http://{address}/metrics'))[0]['gump_interface_up']
+
+
+def silent(net, address):
+    try:
+        run_client(net, 'curl', '-sS', '-m', '1', f'http://{address}/')
+    except Failure:
+        return
+    raise Failure(f'{address} still answers')
+
+
+def lies(test, what, bad):
+    """net0 or net1 begins to lie; the other one is as before."""
+    image = machine.image_path('http', ARCH[test.machine_name])
+    with TwoTaps([80]) as net, Liar(test.machine_name) as liar, \
+            test.boot(image, net=net.net, env=net.env, timeout=60, prefix=net.prefix, mem=f'{SIZE >> 20}M',
+                      options=liar.options()) as boot:
+        boot.wait_for('listening')
+        for address in ADDRESSES:
+            if set(goes_on(net, address).values()) != {1}:
+                raise Failure('an interface is not up')
+        liar.used(bad, *LIES[what][1])
+        up = goes_on(net, ADDRESSES[1 - bad])
+        if up != {f'interface="net{bad}"': 0, f'interface="net{1 - bad}"': 1}:
+            raise Failure(f'up are {up}')
+        liar.says(bad, True)
+        silent(net, ADDRESSES[bad])
+        goes_on(net, ADDRESSES[1 - bad])
+        said = [line for line in boot.text.splitlines() if 'virtio' in line and 'qemu' not in line]
+    if len(said) != 1 or f'device broke the ring: {LIES[what][0]} (virtio' not in said[0] or 'not used any more' not in said[0]:
+        raise Failure(f'it said {said}')
+    if f'net{bad}: down' not in boot.text.splitlines() or f'net{1 - bad}: down' in boot.text:
+        raise Failure('it did not say which is down')
+
+
+def refused(test):
+    """A device that wants what nobody agreed to, beside a good one, in front of it or behind."""
+    image = machine.image_path('http', ARCH[test.machine_name])
+    device = 'virtio-net-pci,disable-legacy=on,romfile=' if test.machine_name == 'q35' else 'virtio-net-device'
+    words = ['-netdev', 'tap,id=bad,ifname=tap1,script=no,downscript=no', '-device', f'{device},iommu_platform=on,netdev=bad']
+    with TwoTaps([80]) as net, test.boot(image, net='tap:tap0', env=Tap.env, timeout=60, prefix=net.prefix,
+                                         options=[part for word in words for part in ('--qemu-arg', word)]) as boot:
+        boot.wait_for('listening')
+        if goes_on(net, ADDRESSES[0]) != {'interface="net0"': 1}:
+            raise Failure('not one interface, up')
+    if 'does not accept the features it offered' not in boot.text:
+        raise Failure('it did not say what is wrong')
+
+
 def tests():
+    found = []
+    if usable(TwoTaps):
+        for name in 'virt', 'q35':
+            for bad, what in enumerate(LIES):
+                found.append(HostTest(f'virtio.beside.{what}', lambda test, what=what, bad=bad: lies(test, what, bad % 2), name, 2))
+            found.append(HostTest('virtio.beside.refused', refused, name, 2))
+        for test in found:
+            test.source = 'examples/http.c'
+    else:
+        print('skipped: devices that lie in a machine need root')
     # The driver's headers name the kernel's, which are this architecture's.
-    return [HostTest('virtio.lies', lying_devices)] if platform.machine() == 'x86_64' else []
+    return found + ([HostTest('virtio.lies', lying_devices)] if platform.machine() == 'x86_64' else [])

@@ -31,6 +31,9 @@
 #define BUFFER_OFFSET 6 /* then the frame lies 2 bytes off 8, where its user has it too: words are copied */
 #define BUFFER_SIZE (BUFFER_STRIDE - BUFFER_OFFSET) /* the longest frame and its header */
 
+#define FEWEST_BUFFERS 256 /* if the device has so many */
+#define BATCH 64 /* frames after which the device gets buffers back, and what answers them */
+
 struct header {
 	uint8_t flags;
 	uint8_t gso_type;
@@ -43,10 +46,12 @@ struct header {
 _Static_assert(sizeof(struct header) == VIRTIO_NET_HEADER, "virtio_net_hdr as in virtio 1.0");
 _Static_assert(VIRTIO_NET_HEADER + VIRTIO_NET_FRAME_MAX <= BUFFER_SIZE, "a frame fits a buffer");
 
-/* On the trap stack, beside anything: it only says so. */
+/* On the trap stack, beside anything: it only says so. A device that lies may be too early, or too late. */
 static void interrupt(void *arg)
 {
 	struct virtio_net *net = arg;
+	if (!net->up)
+		return;
 	virtqueue_interrupts_off(&net->rx);
 	virtqueue_interrupts_off(&net->tx);
 	net->callbacks.ready();
@@ -69,6 +74,13 @@ static void post_buffer(struct virtio_net *net, void *buffer)
 	virtqueue_post(&net->rx, &piece, 1, true, buffer);
 }
 
+/* What comes in a burst waits in them for a poll, so many are good; they are a 32nd of the memory at most. */
+static unsigned most_buffers(void)
+{
+	size_t most = pages_total() / 32 * PAGE_SIZE / BUFFER_STRIDE;
+	return most < FEWEST_BUFFERS ? FEWEST_BUFFERS : most > UINT16_MAX ? UINT16_MAX : (unsigned)most;
+}
+
 static int start_device(struct virtio_net *net)
 {
 	struct virtio_device *device = &net->device;
@@ -76,8 +88,9 @@ static int start_device(struct virtio_net *net)
 					     VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_CSUM |
 					     VIRTIO_NET_F_GUEST_CSUM))
 		return -1;
-	if (virtio_irq_attach(device, interrupt, net) || virtio_queue_setup(device, RX, &net->rx) ||
-	    virtio_queue_setup(device, TX, &net->tx))
+	if (virtio_irq_attach(device, interrupt, net) ||
+	    virtio_queue_setup(device, RX, most_buffers(), &net->rx) ||
+	    virtio_queue_setup(device, TX, VIRTQUEUE_SIZE_MAX, &net->tx))
 		return -1;
 	while (((size_t)PAGE_SIZE << net->buffers_order) < (size_t)net->rx.size * BUFFER_STRIDE)
 		net->buffers_order++;
@@ -126,15 +139,13 @@ int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio
 	return 0;
 }
 
-/* Finished sends. A ring that was full has room again. */
+/* Finished sends. */
 static void reap(struct virtio_net *net)
 {
 	void *cookie;
 	uint32_t written;
-	while (virtqueue_take(&net->tx, &cookie, &written)) {
-		net->tx_full = false;
+	while (virtqueue_take(&net->tx, &cookie, &written))
 		net->callbacks.sent(cookie);
-	}
 }
 
 /*
@@ -185,6 +196,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	if (!net->up)
 		return 0;
 	reap(net);
+	if (net->tx.free_count > 0)
+		net->tx_full = false;
 	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
 		if (length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
@@ -195,6 +208,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 			net->dropped++;
 		for (unsigned i = 0; i < count; i++)
 			post_buffer(net, buffers[i]);
+		if (frames % BATCH == 0 && virtio_net_flush(net))
+			virtio_net_notify(net);
 	}
 	if (net->rx.broken || net->tx.broken) {
 		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
@@ -208,8 +223,9 @@ bool virtio_net_rearm(struct virtio_net *net)
 	if (!net->up)
 		return false;
 	bool more = virtqueue_interrupts_on(&net->rx);
+	/* Full during this poll, and room since: the device has perhaps nothing left to interrupt for. */
 	if (net->tx_full)
-		more |= virtqueue_interrupts_on(&net->tx);
+		more |= net->tx.free_count > 0 || virtqueue_interrupts_on(&net->tx);
 	return more;
 }
 

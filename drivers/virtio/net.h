@@ -41,7 +41,8 @@ struct virtio_net {
 	char *buffers;         /* one for each descriptor of rx */
 	unsigned buffers_order;
 	uint8_t mac[6];
-	bool up, tx_full;
+	bool up;
+	bool tx_full;          /* since a frame found no room, until a poll finds some */
 	_Atomic(uint32_t) notify; /* bits by queue: the device waits to be told */
 	bool checksum_offload; /* it fills in checksums on request */
 	uint64_t dropped;      /* frames too long or in too many pieces */
@@ -52,7 +53,8 @@ int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio
 
 /*
  * Hands at most `budget` frames to receive(), refills the ring, and returns finished
- * sends to sent(). Answers how many frames it handed over.
+ * sends to sent(). Answers how many frames it handed over. When they are many, the device is shown what
+ * was queued on the way, so that it works beside: the rest is the caller's to flush.
  */
 unsigned virtio_net_poll(struct virtio_net *net, unsigned budget);
 
@@ -63,14 +65,14 @@ bool virtio_net_rearm(struct virtio_net *net);
  * Queues a frame. The first piece begins with VIRTIO_NET_HEADER bytes that are overwritten.
  * checksum_start > 0: the device adds up from there to the end and stores the sum at
  * checksum_start + checksum_offset, where the pseudo header's sum is. All of it stays untouched until
- * sent(cookie). False: the ring is full (`tx_full` is set until there is room) or the device is down.
+ * sent(cookie). False: the ring is full (`tx_full` says so until a poll finds room) or the device is down.
  */
 bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
 		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie);
 
 /*
  * Shows the device what was queued, once a batch. True: virtio_net_notify() is to be called,
- * without the lock: it may leave the machine (a trap to QEMU), which takes long.
+ * without the lock where that can wait: it may leave the machine (a trap to QEMU), which takes long.
  */
 bool virtio_net_flush(struct virtio_net *net);
 void virtio_net_notify(struct virtio_net *net);

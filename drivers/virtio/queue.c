@@ -32,6 +32,15 @@
 #define VIRTQ_AVAIL_F_NO_INTERRUPT 1
 #define VIRTQ_USED_F_NO_NOTIFY 1
 
+/*
+ * A device that never runs out of buffers asks for no notification, and idx comes round to where it was when
+ * the last one was due: `notified` is taken along before. What the device can ask for lies within the ring.
+ */
+#define LAG_MAX 0x8000
+#define LAG_LEFT 0x4000
+_Static_assert(LAG_LEFT > VIRTQUEUE_SIZE_MAX, "all that it can ask for");
+_Static_assert(LAG_MAX + VIRTQUEUE_SIZE_MAX < 0x10000, "before idx comes round");
+
 int virtqueue_init(struct virtqueue *queue, unsigned size, bool event_index)
 {
 	memset(queue, 0, sizeof *queue);
@@ -112,6 +121,8 @@ bool virtqueue_publish(struct virtqueue *queue)
 	atomic_thread_fence(memory_order_release);
 	queue->avail->idx = queue->avail_next;
 	queue->avail_shown = queue->avail_next;
+	if ((uint16_t)(queue->avail_shown - queue->notified) > LAG_MAX)
+		queue->notified = (uint16_t)(queue->avail_shown - LAG_LEFT);
 	return true;
 }
 

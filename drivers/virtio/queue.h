@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VIRTQUEUE_SIZE_MAX 256
+#define VIRTQUEUE_SIZE_MAX 1024
 
 struct virtq_desc {
 	uint64_t addr;
@@ -66,7 +66,7 @@ struct virtqueue {
 	uint16_t in_flight;    /* chains */
 	uint16_t avail_next;   /* avail->idx once virtqueue_publish() was called */
 	uint16_t avail_shown;  /* avail->idx now */
-	uint16_t notified;     /* avail->idx when the device was last to be notified */
+	uint16_t notified;     /* avail->idx when the device was last to be notified, or later */
 	uint16_t used_next;    /* the first used entry that was not taken */
 	const char *broken;    /* NULL, or what the device did */
 	struct virtq_chain *chain;

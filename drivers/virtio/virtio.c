@@ -47,13 +47,15 @@ int virtio_negotiate(struct virtio_device *device, uint64_t wanted)
 	return 0;
 }
 
-int virtio_queue_setup(struct virtio_device *device, unsigned index, struct virtqueue *queue)
+int virtio_queue_setup(struct virtio_device *device, unsigned index, unsigned most, struct virtqueue *queue)
 {
 	unsigned size = device->transport->queue_size(device, index);
 	if (size == 0)
 		return refuse(device, "lacks a queue");
-	if (size > VIRTQUEUE_SIZE_MAX)
-		size = VIRTQUEUE_SIZE_MAX;
+	if (most > VIRTQUEUE_SIZE_MAX)
+		most = VIRTQUEUE_SIZE_MAX;
+	if (size > most)
+		size = most;
 	while (size & (size - 1)) /* PCI allows any size from the device; a power of two below is fine */
 		size &= size - 1;
 	if (virtqueue_init(queue, size, device->features & VIRTIO_F_EVENT_IDX))

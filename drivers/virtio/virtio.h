@@ -73,8 +73,8 @@ bool virtio_find(unsigned id, unsigned index, struct virtio_device *device);
  */
 int virtio_negotiate(struct virtio_device *device, uint64_t wanted);
 
-/* Makes queue `index`, of at most VIRTQUEUE_SIZE_MAX, and enables it. 0 or -1, reported. */
-int virtio_queue_setup(struct virtio_device *device, unsigned index, struct virtqueue *queue);
+/* Makes queue `index`, of at most `most` and VIRTQUEUE_SIZE_MAX, and enables it. 0 or -1, reported. */
+int virtio_queue_setup(struct virtio_device *device, unsigned index, unsigned most, struct virtqueue *queue);
 
 /*
  * handler(arg) runs for each interrupt, on the trap stack; it is acknowledged already. 0 or -1,

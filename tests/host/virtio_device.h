@@ -19,7 +19,12 @@ static uint8_t status_read(struct virtio_device *d) { return status; }
 static uint64_t features_read(struct virtio_device *d) { return offered; }
 static void features_write(struct virtio_device *d, uint64_t features) { assert((features & ~offered) == 0); }
 static unsigned queue_size(struct virtio_device *d, unsigned index) { return queue_max; }
-static void notify(struct virtio_device *d, unsigned index) { assert(index < 2); }
+static unsigned notifications[2];
+static void notify(struct virtio_device *d, unsigned index)
+{
+	assert(index < 2);
+	notifications[index]++;
+}
 static uint8_t config_read8(struct virtio_device *d, unsigned offset) { return (uint8_t)(0x52 + offset); }
 
 static void status_write(struct virtio_device *d, uint8_t value)
@@ -27,12 +32,6 @@ static void status_write(struct virtio_device *d, uint8_t value)
 	status = value;
 	if (value == 0)
 		memset(seen, 0, sizeof(seen));
-}
-
-static int queue_enable(struct virtio_device *d, unsigned index, const struct virtqueue *queue)
-{
-	queues[index] = queue;
-	return 0;
 }
 
 static struct virtio_device *attached; /* who is interrupted; NULL: nobody */
@@ -47,6 +46,16 @@ static inline void interrupt_driver(void)
 {
 	if (attached != NULL)
 		attached->handler(attached->handler_arg);
+}
+
+static bool interrupts_early;
+
+static int queue_enable(struct virtio_device *d, unsigned index, const struct virtqueue *queue)
+{
+	queues[index] = queue;
+	if (interrupts_early)
+		interrupt_driver();
+	return 0;
 }
 
 static const struct virtio_transport transport = {

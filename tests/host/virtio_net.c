@@ -22,6 +22,7 @@ static unsigned received, posted, returned;
 static uint8_t frame[VIRTIO_NET_FRAME_MAX + 100];
 static size_t frame_length;
 static bool exact;           /* what is received must be `frame` */
+static size_t total = 1 << 16; /* pages that the machine has */
 
 /* ---- The kernel ---- */
 
@@ -31,6 +32,7 @@ void *pages_alloc_zeroed(unsigned order, enum pages_owner owner)
 	return memset(pages_alloc(order, owner), 0, (size_t)4096 << order);
 }
 void pages_free(void *block, unsigned order) { free(block); }
+size_t pages_total(void) { return total; }
 int64_t hart_now(void)
 {
 	static int64_t now;
@@ -80,7 +82,8 @@ static void deliver(uint32_t piece, int num_buffers, uint8_t gso)
 
 /* ---- The driver's user ---- */
 
-static void ready(void) {}
+static unsigned told; /* to poll */
+static void ready(void) { told++; }
 static void receive(struct virtio_net *unused, const struct virtq_piece *pieces, unsigned count, size_t length, bool good)
 {
 	size_t at = 0;
@@ -106,9 +109,10 @@ static void sent(void *cookie)
 static struct virtio_net net;
 static bool in_flight[1000];
 
+static const struct virtio_net_callbacks callbacks = { ready, receive, sent };
+
 static void start(uint64_t features)
 {
-	static const struct virtio_net_callbacks callbacks = { ready, receive, sent };
 	if (net.buffers) {
 		free(net.buffers);
 		virtqueue_free(&net.rx);
@@ -165,6 +169,107 @@ static void honest(uint64_t features)
 	assert(virtio_net_poll(&net, 64) == 1 && received == 20000 && net.dropped == 2 && net.up);
 }
 
+static void use_all(unsigned queue)
+{
+	for (int id; (id = next_available(queue)) >= 0;)
+		use(queues[queue], (uint32_t)id, 0);
+}
+
+/* Who was refused hears of it from a poll, whoever found the room meanwhile. */
+static void full(void)
+{
+	start(VIRTIO_F_EVENT_IDX);
+	virtio_net_rearm(&net);
+	do
+		send_one();
+	while (!net.tx_full);
+	unsigned at_once = posted;
+	assert(at_once > net.tx.size / 3 && told == 0);
+	use_all(TX);
+	send_one(); /* which finds room */
+	assert(posted == at_once + 1 && net.tx_full);
+	assert(virtio_net_rearm(&net)); /* so that there is a poll */
+	virtio_net_poll(&net, 64);
+	assert(!net.tx_full && !virtio_net_rearm(&net));
+}
+
+/* While a long batch is under way the device already has buffers again. */
+static void refilled_on_the_way(void)
+{
+	start(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX);
+	frame_length = 100;
+	for (unsigned i = 0; i < net.rx.size; i++)
+		deliver(BUFFER_SIZE, -1, 0);
+	assert(next_available(RX) < 0);
+	assert(virtio_net_poll(&net, BATCH + 1) == BATCH + 1);
+	assert((uint16_t)(queues[RX]->avail->idx - seen[RX]) == BATCH);
+}
+
+static void one_frame(void)
+{
+	deliver(BUFFER_SIZE, -1, 0);
+	assert(virtio_net_poll(&net, 64) == 1);
+	if (virtio_net_flush(&net))
+		virtio_net_notify(&net);
+}
+
+/* As QEMU does: for its receive queue it asks when that is empty. */
+static void run_empty(void)
+{
+	while (queues[RX]->avail->idx != seen[RX])
+		deliver(BUFFER_SIZE, -1, 0);
+	*queues[RX]->avail_event = seen[RX];
+}
+
+/* Who runs out of buffers is notified of new ones, also 65,536 buffers after the last time. */
+static void runs_out_rarely(void)
+{
+	start(VIRTIO_F_EVENT_IDX);
+	frame_length = 100;
+	run_empty();
+	virtio_net_poll(&net, 1);
+	if (virtio_net_flush(&net))
+		virtio_net_notify(&net);
+	unsigned before = notifications[RX];
+	assert(before > 0);
+	for (uint32_t i = 1; i < net.rx.size; i++) /* what was used then */
+		virtio_net_poll(&net, 1);
+	for (uint32_t i = net.rx.size; i < 65536; i++)
+		one_frame();
+	run_empty();
+	virtio_net_poll(&net, BATCH);
+	assert(notifications[RX] > before && notifications[RX] < before + 5);
+}
+
+/* A device that interrupts while there are no queues, and one that does after it was given up. */
+static void interrupts_out_of_time(void)
+{
+	interrupts_early = true;
+	start(VIRTIO_F_EVENT_IDX);
+	start(0);
+	interrupts_early = false;
+	struct virtio_net other;
+	queue_max = 0;
+	assert(virtio_net_start(&other, 0, &callbacks) == 1);
+	interrupt_driver();
+	queue_max = 256;
+}
+
+static void sizes(void)
+{
+	queue_max = 1024;
+	total = 64 << 8;
+	start(0);
+	assert(net.rx.size == 1024);
+	total = 32 << 8;
+	start(0);
+	assert(net.rx.size == 512);
+	total = 4 << 8;
+	start(0);
+	assert(net.rx.size == 256);
+	total = 1 << 16;
+}
+
 /* After each lie: one report, everything sent is given back, nothing more happens. */
 static void caught(const char *what)
 {
@@ -219,7 +324,12 @@ int main(void)
 	honest(VIRTIO_F_EVENT_IDX);
 	queue_max = 100; /* not a power of two: 64 are used */
 	honest(VIRTIO_NET_F_MRG_RXBUF);
+	sizes();
 	queue_max = 256;
+	full();
+	refilled_on_the_way();
+	runs_out_rarely();
+	interrupts_out_of_time();
 	lies();
 	printf("PASS\n");
 	return 0;
