@@ -68,7 +68,9 @@ static void run_main(void)
 	__libc_init_array(); /* the program's constructors; exit() calls the destructors */
 	if (hart_debug_word("memory"))
 		memory_map_print();
-	exit(main(main_argc, main_argv));
+	int status = main(main_argc, main_argv);
+	sched_run_deferred();
+	exit(status);
 }
 
 static void start_scheduler(void *unused)

@@ -37,21 +37,22 @@ extern "C" {
 
 /* ---- Goroutines ---- */
 
-/* Starts fn(arg) as a goroutine. Does not block. Panics when out of memory. */
+/* Starts fn(arg) as a goroutine. Does not block. Panics when out of memory, or fn is NULL. */
 void go(void (*fn)(void *), void *arg);
 
 struct go_attr {
 	/*
 	 * Bytes; 0 = 256 KiB, which is also the least; at most 1 GiB; rounded up to a power of two.
-	 * Costs only what is touched. Below it lies a guard as long as the stack: an overflow ends the
-	 * machine, unless its first touch is further below the stack's end than that. Hosted, large
-	 * frames touch each page.
+	 * Costs only what is touched. Below it lies a guard, of 64 KiB for the least size, else as long as
+	 * the stack: an overflow that touches it ends the machine. So does one that steps over it at once, by
+	 * a larger array, as soon as it touches what nobody uses, or is preempted: it may have written
+	 * to another stack by then. Hosted, large frames touch each page.
 	 */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
 };
 
-/* As go(), but 0, or -1 with ENOMEM or EINVAL (stack_max too large). attr may be NULL. */
+/* As go(), but 0, or -1 with ENOMEM or EINVAL (stack_max too large). attr may be NULL, fn may not. */
 int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr);
 
 /* Lets others run; this goroutine goes to the end of the global queue, as Go's Gosched. */
@@ -86,7 +87,7 @@ void go_unlock_hart(void);
  * use, and those that use little of one keep only that, until they go on or somebody touches it.
  * Cycles come by themselves when memory is short, and at times. Answers how many bytes of pages
  * came free; does not wait, but for another cycle under way. The world is not stopped. Hosted,
- * always 0.
+ * the other harts stand still for it, and what is used of a page keeps the page.
  */
 size_t go_reclaim(void);
 
@@ -122,7 +123,7 @@ typedef struct go_timer {
  * Starts fn(arg) as a goroutine at `when`, then every `period` ns if that is more than 0; periods
  * that have passed meanwhile are left out. A timer that is set already is set anew. Out of memory
  * for its place among the timers, now, or for the goroutine when the time comes, ends the machine
- * ("fatal: ... out of memory ...").
+ * ("fatal: ... out of memory ..."). Panics if fn is NULL.
  */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /*
@@ -138,7 +139,7 @@ bool go_timer_stop(go_timer *);
 
 /* cap 0: unbuffered. elem_size may be 0. NULL with ENOMEM. */
 go_chan *go_chan_make(size_t elem_size, size_t cap);
-/* Panics if a goroutine waits on it. NULL is fine. */
+/* Panics if a goroutine waits on it; one in a go_select() with it may until that returns. NULL is fine. */
 void go_chan_free(go_chan *);
 /* Blocks until a receiver or room is there. Panics "send on closed channel". */
 void go_send(go_chan *, const void *elem);
@@ -164,7 +165,7 @@ struct go_case {
  * Carries out one ready case, chosen at random and evenly among those ready, and answers its
  * index. Blocks while none is. -1 when the deadline passes first; GO_NOW is Go's default clause.
  * A closed channel is ready: sending to it panics. 0 to 65,536 cases; another n panics. Allocates
- * nothing: the cases that are waited for take about 80 bytes each of this goroutine's stack.
+ * nothing: each case takes 8 bytes of this goroutine's stack, and one that is waited for 64 more.
  */
 int go_select(struct go_case *cases, int n, int64_t deadline);
 
@@ -175,7 +176,8 @@ typedef struct go_mutex {
 } go_mutex;
 /* Blocks. Someone who has waited for over 1 ms gets it next, in order (Go's starvation mode). */
 void go_mutex_lock(go_mutex *);
-void go_mutex_unlock(go_mutex *); /* by any goroutine; panics "unlock of unlocked mutex" */
+/* By any goroutine; panics "unlock of unlocked mutex". Whoever has the mutex next may free it. */
+void go_mutex_unlock(go_mutex *);
 bool go_mutex_try_lock(go_mutex *); /* false: another has it. Does not block */
 
 typedef struct go_rwmutex {
@@ -186,7 +188,8 @@ typedef struct go_rwmutex {
 void go_rwmutex_rlock(go_rwmutex *); /* blocks while a writer holds it or waits */
 void go_rwmutex_runlock(go_rwmutex *); /* panics "runlock of unlocked rwmutex" */
 void go_rwmutex_lock(go_rwmutex *); /* blocks while readers or a writer hold it */
-void go_rwmutex_unlock(go_rwmutex *); /* panics "unlock of unlocked rwmutex" */
+/* Panics "unlock of unlocked rwmutex". Readers get in before it returns: by then they may not free it. */
+void go_rwmutex_unlock(go_rwmutex *);
 
 typedef struct go_cond {
 	GO_ATOMIC_(uint32_t) lock_;
@@ -227,8 +230,7 @@ void go_sem_release(go_sem *);              /* one permit more, or the first tha
 /*
  * Who has the machine's memory, in bytes: `total` is the sum of those after it, but for heap_used,
  * which is a part of heap. Exact when nothing else runs. Hosted, the machine is the host: total and
- * free are the host's, heap is what malloc has from it, and stacks and tables, which are not known,
- * are 0.
+ * free are the host's, heap is what malloc has from it, and tables, which are not known, are 0.
  */
 struct go_memory {
 	size_t total;
@@ -270,10 +272,11 @@ void go_stats(struct go_stats *);
 
 /*
  * Ends the enclosing go_call, or, if there is none, prints the message and the goroutine's
- * backtrace and ends the machine with status 2. Deferred calls run first.
+ * backtrace and ends the machine with status 2. Deferred calls run first. A message is cut at
+ * 255 bytes.
  */
 __attribute__((__noreturn__, __format__(__printf__, 1, 2))) void go_panic(const char *fmt, ...);
-/* Last in, first out, at the end of the enclosing go_call or of the goroutine. */
+/* Last in, first out, at the end of the enclosing go_call or of the goroutine. Panics if fn is NULL. */
 void go_defer(void (*fn)(void *), void *arg);
 /* NULL, or the message of the panic that ended fn (valid until the next go_call here). */
 const char *go_call(void (*fn)(void *), void *arg);

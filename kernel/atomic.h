@@ -8,18 +8,23 @@
 #define KERNEL_ATOMIC_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* ThreadSanitizer takes neither a volatile store for an atomic one, nor a fence for an order. */
 #ifdef __SANITIZE_THREAD__
 #define store_relaxed(object, value) atomic_store_explicit(object, value, memory_order_relaxed)
 #define store_release(object, value) atomic_store_explicit(object, value, memory_order_release)
+#define fence_after_load(object) ((void)__atomic_load_n(object, __ATOMIC_ACQUIRE))
 #else
 #define store_relaxed(object, value) \
 	(*(volatile __typeof__((void)0, *(object)) *)(object) = (value))
 
 #define store_release(object, value) \
 	(atomic_thread_fence(memory_order_release), store_relaxed(object, value))
+
+/* What was loaded from that object before is as good as acquired. */
+#define fence_after_load(object) atomic_thread_fence(memory_order_acquire)
 #endif
 
 /*
@@ -29,6 +34,11 @@
 static inline __attribute__((no_sanitize("thread"))) void *peek(const volatile void *pointer)
 {
 	return *(void *const volatile *)pointer;
+}
+
+static inline __attribute__((no_sanitize("thread"))) bool peek_flag(const volatile bool *flag)
+{
+	return *flag;
 }
 
 static inline __attribute__((no_sanitize("thread"))) int64_t peek_time(const volatile int64_t *time)

@@ -15,6 +15,7 @@
 static void (*put_bytes)(const char *text, size_t length);
 static struct spinlock lock = SPINLOCK(LOCK_CONSOLE);
 static _Atomic(bool) ending; /* hart_stop_others() was called: see console_ending() */
+static _Atomic(char) last = '\n'; /* byte that was written */
 
 void console_set(void (*put)(const char *text, size_t length))
 {
@@ -23,15 +24,27 @@ void console_set(void (*put)(const char *text, size_t length))
 
 void console_write_unlocked(const char *text, size_t length)
 {
-	if (put_bytes != NULL)
-		put_bytes(text, length);
+	if (put_bytes == NULL || length == 0)
+		return;
+	put_bytes(text, length);
+	atomic_store_explicit(&last, text[length - 1], memory_order_relaxed);
 }
 
 void console_write(const char *text, size_t length)
 {
+	if (atomic_load_explicit(&ending, memory_order_relaxed)) {
+		console_write_unlocked(text, length);
+		return;
+	}
 	spin_lock(&lock);
 	console_write_unlocked(text, length);
 	spin_unlock(&lock);
+}
+
+void console_end_line(void)
+{
+	if (atomic_load_explicit(&last, memory_order_relaxed) != '\n')
+		console_write_unlocked("\n", 1);
 }
 
 void console_ending(void)
@@ -53,8 +66,5 @@ void hart_print(const char *fmt, ...)
 		length = sizeof(text) - 1;
 		text[length - 1] = '\n';
 	}
-	if (atomic_load_explicit(&ending, memory_order_relaxed))
-		console_write_unlocked(text, (size_t)length);
-	else
-		console_write(text, (size_t)length);
+	console_write(text, (size_t)length);
 }

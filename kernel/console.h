@@ -19,7 +19,9 @@ void console_set(void (*put)(const char *text, size_t length));
 void console_write(const char *text, size_t length);
 /* The same without a lock, for traps and a machine that is ending. */
 void console_write_unlocked(const char *text, size_t length);
-/* From here on hart_print() takes no lock. */
+/* From here on no lock is taken. */
 void console_ending(void);
+/* What comes next begins a line. Without a lock. */
+void console_end_line(void);
 
 #endif

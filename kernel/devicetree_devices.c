@@ -128,13 +128,14 @@ static void read_virtio(const void *tree)
 	for (int node = fdt_node_offset_by_compatible(tree, -1, "virtio,mmio"); node >= 0;
 	     node = fdt_node_offset_by_compatible(tree, node, "virtio,mmio")) {
 		struct machine_range reg;
-		uint64_t irq;
+		int length;
+		/* A line, and what more the interrupt controller wants to know of it. */
+		const fdt32_t *line = fdt_getprop(tree, node, "interrupts", &length);
 		if (machine.virtio_count == MACHINE_VIRTIO || !devicetree_is_okay(tree, node) ||
-		    !devicetree_reg(tree, node, 0, &reg) || reg.size == 0 ||
-		    !devicetree_number(tree, node, "interrupts", &irq) || irq > UINT32_MAX)
+		    !devicetree_reg(tree, node, 0, &reg) || reg.size == 0 || line == NULL || length < 4)
 			continue;
 		machine.virtio[machine.virtio_count++] =
-			(struct machine_virtio){ reg.base, reg.size, (unsigned)irq };
+			(struct machine_virtio){ reg.base, reg.size, fdt32_to_cpu(*line) };
 		add_device(reg);
 	}
 }

@@ -9,6 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/lines.h"
+
+#define WHOLE_MAX 4096 /* PIPE_BUF; more would keep the console from others for long */
+
 static int fail(int error)
 {
 	errno = error;
@@ -27,13 +31,14 @@ ssize_t read(int fd, void *buffer, size_t size)
 	return fd == 0 ? 0 : fail(EBADF);
 }
 
-/* Whole, not mixed with what others print, and after what this goroutine has printed. */
+/* Not mixed with what others print, no more than in a pipe, and after what this goroutine has printed. */
 ssize_t write(int fd, const void *buffer, size_t size)
 {
 	if (fd != 1 && fd != 2)
 		return fail(EBADF);
-	fwrite(buffer, 1, size, stdout);
-	fflush(stdout);
+	lines_flush();
+	for (size_t done = 0; done < size; done += WHOLE_MAX)
+		lines_write((const char *)buffer + done, size - done < WHOLE_MAX ? size - done : WHOLE_MAX);
 	return (ssize_t)size;
 }
 

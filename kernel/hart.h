@@ -42,6 +42,8 @@ struct arch_hart; /* what the architecture keeps for each hart: defined in arch.
 #define HART_HEAP 56
 #define HART_ARCH 64
 
+#define HART_STACK_OWNER 16 /* bytes at the top of each stack: hart_stack_own() */
+
 #include "arch.h"
 
 #ifndef CALLED_BY_LIBC
@@ -94,6 +96,11 @@ struct hart {
  *   void hart_relax(void)            In a spin loop.
  *   bool hart_irq_off(void)          Interrupts off; answers whether they were on.
  *   void hart_irq_restore(bool on)
+ *   uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
+ *                                    Prepares a context on a fresh stack whose highest address
+ *                                    (exclusive, 16-aligned) is `top`, below its owner's: hart_gogo on
+ *                                    the result calls entry(), which must not return. A backtrace
+ *                                    ends there.
  */
 
 /* Implemented by each architecture, out of line. */
@@ -124,12 +131,6 @@ void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, 
  * stack, locks == 1.
  */
 noreturn void hart_restart(uintptr_t top, void (*entry)(void));
-
-/*
- * Prepares a context on a fresh stack whose highest address (exclusive, 16-aligned) is `top`:
- * hart_gogo on the result calls entry(), which must not return. A backtrace ends there.
- */
-uintptr_t hart_context_new(uintptr_t top, void (*entry)(void));
 
 /*
  * Sleeps until an interrupt; returns at once when a kick, the timer's or a device's interrupt came since
@@ -171,10 +172,23 @@ struct hart_stack {
 	uintptr_t top;
 	size_t size;
 };
+static inline bool hart_stack_holds(const struct hart_stack *stack, uintptr_t address)
+{
+	return stack->top - address <= stack->size;
+}
 #define HART_STACK_DEFAULT ((size_t)256 << 10)
 #define HART_STACK_MAX ((size_t)1 << 30)
 
-/* 0, or -1 when addresses or page tables ran out. size: 0 is the default; rounded up. locks > 0. */
+/*
+ * The topmost bytes of a stack are its owner's: whoever gets it, from hart_stack_alloc() or from another,
+ * says so before it runs there, so that hart_trim_each() knows whose it is.
+ */
+static inline void hart_stack_own(const struct hart_stack *stack, void *owner)
+{
+	((void **)stack->top)[-1] = owner;
+}
+
+/* 0, or -1: addresses, page tables or pages ran out. size: 0 is the default; rounded up. locks > 0. */
 int hart_stack_alloc(struct hart_stack *stack, size_t size);
 void hart_stack_free(struct hart_stack *stack);
 
@@ -186,16 +200,21 @@ size_t hart_stack_depth(const struct hart_stack *stack);
 
 /*
  * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a
- * time: begin; hide for each G that waits; flush; take for each that has waited ever since; end, which says
- * what came of it. `top` is the stack's, and `sp` where the G's context is saved. Others run on meanwhile;
- * hosted, they wait from flush to end, and no lock is taken in between.
+ * time: begin; hide for each G that waits; flush; if that was possible, take for each that has waited ever
+ * since; end, which says what came of it. `top` is the stack's, and `sp` where the G's context is saved.
+ * Others run on meanwhile; hosted, they wait from flush to end, and no lock is taken in between.
  */
 struct hart_trim {
 	size_t bytes;  /* came free */
 	size_t packed; /* stacks */
+	size_t asked;  /* stacks that were looked at before the flush */
 };
 void hart_trim_begin(void);
-bool hart_trim_may(uintptr_t top);   /* has it any page? A look, without a lock */
+/*
+ * Calls fn with the owner and the top of each stack that may have something to give: with owners that have
+ * ended, too, and are `size` bytes of the heap with anything in them. False: nobody knows which those are.
+ */
+bool hart_trim_each(void (*fn)(void *owner, uintptr_t top), size_t size);
 void hart_trim_hide(uintptr_t top, uintptr_t sp);
 bool hart_trim_flush(void);        /* false: not possible here, and nothing is to be taken */
 void hart_trim_take(uintptr_t top, uintptr_t sp);
@@ -242,7 +261,10 @@ struct hart_goroutine {
 /* The running goroutine ends: flushes and frees what the kernel keeps for it. On its stack. */
 void hart_goroutine_end(void);
 
-/* Halts this hart for good if another one called hart_stop_others(). From sched_interrupt(). */
+/*
+ * Halts this hart for good if another one called hart_stop_others(). From sched_interrupt(), and where a lock
+ * that such a report may need is given back.
+ */
 void hart_stop_if_asked(void);
 
 /* Implemented by the scheduler, called by the kernel and the architectures. */
@@ -288,6 +310,12 @@ void sched_netpoll_ready(void);
 bool sched_reclaim(void);
 /* A stack grew out of the reserve: that is to happen soon. True: preempt what runs. On the trap stack. */
 bool sched_reclaim_soon(void);
+
+/* The stack of the G that runs here; its top is 0 if none does. From a trap, too. */
+struct hart_stack sched_stack_of_current(void);
+
+/* main() has returned: runs what the calling goroutine has deferred. */
+void sched_run_deferred(void);
 
 /* Describes the running G for a fatal report ("goroutine NAME, created by ..."); may print nothing. */
 void sched_describe_current(void);

@@ -310,8 +310,8 @@ void *realloc(void *p, size_t size)
 	if (size <= have && size >= have / 2 && !heap_debugging)
 		return p;
 	void *to = malloc(size);
-	if (to == NULL)
-		return NULL;
+	if (to == NULL) /* what shrinks needs no memory */
+		return size <= have ? p : NULL;
 	memcpy(to, p, size < have ? size : have);
 	free(p);
 	return to;

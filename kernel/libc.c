@@ -138,11 +138,15 @@ int timespec_get(struct timespec *now, int base)
 	return base;
 }
 
-clock_t times(struct tms *buffer)
+/* Time since boot; picolibc's asks times(), whose name is a program's to use. */
+clock_t clock(void)
 {
-	/* picolibc's clock() divides by what sysconf would say: microseconds. */
-	clock_t ticks = (clock_t)(hart_now() / (1000000000 / CLOCKS_PER_SEC));
+	return (clock_t)(hart_now() / (1000000000 / CLOCKS_PER_SEC));
+}
+
+__attribute__((weak)) clock_t times(struct tms *buffer)
+{
 	if (buffer != NULL)
-		*buffer = (struct tms){ .tms_utime = ticks };
-	return ticks;
+		*buffer = (struct tms){ .tms_utime = clock() };
+	return clock();
 }

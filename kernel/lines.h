@@ -16,6 +16,11 @@ void lines_put(const char *text, size_t size);
 void lines_flush(void);
 /* The machine ends: writes what all have begun, the running one's first. Others may be printing still. */
 void lines_end(void);
+/*
+ * The same for a report, once: others have been told to stop, and took no care where. By hart_stop_others(),
+ * from traps, too.
+ */
+void lines_report(void);
 
 /* What is below: a machine's console, a process's standard output. In one piece. */
 void lines_write(const char *text, size_t size);

@@ -11,9 +11,9 @@
  * length for one that fits, else in those above, and takes the end of it. Not buddies, because those give a
  * request of 40 MiB only blocks of 64 MiB, aligned to that: on a machine of 128 MiB there is none.
  *
- * One lock guards all of it. It is the only lock that a trap handler takes (stack_fault() needs
- * pages), which is safe because its holder cannot fault: whoever allocates or frees touches the
- * stack that it is going to need before it takes the lock.
+ * One lock guards all of it. A trap handler takes it (stack_fault() needs pages), as it takes that of the
+ * page tables and no other. That is safe because their holders cannot fault: whoever allocates or frees
+ * touches the stack that it is going to need before it takes the lock.
  */
 #include <assert.h>
 #include <string.h>
@@ -216,13 +216,26 @@ void pages_touch_stack(void)
 	(void)probe[0];
 }
 
+/* A report stops no hart under the lock, since it may need pages itself: it is stopped here. */
+static void release(void)
+{
+	spin_release(&lock);
+	hart_stop_if_asked();
+}
+
+static void unlock(void)
+{
+	release();
+	hart_unlock();
+}
+
 void *pages_alloc_run(size_t count, size_t align, enum pages_owner owner)
 {
 	assert(count > 0 && (align & (align - 1)) == 0);
 	pages_touch_stack();
 	spin_lock(&lock);
 	void *block = counts[PAGES_FREE] >= count + reserve ? alloc_locked(count, align, owner) : NULL;
-	spin_unlock(&lock);
+	unlock();
 	return block;
 }
 
@@ -231,7 +244,7 @@ void pages_free_run(void *block, size_t count)
 	pages_touch_stack();
 	spin_lock(&lock);
 	free_locked(page_of(block), count);
-	spin_unlock(&lock);
+	unlock();
 }
 
 void *pages_alloc(unsigned order, enum pages_owner owner)
@@ -269,7 +282,7 @@ uint64_t pages_alloc_in_trap(enum pages_owner owner)
 {
 	lock_in_trap();
 	void *page = alloc_one_locked(owner);
-	spin_release(&lock);
+	release();
 	return (uintptr_t)page;
 }
 
@@ -277,7 +290,7 @@ void pages_free_in_trap(uint64_t page)
 {
 	lock_in_trap();
 	free_locked(page >> PAGE_SHIFT, 1);
-	spin_release(&lock);
+	release();
 }
 
 size_t pages_count_of(enum pages_owner owner)
@@ -300,7 +313,7 @@ void pages_counts(size_t pages[PAGES_OWNERS])
 	pages_touch_stack();
 	spin_lock(&lock);
 	memcpy(pages, counts, sizeof(counts));
-	spin_unlock(&lock);
+	unlock();
 }
 
 bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end)
@@ -317,8 +330,23 @@ bool pages_owner_at(uint64_t address, enum pages_owner *owner, uint64_t *end)
 	do
 		page++;
 	while (++map < map_end && *map / OWNED(1) == *owner);
-	spin_unlock(&lock);
+	unlock();
 	*end = page << PAGE_SHIFT;
+	return true;
+}
+
+bool pages_of_heap(uintptr_t at, size_t size)
+{
+	uint64_t last = (at + size - 1) >> PAGE_SHIFT;
+
+	if (at + size < at)
+		return false;
+	for (uint64_t page = at >> PAGE_SHIFT; page <= last; page++) {
+		struct zone *zone = zone_of(page);
+		if (zone == NULL ||
+		    __atomic_load_n(&zone->map[page - zone->first], __ATOMIC_RELAXED) != OWNED(PAGES_HEAP))
+			return false;
+	}
 	return true;
 }
 

@@ -51,6 +51,7 @@ void pages_free_in_trap(uint64_t page);
 void pages_touch_stack(void); /* no page fault for a new page comes in what is called next */
 size_t pages_free_count(void); /* free pages now; a hint */
 size_t pages_total(void);
+bool pages_of_heap(uintptr_t at, size_t size); /* are those bytes the heap's? A hint */
 bool pages_short(void);
 size_t pages_count_of(enum pages_owner owner); /* a hint */
 void pages_counts(size_t pages[PAGES_OWNERS]); /* how many each owner has, at one instant */

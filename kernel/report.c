@@ -3,7 +3,8 @@
  * How the machine ends when it must: the report of a fault or a broken invariant.
  *
  * One hart reports: the first to come. The others are kicked and halt in their interrupt handler;
- * one that comes to report meanwhile halts too, so that two reports never mix.
+ * one that comes to report meanwhile halts too, so that two reports never mix. Who reports may need a page of
+ * his stack: so nobody halts with a lock that a page fault takes, but when he gives it back.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +12,10 @@
 #include "kernel/console.h"
 #include "kernel/hart.h"
 #include "kernel/layout.h"
+#include "kernel/lines.h"
 #include "kernel/machine.h"
 #include "kernel/trap.h"
+#include "kernel/vm.h"
 
 #define FRAMES_MAX 40
 
@@ -30,12 +33,14 @@ void hart_stop_others(void)
 	for (unsigned id = 0; id < hart_count(); id++)
 		if (id + 1 != me && hart_get(id) != NULL) /* NULL: so early that it has no block */
 			hart_kick(id);
+	lines_report();
+	console_end_line();
 }
 
 void hart_stop_if_asked(void)
 {
 	uint32_t who = atomic_load_explicit(&reporter, memory_order_acquire);
-	if (who != 0 && who != hart_self()->id + 1)
+	if (who != 0 && who != hart_self()->id + 1 && !vm_fault_locked_here())
 		arch_halt();
 }
 

@@ -3,8 +3,8 @@
  * A spin lock for short critical sections of a few dozen instructions.
  *
  * Its holder is not preempted (hart_lock), so a waiter waits for a running hart. It is never
- * taken in a trap handler: a handler that interrupted the holder would wait for ever. The one
- * exception, the page allocator, asks spin_held_here() first.
+ * taken in a trap handler: a handler that interrupted the holder would wait for ever. The
+ * exceptions are the page allocator's and the page tables': see pages.c.
  *
  * Each has a rank, which says in which order locks are taken: lockrank.h.
  */

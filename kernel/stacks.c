@@ -3,8 +3,14 @@
  * Stacks of goroutines: ranges of virtual addresses whose pages come on the first touch.
  *
  * The stack area is cut into one region for each power of two from 256 KiB to 1 GiB. A slot of a region is as
- * long as its stack, a guard of the same length below it, which is never mapped, and a page. Growing moves
- * nothing: pointers into a stack stay valid.
+ * long as its stack, a guard below it, which is never mapped, and a page. Growing moves nothing: pointers
+ * into a stack stay valid.
+ *
+ * What a slot of the default size takes of addresses is memory: a page table maps 2 MiB, and most stacks need
+ * no more of one than a single entry. So its guard is short, 64 KiB; the others' are as long as their stacks.
+ * Whoever steps over a guard at once, by an array that is larger, is in another's slot. That is found by its
+ * stack pointer, which points out of its own stack: at the first touch that faults (stack_fault()), or, if
+ * what it touches is there already, when it is preempted (sched_preempt()).
  *
  * A freed stack keeps its pages, until trim.c takes them.
  *
@@ -25,14 +31,14 @@
 #define CLASS_MIN_SHIFT 18 /* 256 KiB */
 #define CLASS_MAX_SHIFT 30 /* 1 GiB */
 #define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
-#define SLOTS_A_PAGE (PAGE_SIZE / sizeof(struct slot))
+#define GUARD_DEFAULT ((size_t)64 << 10)
 #define TABLES_MAX 4 /* that one page may need: Sv57's below the root */
 
 struct region {
 	struct spinlock lock;
 	uintptr_t start;       /* set at boot */
 	size_t count;          /* how many fit; set at boot */
-	struct slot *slots;    /* at the region's end; a page of them is mapped when it is needed */
+	struct slots *slots;   /* at the region's end; a page of them is mapped when it is needed */
 	_Atomic(size_t) used;  /* slots ever handed out; written under the lock */
 	uintptr_t free;        /* top of a freed stack; under the lock */
 };
@@ -50,6 +56,11 @@ static inline size_t class_size(unsigned class)
 	return (size_t)1 << (CLASS_MIN_SHIFT + class);
 }
 
+static inline size_t class_guard(unsigned class)
+{
+	return class == 0 ? GUARD_DEFAULT : class_size(class);
+}
+
 /*
  * The page more spreads the tops of stacks over a TLB's sets. At a distance of a power of two they
  * would all fall into one or two of them: a switch among 12 goroutines then takes three times as
@@ -57,7 +68,7 @@ static inline size_t class_size(unsigned class)
  */
 static inline size_t class_stride(unsigned class)
 {
-	return 2 * class_size(class) + PAGE_SIZE;
+	return class_size(class) + class_guard(class) + PAGE_SIZE;
 }
 
 /* The default size gets half of the area; the others share the rest. */
@@ -72,9 +83,8 @@ void stacks_init(void)
 		uintptr_t next = at + (class == 0 ? first_share : share), end = next & ~(PAGE_SIZE - 1);
 		region->start = (at + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 		region->count = (end - region->start - PAGE_SIZE) /
-			(class_stride(class) + sizeof(struct slot));
-		region->slots =
-			(struct slot *)((end - region->count * sizeof(struct slot)) & ~(PAGE_SIZE - 1));
+			(class_stride(class) + PAGE_SIZE / SLOTS_A_PAGE + 1);
+		region->slots = (struct slots *)end - (region->count + SLOTS_A_PAGE - 1) / SLOTS_A_PAGE;
 		at = next;
 	}
 }
@@ -96,6 +106,16 @@ static struct region *find(uintptr_t va, size_t *number)
 		&regions[class] : NULL;
 }
 
+static struct slot *slot_at(const struct region *region, size_t number)
+{
+	return &region->slots[number / SLOTS_A_PAGE].slot[number % SLOTS_A_PAGE];
+}
+
+static uintptr_t top_at(const struct region *region, size_t number)
+{
+	return region->start + (number + 1) * class_stride((unsigned)(region - regions));
+}
+
 struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size)
 {
 	size_t number;
@@ -103,10 +123,17 @@ struct slot *slot_of(uintptr_t va, uintptr_t *top, size_t *size)
 
 	if (region == NULL)
 		return NULL;
-	unsigned class = (unsigned)(region - regions);
-	*top = region->start + (number + 1) * class_stride(class);
-	*size = class_size(class);
-	return &region->slots[number];
+	*top = top_at(region, number);
+	*size = class_size((unsigned)(region - regions));
+	return slot_at(region, number);
+}
+
+uintptr_t slot_top(const struct slot *slot)
+{
+	const struct slots *page = slots_of(slot);
+	const struct region *region = &regions[page->class];
+
+	return top_at(region, (size_t)(page - region->slots) * SLOTS_A_PAGE + (size_t)(slot - page->slot));
 }
 
 /* ---- Page tables ---- */
@@ -122,6 +149,12 @@ void vm_lock(void)
 void vm_unlock(void)
 {
 	spin_release(&lock);
+	hart_stop_if_asked();
+}
+
+bool vm_fault_locked_here(void)
+{
+	return spin_held_here(&lock) || pages_locked_here();
 }
 
 static uint64_t table_page(void)
@@ -146,6 +179,16 @@ static bool table_provide(void)
 	return true;
 }
 
+/* Under the VM lock. True: a page is there, which may have been hidden. */
+static bool show(struct slot *slot, uintptr_t va)
+{
+	if (!vm_show(va))
+		return false;
+	if (slot != NULL)
+		slot_warm(slot);
+	return true;
+}
+
 /*
  * Maps a page there, with what was packed if it is the topmost of a stack that was. Provides tables, outside
  * of the lock, as often as one is missing.
@@ -160,7 +203,7 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 		if (slot == NULL || slot->state != SLOT_PACKED || va != top - PAGE_SIZE) {
 			result = arch_vm_map_page(va, page, table_page);
 			if (result == VM_WAS_MAPPED)
-				vm_show(va); /* or hidden */
+				show(slot, va); /* or hidden */
 		} else if (table_count < TABLES_MAX) { /* nobody may see it half done, so it must not fail */
 			result = VM_NO_MEMORY;
 		} else {
@@ -168,8 +211,11 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 			result = arch_vm_map_page(va, page, table_page);
 		}
 		uint32_t depth = (uint32_t)((top - va) >> PAGE_SHIFT);
-		if (slot != NULL && result == VM_MAPPED && depth > slot->depth)
-			slot->depth = depth & 0xffffff;
+		if (slot != NULL && result == VM_MAPPED) {
+			if (depth > slot->depth)
+				slot->depth = depth & 0xffffff;
+			slot_warm(slot);
+		}
 		vm_unlock();
 	} while (result == VM_NO_MEMORY && table_provide());
 	if (unused != 0)
@@ -182,11 +228,12 @@ static bool slots_provide(struct region *region, size_t number)
 {
 	if (number % SLOTS_A_PAGE != 0)
 		return true;
-	uintptr_t va = (uintptr_t)&region->slots[number];
+	uintptr_t va = (uintptr_t)&region->slots[number / SLOTS_A_PAGE];
 	uint64_t page = pages_alloc_in_trap(PAGES_TABLES);
 	if (page == 0)
 		return false;
 	memset((void *)(uintptr_t)page, 0, PAGE_SIZE);
+	((struct slots *)(uintptr_t)page)->class = (unsigned)(region - regions);
 	enum vm_result result = map(NULL, va, va, page);
 	if (result != VM_MAPPED)
 		pages_free_in_trap(page);
@@ -213,17 +260,17 @@ static bool map_top(struct slot *slot, uintptr_t top)
  */
 static void slot_change(struct slot *slot, enum slot_state state)
 {
-	slot->state = state & 0xff;
+	slot->state = (uint8_t)state;
 }
 
 /* One that was never used. The region's lock is held, as below. */
 static uintptr_t stack_new(struct region *region)
 {
 	size_t number = atomic_load_explicit(&region->used, memory_order_relaxed);
-	uintptr_t top = region->start + (number + 1) * class_stride((unsigned)(region - regions));
+	uintptr_t top = top_at(region, number);
 
 	if (number >= region->count || !slots_provide(region, number) ||
-	    !map_top(&region->slots[number], top))
+	    !map_top(slot_at(region, number), top))
 		return 0;
 	/* Release: whoever finds the stack finds its slot mapped. */
 	atomic_store_explicit(&region->used, number + 1, memory_order_release);
@@ -279,20 +326,22 @@ void hart_stack_free(struct hart_stack *stack)
 	spin_unlock(&region->lock);
 }
 
-void stacks_each_free(void (*fn)(uintptr_t top, struct slot *slot))
+bool slot_free_lock(struct slot *slot)
 {
-	for (unsigned class = 0; class < CLASSES; class++) {
-		struct region *region = &regions[class];
-		spin_lock(&region->lock);
-		uintptr_t next;
-		for (uintptr_t top = region->free; top != 0; top = next) {
-			size_t size;
-			struct slot *slot = slot_of(top - 1, &top, &size);
-			next = slot->next;
-			fn(top, slot);
-		}
-		spin_unlock(&region->lock);
-	}
+	struct region *region = &regions[slots_of(slot)->class];
+
+	if (slot->state != SLOT_FREE) /* a look */
+		return false;
+	spin_lock(&region->lock);
+	if (slot->state == SLOT_FREE)
+		return true;
+	spin_unlock(&region->lock);
+	return false;
+}
+
+void slot_free_unlock(struct slot *slot)
+{
+	spin_unlock(&regions[slots_of(slot)->class].lock);
 }
 
 size_t hart_stack_depth(const struct hart_stack *stack)
@@ -317,11 +366,25 @@ static noreturn void report_end(const char *what, uintptr_t pc, uintptr_t fp, si
 	hart_poweroff(2);
 }
 
-bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
+/* The running G's stack pointer is out of its stack. A critical section may be on the way to another one. */
+static void check_own_stack(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp)
+{
+	const struct hart *hart = hart_self();
+	struct hart_stack stack;
+
+	if (hart->locks != 0 || sp - vm_stacks_start >= vm_stacks_end - vm_stacks_start)
+		return;
+	stack = sched_stack_of_current();
+	if (stack.top != 0 && !hart_stack_holds(&stack, sp))
+		report_end("stack overflow", pc, fp, stack.top - (va < stack.top ? va : sp), stack.size);
+}
+
+bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp)
 {
 	uintptr_t top;
 	size_t limit;
 	struct slot *slot = slot_of(va, &top, &limit);
+	check_own_stack(va, pc, fp, sp);
 	if (slot == NULL)
 		return false;
 	size_t depth = top - va;
@@ -330,13 +393,13 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp)
 
 	va &= ~(PAGE_SIZE - 1);
 	/* Its holder touched its stack before, and a cycle took it for one that waits: only just hidden. */
-	if (spin_held_here(&lock) && vm_show(va))
+	if (spin_held_here(&lock) && show(slot, va))
 		return true;
 	uint64_t page = pages_locked_here() ? 0 : pages_alloc_in_trap(PAGES_STACKS);
 	enum vm_result result = page != 0 ? map(slot, top, va, page) : VM_NO_MEMORY;
 	if (page == 0) { /* a hidden one needs none */
 		vm_lock();
-		bool there = vm_show(va);
+		bool there = show(slot, va);
 		vm_unlock();
 		if (there)
 			return true;

@@ -5,8 +5,9 @@
  * A cycle is three steps, which the scheduler drives on g0 (sched/reclaim.c), while everything else goes on:
  *
  *   hide    Each page of a waiting G's stack below what it uses stays in its page-table entry but is not
- *           valid any more; if the G uses little of its topmost page, so is that. Whoever touches a hidden
- *           page gets it back at once, with its contents, in stack_fault().
+ *           valid any more; if the G uses little of its topmost page, so is that; and else so is the lowest
+ *           one that it does use, which is hidden only to learn of it when the G goes on. Whoever touches a
+ *           hidden page gets it back at once, with its contents, in stack_fault().
  *   flush   One shoot-down: from here on no hart reaches a hidden page past its entry.
  *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading
  *           its context. Pages below what it uses are free. Of the topmost one, what it uses is packed into a
@@ -17,6 +18,11 @@
  * first page that is taken becomes the one that others are packed into. Not blocks of the heap: when memory
  * is short the heap has none, and it takes pages by eight in a row, which may not be had when a thousand
  * stacks would come free.
+ *
+ * A cycle looks at the stacks that are warm: a page of theirs came, or was shown, since one last found all of
+ * it either in use or hidden. So its work is what has happened since then, however many others wait: who
+ * goes on touches what was hidden, or packed, and is warm again. Whose a stack is stands at its top
+ * (hart_stack_own()); a program that has written over that keeps its pages, and harms nobody else.
  *
  * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if
  * they are many, one more at the end of this.
@@ -35,13 +41,16 @@
 struct pack {
 	uint32_t stacks; /* that are in it still */
 	uint32_t used;   /* bytes from the page's start */
-} __attribute__((aligned(16)));
+} __attribute__((aligned(8)));
 
 static struct pack *filling;               /* the one that has room; NULL: none. Under the VM lock */
 /* linked through their first words, free after the next flush; the same */
 static uint64_t dead_tables;
 static unsigned dead_table_count;
+static struct slots *warm = SLOTS_END;      /* those with warm slots; the same */
 static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
+static struct slots *asked;                /* the warm ones that it asks */
+static bool flushed;                       /* its flush has been */
 static struct hart_trim counts;            /* of that one */
 
 /*
@@ -50,7 +59,7 @@ static struct hart_trim counts;            /* of that one */
  */
 static bool pack(struct slot *slot, char *page, size_t bytes)
 {
-	size_t room = (bytes + 15) & ~(size_t)15;
+	size_t room = (bytes + 7) & ~(size_t)7;
 	bool full = filling == NULL || filling->used + room > PAGE_SIZE;
 
 	if (full) {
@@ -84,6 +93,74 @@ uint64_t slot_unpack(struct slot *slot, uint64_t page)
 	return place;
 }
 
+/* ---- Which stacks are asked ---- */
+
+static uint64_t slot_bit(const struct slots *page, const struct slot *slot)
+{
+	return (uint64_t)1 << (slot - page->slot) % 64;
+}
+
+static uint64_t *slot_word(struct slots *page, const struct slot *slot)
+{
+	return &page->warm[(slot - page->slot) / 64];
+}
+
+void slot_warm(struct slot *slot)
+{
+	struct slots *page = slots_of(slot);
+
+	*slot_word(page, slot) |= slot_bit(page, slot);
+	if (page->next_warm != NULL) /* of a list already, or asked, and then it stays in one */
+		return;
+	page->next_warm = warm;
+	warm = page;
+}
+
+static void slot_cool(struct slot *slot)
+{
+	struct slots *page = slots_of(slot);
+
+	*slot_word(page, slot) &= ~slot_bit(page, slot);
+}
+
+static void ask_warm(void)
+{
+	vm_lock();
+	asked = warm;
+	warm = SLOTS_END;
+	vm_unlock();
+}
+
+/* Those that are warm still stay in the list. */
+static void asked_end(void)
+{
+	vm_lock();
+	for (struct slots *page = asked, *next; page != SLOTS_END; page = next) {
+		uint64_t any = 0;
+		for (size_t i = 0; i < sizeof(page->warm) / sizeof(page->warm[0]); i++)
+			any |= page->warm[i];
+		next = page->next_warm;
+		page->next_warm = any != 0 ? warm : NULL;
+		if (any != 0)
+			warm = page;
+	}
+	asked = SLOTS_END;
+	vm_unlock();
+}
+
+/* Whoever's it is, of `size` bytes; NULL: what stands there cannot be. */
+static void *owner_of(const struct slot *slot, uintptr_t top, size_t size)
+{
+	uintptr_t owner = 0;
+
+	vm_lock();
+	uint64_t page = slot->state == SLOT_IN_USE ? vm_page(top - PAGE_SIZE) : 0;
+	if (page != 0)
+		owner = *(volatile uintptr_t *)(uintptr_t)(page + PAGE_SIZE - sizeof(owner));
+	vm_unlock();
+	return owner % sizeof(owner) == 0 && pages_of_heap(owner, size) ? (void *)owner : NULL;
+}
+
 /* How much of the topmost page is packed: 0 if it is not worth it, or more than that page is in use. */
 static size_t packable(uintptr_t top, uintptr_t sp)
 {
@@ -105,7 +182,8 @@ static void hide(uintptr_t top, struct slot *slot, uintptr_t sp)
 {
 	vm_lock();
 	if (slot->state != SLOT_PACKED) {
-		for (uint32_t i = kept_pages(top, sp); i < slot->depth; i++)
+		uint32_t kept = kept_pages(top, sp);
+		for (uint32_t i = kept == 0 ? 0 : kept - 1; i < slot->depth; i++)
 			vm_hide(page_at(top, i));
 		slot->mark = cycle;
 	}
@@ -148,6 +226,18 @@ static void take_table(uintptr_t va)
 	dead_table_count++;
 }
 
+/*
+ * Is the table needed for the topmost page of the next slot? Slots are asked in the order of their addresses,
+ * so this spares most of the looks at a whole table.
+ */
+static bool next_needs_table(const struct slot *slot, uintptr_t top)
+{
+	const struct slot *next = slot + 1;
+
+	return next < &slots_of(slot)->slot[SLOTS_A_PAGE] && next->depth != 0 &&
+	       (page_at(top, 0) ^ page_at(slot_top(next), 0)) >> TABLE_SHIFT == 0;
+}
+
 /* Under the VM lock. */
 static void take(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *taken)
 {
@@ -162,24 +252,25 @@ static void take(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *t
 			stays = i + 1;
 	}
 	slot->depth = stays < slot->depth ? stays & 0xffffff : slot->depth;
-	if (slot->depth == 0)
+	if (stays == kept && (kept == 0 || vm_is_hidden(page_at(top, kept - 1))))
+		slot_cool(slot);
+	if (slot->depth == 0 && !next_needs_table(slot, top))
 		take_table(page_at(top, 0));
 }
 
 /* ---- What the scheduler calls ---- */
 
-static void hide_free(uintptr_t top, struct slot *slot)
-{
-	if (slot->depth != 0)
-		hide(top, slot, top);
-}
-
-static void take_free(uintptr_t top, struct slot *slot)
+/* One that nobody has: nobody else knows of it. Locked. */
+static void trim_free(struct slot *slot, uintptr_t top)
 {
 	struct taken taken = { 0 };
 
+	if (!flushed) {
+		hide(top, slot, top);
+		return;
+	}
 	vm_lock();
-	if (slot->mark == cycle && slot->depth != 0)
+	if (slot->mark == cycle)
 		take(top, slot, top, &taken);
 	vm_unlock();
 	taken_free(&taken);
@@ -190,16 +281,40 @@ void hart_trim_begin(void)
 	counts = (struct hart_trim){ 0 };
 	if (++cycle == 0)
 		cycle = 1;
-	stacks_each_free(hide_free);
+	flushed = false;
+	ask_warm();
 }
 
-bool hart_trim_may(uintptr_t stack_top)
+static void ask(struct slot *slot, void (*fn)(void *owner, uintptr_t top), size_t size)
 {
-	uintptr_t top;
-	size_t size;
-	const struct slot *slot = slot_of(stack_top - 1, &top, &size);
+	uintptr_t top = slot_top(slot);
 
-	return slot != NULL && slot->depth != 0;
+	counts.asked += !flushed;
+	if (slot_free_lock(slot)) {
+		trim_free(slot, top);
+		slot_free_unlock(slot);
+		return;
+	}
+	void *owner = owner_of(slot, top, size);
+	if (owner != NULL)
+		fn(owner, top);
+}
+
+static void ask_those(struct slots *page, unsigned word, void (*fn)(void *owner, uintptr_t top), size_t size)
+{
+	/* One that becomes warm now is asked next time. */
+	uint64_t left = *(volatile uint64_t *)&page->warm[word];
+
+	for (; left != 0; left &= left - 1)
+		ask(&page->slot[64 * word + (unsigned)__builtin_ctzll(left)], fn, size);
+}
+
+bool hart_trim_each(void (*fn)(void *owner, uintptr_t top), size_t size)
+{
+	for (struct slots *page = asked; page != SLOTS_END; page = page->next_warm)
+		for (unsigned i = 0; i < sizeof(page->warm) / sizeof(page->warm[0]); i++)
+			ask_those(page, i, fn, size);
+	return true;
 }
 
 /* The slot of the stack with that top, if sp lies in it: the two may have been read while they changed. */
@@ -220,7 +335,7 @@ void hart_trim_hide(uintptr_t top, uintptr_t sp)
 		hide(top, slot, sp);
 }
 
-bool hart_trim_flush(void)
+static bool flush(void)
 {
 	vm_lock();
 	uint64_t dead = dead_tables;
@@ -233,6 +348,12 @@ bool hart_trim_flush(void)
 	struct taken taken = { dead, tables };
 	taken_free(&taken);
 	return true;
+}
+
+bool hart_trim_flush(void)
+{
+	flushed = flush();
+	return flushed;
 }
 
 void hart_trim_take(uintptr_t top, uintptr_t sp)
@@ -251,9 +372,9 @@ void hart_trim_take(uintptr_t top, uintptr_t sp)
 
 struct hart_trim hart_trim_end(void)
 {
-	stacks_each_free(take_free);
+	asked_end();
 	if (dead_table_count > DEAD_TABLES)
-		hart_trim_flush();
+		flush();
 	return counts;
 }
 

@@ -33,6 +33,13 @@ bool vm_hide(uintptr_t va)
 	return true;
 }
 
+bool vm_is_hidden(uintptr_t va)
+{
+	uint64_t value = value_of(arch_vm_entry(va, 0));
+
+	return value != 0 && !(value & VM_VALID);
+}
+
 bool vm_show(uintptr_t va)
 {
 	_Atomic(uint64_t) *entry = arch_vm_entry(va, 0);
@@ -42,6 +49,13 @@ bool vm_show(uintptr_t va)
 		return false;
 	change(entry, value | VM_VALID);
 	return true;
+}
+
+uint64_t vm_page(uintptr_t va)
+{
+	uint64_t value = value_of(arch_vm_entry(va, 0));
+
+	return value != 0 ? arch_vm_entry_page(value) : 0;
 }
 
 uint64_t vm_take(uintptr_t va)

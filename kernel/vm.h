@@ -15,6 +15,7 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
+#define TABLE_SHIFT 21 /* a table of pages maps 2 MiB, on both architectures */
 
 /* Set by arch_vm_init(): the upper half as this machine's page-table depth allows. */
 extern uintptr_t vm_stacks_start, vm_stacks_end;
@@ -39,7 +40,9 @@ uint64_t arch_vm_lookup(uintptr_t va);
  * stacks' lock (kernel/stacks.h): kernel/vm.c.
  */
 bool vm_hide(uintptr_t va);           /* false: none is there */
+bool vm_is_hidden(uintptr_t va);
 bool vm_show(uintptr_t va);           /* true: one is there now, which was hidden or not */
+uint64_t vm_page(uintptr_t va);       /* the page that is there, hidden or not, or 0 */
 uint64_t vm_take(uintptr_t va);       /* a hidden one is not there any more: its page. 0: none is hidden */
 /* if the last table of the walk is empty it is left out: its page, else 0 */
 uint64_t vm_take_table(uintptr_t va);
@@ -65,8 +68,10 @@ int arch_vm_map_device(uint64_t pa, size_t size);
  * Called by the architecture's page fault handler, on the trap stack, interrupts off, for any
  * data access to [vm_stacks_start, vm_stacks_end). True: the page is there now, retry. Does
  * not return for an overflow or when memory is out: those end the machine with a report.
- * `fp` and `pc` are the interrupted frame pointer and pc, for the backtrace.
+ * `fp`, `pc` and `sp` are the interrupted code's.
  */
-bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp);
+bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp);
+/* Does the calling hart hold a lock that it takes? locks > 0 or interrupts off. */
+bool vm_fault_locked_here(void);
 
 #endif

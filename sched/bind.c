@@ -39,6 +39,7 @@ static bool bind(struct p *p, struct g *g, bool last_resort)
 {
 	if (!take_over(p, g) && !new_stack(g, last_resort))
 		return false;
+	hart_stack_own(&g->stack, g);
 	g->sp = hart_context_new(g->stack.top, g_entry);
 	g->long_way = 0;
 	return true;

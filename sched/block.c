@@ -52,7 +52,7 @@ void go_block_enter(void)
 	hart_unlock();
 }
 
-bool p_retake_blocked(struct m *m)
+bool p_retake_blocked(struct m *m, bool work)
 {
 	int64_t now = now_ticks(), too_early = INT64_MAX;
 	bool got = false;
@@ -61,9 +61,7 @@ bool p_retake_blocked(struct m *m)
 	for (uint32_t i = 0; i < procs_now() && !got && !sched.stopping; i++) {
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
-		if ((status & 0xff) != P_BLOCKED ||
-		    (runq_empty(p) && sched.runq.size == 0 && !timers_due(p, now) &&
-		     !atomic_load_explicit(&sched.netpoll_ready, relaxed)) ||
+		if ((status & 0xff) != P_BLOCKED || (!work && runq_empty(p) && sched.runq.size == 0) ||
 		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
 			continue;
 		int64_t when = peek_time(&p->slice_end);
@@ -120,6 +118,10 @@ void go_block_leave(void)
 		check_m(m, M_WORKING);
 		p->slice_end = m->old_slice_end;
 		sysmon_arm_slice(m, p);
+		/* The kick of whoever stops the world came when there was no P to ask back, and comes
+		   once. */
+		if (atomic_load_explicit(&sched.stopping, relaxed))
+			m->hart.preempt = 1;
 		g_change(g, G_BLOCKING, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);
 	} else {

@@ -11,6 +11,7 @@
  * sender's into its place. Waiters lie on the waiters' stacks: blocking allocates nothing.
  */
 #include "sched/chan.h"
+#include "sched/switch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -124,7 +125,7 @@ static NOINLINE void send_rest(go_chan *c, const void *elem)
 		*(chan_word *)w->elem = *(const chan_word *)elem;
 		struct g *g = chan_give(w);
 		spin_release(&c->lock);
-		ready_unlock(g);
+		ready_unlock_inline(g);
 	} else if (w == NULL && chan_count(c) == c->cap && !atomic_load_explicit(&c->closed, relaxed)) {
 		send_wait(c, elem);
 	} else {
@@ -182,7 +183,13 @@ static NOINLINE bool recv_rest(go_chan *c, void *elem)
 	*(chan_word *)elem = *(const chan_word *)w->elem;
 	struct g *g = chan_give(w);
 	spin_release(&c->lock);
-	return ready_unlock(g);
+	return ready_unlock_inline(g);
+}
+
+static NOINLINE bool preempted(void)
+{
+	sched_preempt();
+	return true;
 }
 
 bool go_recv(go_chan *c, void *elem)
@@ -196,15 +203,11 @@ bool go_recv(go_chan *c, void *elem)
 	*(chan_word *)elem = *(const chan_word *)c->recv_at;
 	c->recv_at = chan_after(c, c->recv_at);
 	store_relaxed(&c->count, count - 1);
-	spin_unlock(&c->lock);
-	return true;
+	spin_release(&c->lock);
+	return hart_unlock_due() ? preempted() : true; /* no frame for it: as above */
 }
 
-/*
- * Without the lock: would a try have to wait? Each look is at one word that was so at that instant. A
- * receiver looks at `closed` after it saw nothing: the closing of a channel that had something comes
- * after that was taken.
- */
+/* Without the lock: would a try have to wait? Each look is at one word that was so at that instant. */
 static bool send_would_wait(go_chan *c)
 {
 	return !atomic_load_explicit(&c->closed, memory_order_acquire) && c->cap > 0 &&

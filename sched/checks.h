@@ -22,7 +22,6 @@ enum m_state {
 	M_STARTED,  /* taken out of idle_ms or parked_locked by a waker, who gives it a P */
 	M_TIED,     /* in parked_locked: waits for its locked G */
 	M_BLOCKING, /* in a blocking section, without its P */
-	M_STATES,
 };
 
 #if GUMP_CHECKS

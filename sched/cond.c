@@ -26,6 +26,8 @@ void go_cond_wait(go_cond *c, go_mutex *m)
 	struct cond_waiter w = { .g = g_self() };
 	struct spinlock *lock = lock_of(&c->lock_);
 
+	if (!mutex_is_locked(m))
+		go_mutex_unlock(m); /* panics; a go_call that catches it leaves nothing in the queue */
 	spin_lock(lock);
 	trace(TRACE_WAIT, w.g, trace_queue(lock, WAIT_COND), 0);
 	if (c->tail_ != NULL)
@@ -76,8 +78,8 @@ void go_cond_signal(go_cond *c)
 
 /*
  * Those that wait now, and no others: who comes while the lock is released finds a queue of its own. It is
- * released when the stacks that are touched fill the memory, since they were packed: they are runnable then,
- * and can be again.
+ * released after as many as a ring holds, so that no hart is away for long; and when the stacks that are
+ * touched fill the memory, since they were packed: they are runnable then, and can be again.
  */
 void go_cond_broadcast(go_cond *c)
 {
@@ -88,7 +90,7 @@ void go_cond_broadcast(go_cond *c)
 	c->head_ = c->tail_ = NULL;
 	for (;; w = next) {
 		struct glist wake = { 0 };
-		for (next = w; next != NULL && (next == w || !reclaim_wanted());) {
+		for (next = w; next != NULL && (next == w || (wake.size < RUNQ_SIZE && !reclaim_wanted()));) {
 			struct cond_waiter *one = next;
 			next = one->next;
 			signal_one(lock, one, &wake);
@@ -98,7 +100,8 @@ void go_cond_broadcast(go_cond *c)
 		hart_unlock();
 		if (next == NULL)
 			return;
-		sched_reclaim();
+		if (reclaim_wanted())
+			sched_reclaim();
 		spin_lock(lock);
 	}
 }

@@ -65,6 +65,24 @@ void g_describe(const char *before, const struct g *g)
 		   ran_us(g, status), hart_stack_depth(&g->stack) >> 10);
 }
 
+struct hart_stack sched_stack_of_current(void)
+{
+	const struct g *g = g_self();
+
+	return g != NULL ? g->stack : (struct hart_stack){ 0 };
+}
+
+void overflow_report(const struct g *g, uintptr_t sp)
+{
+	hart_stop_others();
+	hart_print("fatal: stack overflow\n");
+	g_describe("", g);
+	hart_print("stack: %zu KiB deep, limit %zu KiB; others' stacks may have been written to\n",
+		   (g->stack.top - sp) >> 10, g->stack.size >> 10);
+	hart_backtrace_here();
+	hart_poweroff(2);
+}
+
 void sched_describe_current(void)
 {
 	struct g *g = g_self();

@@ -99,6 +99,11 @@ void fuzz_init(void)
 	on = true;
 }
 
+bool fuzz_is_on(void)
+{
+	return on;
+}
+
 static void wait_for(int64_t ticks, bool (*enough)(void))
 {
 	int64_t until = now_ticks() + ticks;

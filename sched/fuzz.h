@@ -32,8 +32,10 @@ enum fuzz_point { /* where a race's window is held open */
 	FUZZ_TIMER_LOOK,  /* between the look at a heap's earliest time and its lock */
 	FUZZ_TIMER_FIRE,  /* a timer is out of its heap, its function not called yet */
 	FUZZ_TIMER_FIRED, /* called, and m->firing still set */
+	FUZZ_TIMER_SET,   /* a timer that is set anew is in no heap, and another may set it */
 	FUZZ_BLOCK,       /* around a blocking section's hand-over of the P */
 	FUZZ_STOP,        /* on the way into a stop of the world */
+	FUZZ_STOPPING,    /* the stopper has looked at the Ps, before it kicks their Ms and after that */
 	FUZZ_POLL,        /* between netpoll_ready's fall and the poll */
 	FUZZ_POINTS,
 };
@@ -41,6 +43,7 @@ enum fuzz_point { /* where a race's window is held open */
 #if GUMP_CHECKS
 
 void fuzz_init(void);                          /* the seed, from the environment or the clock */
+bool fuzz_is_on(void);                         /* not with seed=0 */
 void fuzz_wait(enum fuzz_point point);
 struct g *fuzz_pick(struct p *p, struct g *g); /* g came from the head of p's ring: another one of it? */
 bool fuzz_refuse_runnext(void);                /* the ring will do */
@@ -69,6 +72,7 @@ void fuzz_hold(enum fuzz_point point, bool (*enough)(void));
 #else
 
 static inline void fuzz_init(void) {}
+static inline bool fuzz_is_on(void) { return false; }
 static inline void fuzz_wait(enum fuzz_point point) { (void)point; }
 static inline struct g *fuzz_pick(struct p *p, struct g *g) { (void)p; return g; }
 static inline bool fuzz_refuse_runnext(void) { return false; }

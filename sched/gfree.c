@@ -22,6 +22,8 @@
 #define relaxed memory_order_relaxed
 /* at other harts, which mostly take some tens of instructions in a critical section */
 #define SPARE_LOOKS 1000
+/* A cycle goes through the list of all Gs only if it takes one in so many out of it. */
+#define SPARE_SHARE 16
 
 static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 {
@@ -32,13 +34,6 @@ static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 		pool->count--;
 	}
 	return g;
-}
-
-static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
-{
-	g->schedlink = pool->first;
-	pool->first = g;
-	pool->count++;
 }
 
 /* ---- The global pool, under gfree_lock ---- */
@@ -190,11 +185,19 @@ static void leave_out_spare(void)
 			g = next;
 }
 
+static bool many_to_spare(void)
+{
+	uint32_t there = atomic_load_explicit(&sched.gfree_bare.count, relaxed);
+	uint32_t stay = procs_now() * GFREE_BATCH;
+
+	return there > stay && there - stay >= atomic_load_explicit(&sched.g_structs, relaxed) / SPARE_SHARE;
+}
+
 void gfree_spare(void)
 {
 	struct g_pool batch, kept = { 0 };
 
-	if (spare != NULL) /* some of the last cycle's wait still */
+	if (spare != NULL || !many_to_spare()) /* some of the last cycle's wait still */
 		return;
 	spin_acquire(&sched.gfree_lock);
 	struct g_batches all = { sched.gfree_bare.first, sched.gfree_bare.rest,
@@ -244,7 +247,9 @@ void gfree_spare_end(bool flushed)
 			return;
 		hart_relax();
 	}
-	/* Acquire: what those harts did there comes before what malloc's next owner does. */
+	/* Acquire: what those harts did there comes before what malloc's next owner does. They stored
+	   `locks` plainly (hart_unlock()); but whoever walks all Gs branches on what it read of each,
+	   so its loads are done by then. */
 	atomic_thread_fence(memory_order_acquire);
 	while ((g = spare) != NULL) {
 		spare = g->schedlink;

@@ -22,8 +22,14 @@ void locked_add(struct m *m, struct g *g)
 	g->locked_m = m;
 	g->long_way |= G_LOCKED;
 	m->long_way++;
-	if (m->locked_gs++ == 0)
-		atomic_fetch_add_explicit(&sched.locked_ms, 1, relaxed);
+	if (m->locked_gs++ != 0 || atomic_fetch_add(&sched.locked_ms, 1) + 1 < hart_count())
+		return;
+	/* Now each M has one, so those that sleep for theirs may run others. Pairs with the fence in
+	   park_locked(): they see that, or they are seen here. */
+	fence_store_load();
+	uint32_t parked = atomic_load_explicit(&sched.parked_locked, relaxed);
+	for (; parked != 0; parked &= parked - 1)
+		hart_kick((unsigned)__builtin_ctz(parked));
 }
 
 void locked_remove(struct m *m, struct g *g)
@@ -281,8 +287,21 @@ static enum served serve_others(struct m *m)
 	return own ? SERVED_OWN : SERVED;
 }
 
-/* Waits until whoever finds a locked G of this M's has given it a P. */
-void park_locked(struct m *m)
+/* Each M has a locked G by now: m goes to those that are idle, to run others. False: it got a P. */
+static bool park_as_others(struct m *m)
+{
+	spin_acquire(&sched.lock);
+	bool parked = is_parked_locked(m);
+	if (parked) {
+		parked_locked_set(m, false);
+		idle_m_add(m);
+	}
+	spin_release(&sched.lock);
+	return parked;
+}
+
+/* Waits until whoever finds a locked G of this M's has given it a P. False: see park_as_others(). */
+bool park_locked(struct m *m)
 {
 	spin_acquire(&sched.lock);
 	if (atomic_load_explicit(&m->locked_ready, relaxed)) {
@@ -294,7 +313,7 @@ void park_locked(struct m *m)
 		}
 		if (m->p != NULL) {
 			spin_release(&sched.lock);
-			return;
+			return true;
 		}
 		requeue_locked(m);
 	}
@@ -310,16 +329,24 @@ void park_locked(struct m *m)
 		/* It has announced that it sleeps, now or in serve_others(). Pairs with
 		   the fence in wake_p(). */
 		fence_store_load();
+		if (!exclusive(m) && park_as_others(m)) {
+			fence_store_load(); /* as in m_idle() */
+			return false;
+		}
 		int64_t now = now_ticks();
-		enum served served = work_somewhere(now) ? serve_others(m) : NOT_SERVED;
+		bool asked = work_somewhere(now);
+		enum served served = asked ? serve_others(m) : NOT_SERVED;
 		if (served == SERVED_OWN)
-			return;
+			return true;
 		if (atomic_load_explicit(&m->next_p, relaxed) != NULL)
 			continue; /* it gave itself one, without a kick */
 		/* While it served, the network's interrupt found no idle P and kicked nobody. */
 		if (served == SERVED && atomic_load_explicit(&sched.netpoll_ready, relaxed))
 			continue;
 		sysmon_arm_idle(m, now);
+		/* Whoever was woken for what is due may find other work first, and then never look for it. */
+		if (asked && served == NOT_SERVED && atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+			sysmon_arm(m, now + sched.quantum);
 		fuzz_wait(FUZZ_SLEEP);
 		check_asleep(m);
 		hart_idle();
@@ -330,4 +357,5 @@ void park_locked(struct m *m)
 	p_acquire(m, p);
 	m->now = now_ticks();
 	trace(TRACE_WAKE, NULL, p->id, 0);
+	return true;
 }

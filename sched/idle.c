@@ -56,7 +56,7 @@ void p_release(struct m *m)
 	m->p = NULL;
 	p->m = NULL;
 	p_change(p, P_IDLE);
-	set_add(&sched.idle_ps, p->id);
+	idle_p_add(p);
 }
 
 struct p *idle_p_take(unsigned prefer)
@@ -124,7 +124,7 @@ void wake_p_slow(void)
 	spin_lock(&sched.lock);
 	struct p *p = sched.stopping ? NULL : idle_p_take(m_self()->hart.id);
 	if (p != NULL && !m_start(p, true)) {
-		set_add(&sched.idle_ps, p->id);
+		idle_p_add(p);
 		p = NULL;
 	}
 	if (p == NULL)
@@ -179,7 +179,8 @@ void m_park_until_p(struct m *m)
 		reclaim_heap_trim_if_asked(m);
 		/* one look at the clock for both, so that no timer falls between */
 		int64_t now = now_ticks();
-		if ((work_somewhere(now) && m_unpark(m)) || p_retake_blocked(m))
+		bool work = work_somewhere(now);
+		if ((work && m_unpark(m)) || p_retake_blocked(m, work))
 			break;
 		/* A waker that gave us a P since then has kicked: hart_idle() returns at once. */
 		sysmon_arm_idle(m, now);
@@ -193,11 +194,24 @@ void m_park_until_p(struct m *m)
 	trace(TRACE_WAKE, NULL, m->p->id, 0);
 }
 
+/*
+ * Gs wait for a stack, and the other Ps have become idle: now a cycle may take its time, and pack what has
+ * parked there. Each M that is the last tries that once before it sleeps. Under sched.lock.
+ */
+static bool last_to_try(struct m *m)
+{
+	uint32_t idle = (uint32_t)__builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed));
+	bool tries = sched.unbound.size != 0 && !m->tried_alone && idle + 1 == sched.procs;
+
+	m->tried_alone = tries;
+	return tries;
+}
+
 /* Announces that this M has nothing to do, looks once more, and sleeps. Has a P when it returns. */
 void m_idle(struct m *m)
 {
 	spin_acquire(&sched.lock);
-	if (sched.stopping || sched.runq.size != 0 || m->locked_ready) {
+	if (sched.stopping || sched.runq.size != 0 || m->locked_ready || last_to_try(m)) {
 		spin_release(&sched.lock);
 		return;
 	}
@@ -232,13 +246,9 @@ void p_hand_off(struct m *m)
 		return;
 	}
 	trace(TRACE_IDLE, NULL, p->id, 0);
-	struct glist list = { 0 };
-	bool inherit;
-	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
-		glist_push(&list, g);
-	globrunq_put(&list);
+	runq_drain(p);
 	p_change(p, P_IDLE);
-	set_add(&sched.idle_ps, p->id);
+	idle_p_add(p);
 }
 
 /* An M that comes back without a P, with a G that wants one: an idle P, or both wait. */

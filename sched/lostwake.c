@@ -46,11 +46,28 @@ bool check_sleeps(struct m *m)
 	       atomic_load(&m->next_p) == NULL;
 }
 
-static bool sleeper_could_take(struct p *p)
+/* Is there a G in m's own queue that another M may run? A thief may take it meanwhile. */
+static bool has_for_others(struct m *m)
+{
+	struct p *p = m->p;
+	struct g *g = atomic_load(&p->runnext);
+	uint32_t head = atomic_load(&p->runq_head), tail = atomic_load(&p->runq_tail);
+
+	if (m->locked_gs == 0)
+		return g != NULL || head != tail;
+	if (g != NULL && peek(&g->locked_m) != m)
+		return true;
+	for (; head != tail; head++)
+		if (peek(&atomic_load(&p->runq[head % RUNQ_SIZE])->locked_m) != m)
+			return true;
+	return false;
+}
+
+static bool sleeper_could_take(struct m *m)
 {
 	if (sched.stopping || atomic_load(&sched.spinning) != 0 || atomic_load(&sched.idle_ps) == 0)
 		return false;
-	if (atomic_load(&sched.runq_size) == 0 && runq_none(p))
+	if (atomic_load(&sched.runq_size) == 0 && !has_for_others(m))
 		return false;
 	for (unsigned id = 0; id < hart_count(); id++)
 		if (atomic_load(&sched.idle_ms) & bit(id) && check_sleeps(m_get(id)))
@@ -68,12 +85,12 @@ void check_no_wakeup_lost(struct m *m)
 {
 	uint32_t before = atomic_load(&events);
 
-	if (!sleeper_could_take(m->p))
+	if (!sleeper_could_take(m))
 		return;
 	for (unsigned id = 0; id < hart_count(); id++)
 		if (id != m->hart.id && in_critical_section(m_get(id)) && !check_sleeps(m_get(id)))
 			return;
-	if (sleeper_could_take(m->p) && atomic_load(&events) == before)
+	if (sleeper_could_take(m) && atomic_load(&events) == before)
 		hart_fatal("lost wake-up: %u goroutines wait in the global queue, %u in that of P %u, and "
 			   "M %d sleeps", (unsigned)sched.runq_size, (unsigned)runq_length(m->p),
 			   (unsigned)m->p->id, __builtin_ctz(sched.idle_ms));

@@ -104,29 +104,38 @@ void go_mutex_lock(go_mutex *m)
 		lock_slow(m);
 }
 
-static void unlock_slow(go_mutex *m, uint32_t state)
+/*
+ * One step lets go of the mutex and takes from the word who is woken: from then on it may be in memory that
+ * is freed, unless a waiter is to have a permit, who needs the mutex until then.
+ */
+static void unlock_slow(go_mutex *m, uint32_t old)
 {
-	if (state & STARVING) {
-		sema_release(&m->sema_, true);
-		return;
-	}
-	/* Wakes one waiter, unless somebody has the mutex already or is about to. */
-	while (state >= WAITER && !(state & (LOCKED | WOKEN | STARVING)))
-		if (cas(m, &state, (state - WAITER) | WOKEN)) {
-			sema_release(&m->sema_, false);
-			return;
-		}
+	uint32_t new;
+	bool wakes;
+
+	do {
+		if (!(old & LOCKED))
+			go_panic("unlock of unlocked mutex");
+		new = old - LOCKED;
+		/* One waiter, unless somebody is awake who is about to have it. */
+		wakes = old & STARVING || (old >= WAITER && !(old & WOKEN));
+		if (wakes && !(old & STARVING))
+			new = (new - WAITER) | WOKEN;
+	} while (!cas(m, &old, new));
+	if (wakes)
+		sema_release(&m->sema_, old & STARVING);
 }
 
 void go_mutex_unlock(go_mutex *m)
 {
-	uint32_t old = atomic_fetch_sub_explicit(&m->state_, LOCKED, memory_order_release);
+	uint32_t old = LOCKED;
 
-	if (old == LOCKED)
-		return;
-	if (!(old & LOCKED)) {
-		atomic_fetch_add_explicit(&m->state_, LOCKED, memory_order_relaxed);
-		go_panic("unlock of unlocked mutex");
-	}
-	unlock_slow(m, old - LOCKED);
+	if (!atomic_compare_exchange_strong_explicit(&m->state_, &old, 0, memory_order_release,
+						     memory_order_relaxed))
+		unlock_slow(m, old);
+}
+
+bool mutex_is_locked(go_mutex *m)
+{
+	return atomic_load_explicit(&m->state_, memory_order_relaxed) & LOCKED;
 }

@@ -22,10 +22,23 @@ void panic_run_deferred(struct g *g, struct deferred *mark)
 {
 	while (g->deferred != mark) {
 		struct deferred d = *g->deferred;
-		free(g->deferred);
+		if (!d.in_frame)
+			free(g->deferred);
 		g->deferred = d.next;
 		d.fn(d.arg);
 	}
+}
+
+void panic_run_all_deferred(struct g *g)
+{
+	for (; g->call != NULL; g->call = g->call->outer)
+		panic_run_deferred(g, g->call->mark);
+	panic_run_deferred(g, NULL);
+}
+
+void sched_run_deferred(void)
+{
+	panic_run_all_deferred(g_self());
 }
 
 void panic_g_end(struct g *g)
@@ -40,16 +53,18 @@ void panic_g_end(struct g *g)
 void go_defer(void (*fn)(void *), void *arg)
 {
 	struct g *g = g_self();
+	if (fn == NULL)
+		go_panic("go_defer: the function is NULL");
 	struct deferred *d = malloc(sizeof(*d));
 	if (d == NULL)
 		go_panic("go_defer: out of memory");
 	g->tidy_up = true;
-	*d = (struct deferred){ fn, arg, g->deferred };
+	*d = (struct deferred){ .fn = fn, .arg = arg, .next = g->deferred };
 	g->deferred = d;
 }
 
 /* The second return of go_call's setjmp: nothing kept in a register is trusted. */
-static __attribute__((noinline)) const char *caught(void)
+static NOINLINE const char *caught(void)
 {
 	struct g *g = g_self();
 	struct call *call = g->call;
@@ -58,7 +73,9 @@ static __attribute__((noinline)) const char *caught(void)
 	g->panicking = call->panicking;
 	if (g->exiting && !call->exiting)
 		go_exit();
-	return g->panic_message != NULL ? g->panic_message : "panic: out of memory for the message";
+	if (g->panic_message != NULL)
+		return g->panic_message;
+	return call->literal != NULL ? call->literal : "out of memory for the message";
 }
 
 const char *go_call(void (*fn)(void *), void *arg)
@@ -129,5 +146,7 @@ void go_panic(const char *fmt, ...)
 		g->panic_message = malloc(MESSAGE_SIZE);
 	if (g->panic_message != NULL)
 		memcpy(g->panic_message, message, MESSAGE_SIZE);
+	else if (strchr(fmt, '%') == NULL)
+		g->call->literal = fmt;
 	longjmp(g->call->env, 1);
 }

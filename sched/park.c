@@ -178,12 +178,11 @@ NOINLINE void submit_displaced(struct p *p, struct g *g)
 	wake_p();
 }
 
-static ALWAYS_INLINE void submit(struct g *g)
+/* g is runnable already. */
+static ALWAYS_INLINE void submit_runnable(struct g *g)
 {
 	struct p *p = m_self()->p;
 
-	fuzz_wait(FUZZ_READY);
-	g_change(g, G_WAITING, G_RUNNABLE);
 	if (__builtin_expect(g->locked_m != NULL, 0) && ready_locked(g))
 		return;
 	if (fuzz_migrate())
@@ -194,12 +193,33 @@ static ALWAYS_INLINE void submit(struct g *g)
 
 void ready_taken(struct g *g)
 {
-	submit(g);
+	fuzz_wait(FUZZ_READY);
+	g_change(g, G_WAITING, G_RUNNABLE);
+	submit_runnable(g);
 }
 
-bool ready_unlock(struct g *g)
+void ready_unlock(struct g *g)
 {
-	submit(g);
+	ready_unlock_inline(g);
+}
+
+NOINLINE bool ready_rest_unlock(struct g *g)
+{
+	submit_runnable(g);
+	hart_unlock();
+	return true;
+}
+
+NOINLINE bool displaced_unlock(struct p *p, struct g *displaced)
+{
+	submit_displaced(p, displaced);
+	hart_unlock();
+	return true;
+}
+
+NOINLINE bool wake_p_unlock(void)
+{
+	wake_p_slow();
 	hart_unlock();
 	return true;
 }
@@ -433,7 +453,7 @@ static void preempt_on_g0(void *arg)
 /* Was it meant for the G that runs? One that switched here after the interrupt may have begun a new slice. */
 static bool preemption_is_due(struct m *m)
 {
-	if (GUMP_CHECKS) /* at random, too */
+	if (fuzz_is_on()) /* at random, too */
 		return true;
 	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed) ||
 		reclaim_wanted();
@@ -443,7 +463,10 @@ static bool preemption_is_due(struct m *m)
 void sched_preempt(void)
 {
 	struct g *g = g_self();
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
 
+	if (!hart_stack_holds(&g->stack, sp))
+		overflow_report(g, sp);
 	hart_lock();
 	struct m *m = m_self();
 	/* What asks for a preemption after this line sets the flag again. */

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* POSIX's sleeps, which picolibc declares: only the goroutine sleeps, and nothing interrupts it. */
+/*
+ * POSIX's sleeps, which picolibc declares: only the goroutine sleeps, and nothing interrupts it.
+ *
+ * Hidden, since on a host there are shared libraries whose threads are no harts, a sanitizer's among them:
+ * what they call is the host's. Weak, since to C the names are a program's to use.
+ */
 #include <errno.h>
 #include <gump.h>
 #include <time.h>
@@ -7,7 +12,9 @@
 
 #define SECOND INT64_C(1000000000)
 
-int nanosleep(const struct timespec *time, struct timespec *rest)
+#define OURS __attribute__((visibility("hidden"), weak))
+
+OURS int nanosleep(const struct timespec *time, struct timespec *rest)
 {
 	int64_t ns;
 
@@ -24,13 +31,13 @@ int nanosleep(const struct timespec *time, struct timespec *rest)
 	return 0;
 }
 
-int usleep(useconds_t us)
+OURS int usleep(useconds_t us)
 {
 	go_sleep((int64_t)us * 1000);
 	return 0;
 }
 
-unsigned sleep(unsigned seconds)
+OURS unsigned sleep(unsigned seconds)
 {
 	go_sleep(seconds * SECOND);
 	return 0;

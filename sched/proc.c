@@ -85,6 +85,7 @@ static NOINLINE struct g *g_dead(struct p *p, size_t stack_max)
 		return NULL;
 	}
 	if (g->stack.top != 0) {
+		hart_stack_own(&g->stack, g);
 		g->long_way = 0;
 		g->sp = hart_context_new(g->stack.top, g_entry);
 	}
@@ -153,10 +154,17 @@ static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, con
 	return go_inline(fn, arg, stack_max, name, created_by);
 }
 
+static noreturn NOINLINE void no_function(void)
+{
+	go_panic("go: the function is NULL");
+}
+
 int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr)
 {
 	uintptr_t created_by = (uintptr_t)__builtin_return_address(0);
 
+	if (fn == NULL)
+		no_function();
 	if (attr == NULL)
 		return go_from(fn, arg, 0, NULL, created_by);
 	if (attr->stack_max > HART_STACK_MAX) {
@@ -168,6 +176,8 @@ int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr)
 
 void go(void (*fn)(void *), void *arg)
 {
+	if (__builtin_expect(fn == NULL, 0))
+		no_function();
 	if (go_inline(fn, arg, 0, NULL, (uintptr_t)__builtin_return_address(0)) != 0)
 		go_panic("go: out of memory");
 }
@@ -187,7 +197,7 @@ int go_count(void)
 {
 	int32_t count = 0;
 	for (unsigned id = 0; id < hart_count(); id++)
-		count += atomic_load_explicit(&p_get(id)->g_count, relaxed);
+		count += atomic_load_explicit(&p_get(id)->g_count, memory_order_acquire);
 	return count;
 }
 
@@ -210,7 +220,7 @@ static void exit_on_g0(void *arg)
 		g_bare(g);
 	}
 	gfree_put(m->p, g);
-	g_count_add(m->p, -1);
+	g_count_end(m->p);
 	schedule();
 }
 
@@ -218,7 +228,7 @@ static NOINLINE void g_tidy_up(struct g *g)
 {
 	g->exiting = true;
 	block_leave_to(g, 0);
-	panic_run_deferred(g, NULL);
+	panic_run_all_deferred(g);
 	panic_g_end(g);
 	g->tidy_up = false;
 }
@@ -227,13 +237,6 @@ static NOINLINE void g_tidy_up(struct g *g)
 static bool may_inherit(const struct p *p, const struct g *next)
 {
 	return next->long_way == G_UNBOUND && p->gfree_bare.count < GFREE_MAX;
-}
-
-static ALWAYS_INLINE void pool_add(struct g_pool *pool, struct g *g)
-{
-	g->schedlink = pool->first;
-	pool->first = g;
-	pool->count++;
 }
 
 void go_exit(void)
@@ -263,16 +266,17 @@ void go_exit(void)
 		trace_start(p, next);
 	}
 	g_change(g, G_RUNNING, G_DEAD);
-	g_count_add(p, -1);
+	g_count_end(p);
 	account(m, g, next, now);
 	m->hart.g = next;
 	if (next->long_way == 0) {
-		pool_add(&p->gfree, g);
+		pool_push(&p->gfree, g);
 		hart_gogo(next->sp);
 	}
 	next->stack = g->stack;
+	hart_stack_own(&next->stack, next);
 	next->long_way = 0;
 	g_bare(g);
-	pool_add(&p->gfree_bare, g);
+	pool_push(&p->gfree_bare, g);
 	hart_restart(next->stack.top, g_entry);
 }

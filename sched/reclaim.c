@@ -3,8 +3,9 @@
  * The reclaim cycle: goroutines that wait give back the pages of their stacks that they can spare.
  *
  * It takes the place that garbage collection has in Go: once in a while when there is something to gain, when
- * memory is short, and on call. An M runs it on g0, from the list of all Gs, in the steps that kernel/trim.c
- * describes; the world is not stopped, and G, P and M know nothing of it.
+ * memory is short, and on call. An M runs it on g0, in the steps that kernel/trim.c describes; the world is
+ * not stopped, and G, P and M know nothing of it. It asks the owners of the stacks that were touched since a
+ * cycle last asked them, which kernel/trim.c knows; hosted, where nobody does, all Gs that there are.
  *
  * What it needs to know of a G is that its context is saved and stays so. That is so if the G
  *   - is WAITING, and has been since before the cycle began: a G that parks later has a later wait_since;
@@ -17,6 +18,8 @@
  * what was touched is not hidden any more. So a G that is found wanting is left alone, and needs nothing
  * to be put right.
  */
+#include <stdio.h>
+
 #include "sched/sched.h"
 #include "sched/trace.h"
 
@@ -26,6 +29,7 @@
 #define LITTLE ((size_t)1 << 20)   /* bytes of stacks: a periodic cycle does not come for less */
 #define VAIN_NS INT64_C(1000000)    /* of a shorter cycle: see is_vain() */
 
+size_t reclaim_asked;
 bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
 static bool reclaim_traced; /* GUMPDEBUG=reclaim: a line for each cycle */
 
@@ -61,12 +65,28 @@ static bool is_cold(struct g *g, int64_t before)
 	return false;
 }
 
+static int64_t cold_before;                        /* in this pass of the cycle */
+static void (*for_this)(uintptr_t top, uintptr_t sp); /* the same */
+
+/* The owner of the stack with that top; if it is not any more, that one's top is another, or none. */
+static void for_owner(void *owner, uintptr_t top)
+{
+	struct g *g = owner;
+
+	if ((uintptr_t)peek(&g->stack.top) == top && is_cold(g, cold_before))
+		for_this(top, (uintptr_t)peek(&g->sp));
+}
+
 static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 {
+	cold_before = before;
+	for_this = fn;
+	if (hart_trim_each(for_owner, sizeof(struct g)))
+		return;
 	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
 	     g = g->all_next)
-		if (hart_trim_may((uintptr_t)peek(&g->stack.top)) && is_cold(g, before))
-			fn((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
+		if (peek(&g->stack.top) != 0)
+			for_owner(g, (uintptr_t)peek(&g->stack.top));
 }
 
 /* Stacks of dead Gs that no P keeps at hand go back, to be taken or used for larger ones. */
@@ -119,11 +139,26 @@ static void trim_heaps(struct m *m)
 		hart_kick((unsigned)__builtin_ctz(idle));
 }
 
+/* GUMPDEBUG=reclaim. Hosted, the host knows what stacks and others have. */
+static void tell(int64_t start, int64_t flush, const struct hart_trim *got)
+{
+	char memory[80] = "";
+
+	if (hart_memory_total() != 0)
+		snprintf(memory, sizeof(memory), ", stacks have %zu KiB, %zu KiB are free",
+			 hart_stacks_in() >> 10, hart_memory_free() >> 10);
+	hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu stacks asked, "
+		   "%zu KiB came free, %zu packed%s\n",
+		   (unsigned)cycles, (long long)(start / 1000000),
+		   (long long)((hart_now() - start) / 1000), (long long)(flush / 1000), got->asked,
+		   got->bytes >> 10, got->packed, memory);
+}
+
 /* Of those that have waited since before that time, in ticks. On g0, begun. */
 static struct hart_trim cycle(struct m *m, int64_t before)
 {
 	int64_t start_ticks = m->now, start = hart_now(), flush, flushed;
-	struct hart_trim got = { 0 };
+	struct hart_trim got;
 	size_t free_before = hart_memory_free();
 
 	runnable_too = before >= start_ticks;
@@ -137,10 +172,9 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	bool possible = hart_trim_flush();
 	flushed = hart_now();
 	trace(TRACE_RECLAIM_FLUSH, NULL, (uint64_t)(flushed - flush), 0);
-	if (possible) {
+	if (possible)
 		for_cold(before, hart_trim_take);
-		got = hart_trim_end();
-	}
+	got = hart_trim_end();
 	gfree_spare_end(possible);
 	timers_shrink();
 	if (possible)
@@ -150,15 +184,11 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	if (free_after > free_before && free_after - free_before > got.bytes)
 		got.bytes = free_after - free_before;
 	cycles++;
+	reclaim_asked = got.asked;
 	trace(TRACE_RECLAIM_END, NULL, got.bytes, got.packed);
 	atomic_store_explicit(&duration, hart_now() - start, relaxed);
 	if (reclaim_traced)
-		hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu KiB came "
-			   "free, %zu stacks packed, stacks have %zu KiB, %zu KiB are free\n",
-			   (unsigned)cycles,
-			   (long long)(start / 1000000), (long long)((hart_now() - start) / 1000),
-			   (long long)((flushed - flush) / 1000), got.bytes >> 10, got.packed,
-			   hart_stacks_in() >> 10, hart_memory_free() >> 10);
+		tell(start, flushed - flush, &got);
 	return got;
 }
 
@@ -347,10 +377,8 @@ void reclaim_pack(struct g *g)
 	hart_trim_begin();
 	if (is_cold(g, now))
 		hart_trim_hide((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
-	if (hart_trim_flush()) {
-		if (is_cold(g, now))
-			hart_trim_take((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
-		hart_trim_end();
-	}
+	if (hart_trim_flush() && is_cold(g, now))
+		hart_trim_take((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
+	hart_trim_end();
 	atomic_store_explicit(&cycling, 0, memory_order_release);
 }

@@ -228,3 +228,13 @@ uint32_t runq_length(const struct p *p)
 	       atomic_load_explicit(&p->runq_head, relaxed) +
 	       (atomic_load_explicit(&p->runnext, relaxed) != NULL);
 }
+
+void runq_drain(struct p *p)
+{
+	struct glist list = { 0 };
+	bool inherit;
+
+	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
+		glist_push(&list, g);
+	globrunq_put(&list);
+}

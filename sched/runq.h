@@ -106,7 +106,7 @@ static ALWAYS_INLINE bool runq_get_at(struct p *p, uint32_t head, struct g **g)
 }
 
 /* By the P's holder: the oldest of the ring. False: it is empty. */
-static inline __attribute__((always_inline)) bool runq_get_first(struct p *p, struct g **g)
+static ALWAYS_INLINE bool runq_get_first(struct p *p, struct g **g)
 {
 	for (;;) {
 		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);

@@ -56,7 +56,6 @@ enum wait_reason {
 	WAIT_COND,
 	WAIT_WAITGROUP,
 	WAIT_SEMAPHORE,
-	WAIT_STOP_WORLD,
 };
 
 enum select_state {
@@ -69,7 +68,10 @@ struct g {
 	struct hart_goroutine kernel;  /* first: hart_g() points to it */
 	uintptr_t sp;                  /* context, while it does not run */
 	_Atomic(uint32_t) status;      /* enum g_status; written by the M it runs on or its waker */
-	uint32_t wait_reason;          /* enum wait_reason; set before it parks */
+	uint16_t wait_reason;          /* enum wait_reason; set before it parks */
+	bool exiting;                  /* go_exit() was called: nothing stops it any more */
+	/* it has used what go_exit() has to see to: defer, call, blocking sections */
+	bool tidy_up;
 	struct g *schedlink;           /* in whichever queue or pool it is */
 	/* of enum g_long_way: why only the scheduler may have it run (switch.h) */
 	uint64_t long_way;
@@ -78,6 +80,7 @@ struct g {
 	uint32_t lock_count;
 	uint32_t block_depth;          /* go_block_enter()s without their leave */
 	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
+	uint32_t number;               /* for reports only */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
 	struct hart_stack stack;       /* top 0: none yet, and it will be of the default size: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
@@ -87,10 +90,6 @@ struct g {
 	struct deferred *deferred;     /* last first */
 	struct call *call;             /* innermost go_call under way */
 	struct panicking *panicking;   /* panics whose deferred calls run, last first */
-	bool exiting;                  /* go_exit() was called: nothing stops it any more */
-	/* it has used what go_exit() has to see to: defer, call, blocking sections */
-	bool tidy_up;
-	uint32_t number;               /* for reports only */
 	char *panic_message;           /* of the last caught panic; malloc'd */
 	void (*fn)(void *);
 	void *arg;
@@ -98,6 +97,9 @@ struct g {
 	uintptr_t created_by;          /* pc of the caller of go() */
 	struct g *all_next;            /* all Gs there are, dead ones included; left out by gfree.c only */
 };
+
+/* A size class of the heap: a million of them are 16 MB less than of the next. */
+_Static_assert(sizeof(struct g) <= 240, "struct g");
 
 enum g_long_way { G_LOCKED = 1, G_UNBOUND = 2 /* has no stack yet */ };
 
@@ -132,7 +134,8 @@ struct p {
 	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
 	uint32_t sched_tick;               /* ++ for each new slice */
 	int32_t look_in;                   /* slices until look_around(); an interrupt clears it */
-	int64_t slice_end;                 /* ticks: when the running slice is over; 0: it was used up */
+	/* ticks: when the running slice is over; 0: it was used up. BLOCKED: when the P may be taken */
+	int64_t slice_end;
 	struct g_pool gfree, gfree_bare;   /* dead Gs with a stack of the default size, and with none */
 	_Atomic(int32_t) g_count;          /* goroutines begun less those ended with this P; the sum counts */
 	uint32_t global_tick;              /* sched_tick when the global queue last came first */
@@ -167,6 +170,7 @@ struct m {
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
+	bool tried_alone;                  /* m_idle(): has looked for a stack as the last busy one */
 	uint32_t locked_gs;                /* go_lock_hart(): how many Gs run here only */
 	_Atomic(bool) locked_ready;        /* is any of them in locked_runq? set under sched.lock */
 	struct glist locked_runq;          /* those that others found runnable; under sched.lock */
@@ -270,6 +274,7 @@ bool runq_empty(struct p *p);          /* from anywhere; true only if it was at 
 uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
 void globrunq_put_one(struct g *g);    /* sched.lock held */
+void runq_drain(struct p *p);          /* sched.lock held: the queue of p, which nobody runs, goes there */
 /* sched.lock held; a batch, all but one into p's ring, which has room */
 struct g *globrunq_get(struct p *p, uint32_t max);
 
@@ -289,14 +294,18 @@ static inline void fence_store_load(void)
 
 /* There is new work: wakes an idle M unless one spins. locks > 0. */
 void wake_p_slow(void);
-static inline void wake_p(void)
+static inline bool wake_p_due(void) /* true: the caller has to call wake_p_slow() */
 {
 	/* Pairs with the fence in m_idle(): see the head of idle.c. */
 	fuzz_wait(FUZZ_PUBLISHED);
 	fence_store_load();
 	if (fuzz_saw_no_idle_p())
-		return;
-	if (__builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0))
+		return false;
+	return __builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0);
+}
+static inline void wake_p(void)
+{
+	if (wake_p_due())
 		wake_p_slow();
 }
 void m_idle(struct m *m);              /* found nothing: gives its P up and sleeps; has a P when it returns */
@@ -328,9 +337,20 @@ void locked_remove(struct m *m, struct g *g);
 void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
 bool ready_locked(struct g *g);        /* g was made ready and is locked: true if its M has been told */
 void start_tied_ms(void);              /* (L) a P was left idle */
-void park_locked(struct m *m);         /* waits until whoever finds a locked G of m's has given m a P */
+/*
+ * Waits until whoever finds a locked G of m's has given m a P; false: m is in idle_ms, as it may run others
+ * now.
+ */
+bool park_locked(struct m *m);
 
 /* ---- gfree.c: dead Gs ---- */
+
+static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
+{
+	g->schedlink = pool->first;
+	pool->first = g;
+	pool->count++;
+}
 
 struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and none in the global pool */
 struct g *gfree_get_bare(struct p *p); /* one without; the same */
@@ -367,6 +387,7 @@ noreturn void unbound_report(void);    /* others stopped: no G can run, and ther
 
 void reclaim_init(void);               /* before the other harts start */
 extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
+extern size_t reclaim_asked;           /* stacks, by the last cycle. For tests */
 void reclaim_if_due(struct m *m);
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
 /* true if pages came free; not too often, but as a last resort */
@@ -408,9 +429,15 @@ static inline struct m *g_stop(struct g *g)
 	return m;
 }
 
-static inline void g_count_add(struct p *p, int32_t n) /* by the P's holder */
+static ALWAYS_INLINE void g_count_add(struct p *p, int32_t n) /* by the P's holder */
 {
 	store_relaxed(&p->g_count, atomic_load_explicit(&p->g_count, memory_order_relaxed) + n);
+}
+
+/* Release: pairs with the acquire in go_count(): whoever sees that a G is gone sees what it has done. */
+static ALWAYS_INLINE void g_count_end(struct p *p)
+{
+	store_release(&p->g_count, atomic_load_explicit(&p->g_count, memory_order_relaxed) - 1);
 }
 
 /*
@@ -429,8 +456,8 @@ void park_select(void);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
 /* the same; trace_unblock() was called as it was taken out of a queue */
 void ready_taken(struct g *g);
-/* that, and then hart_unlock(); true, so that go_recv() can end with it */
-bool ready_unlock(struct g *g);
+/* that, and then hart_unlock(): switch.h has the same, inline */
+void ready_unlock(struct g *g);
 void ready_list(struct glist *list);
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
 void chan_send_from_timer(go_chan *ch); /* go_try_send() of the time, on g0; nothing if closed */
@@ -485,13 +512,15 @@ void timers_move(struct p *from, struct p *to); /* world stopped; from, which li
 bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has work; true if it polled */
 /* The same, once goroutines have run for as long as the last poll took. */
 bool netpoll_in_turn(int64_t now, struct glist *ready);
+/* deadlock.c: the running G's stack pointer is out of its stack, and it was not seen that it left that */
+noreturn void overflow_report(const struct g *g, uintptr_t sp);
 void check_dead(void);                  /* deadlock.c: sched.lock held, an M is about to sleep */
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p */
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
 noreturn void block_misused(struct g *g); /* g waits in one; its context is saved */
-bool p_retake_blocked(struct m *m);     /* block.c: takes a P from a blocking section that lasts */
+bool p_retake_blocked(struct m *m, bool work); /* block.c: takes a P from a section that lasts, for work */
 /* Who waits, on its own stack, in a queue of whatever it waits for. */
 struct waiter {
 	struct g *g;
@@ -506,6 +535,7 @@ struct waitq {
 };
 
 /* sema.c */
+bool mutex_is_locked(go_mutex *m);
 void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first);
 void sema_release(_Atomic(uint32_t) *sema, bool handoff);
 

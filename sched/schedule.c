@@ -165,13 +165,20 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 	int64_t spin_until = 0;
 
 	for (;;) {
-		if (atomic_load_explicit(&sched.stopping, relaxed))
+		if (atomic_load_explicit(&sched.stopping, relaxed)) {
 			stop_here(m);
+			if (exclusive(m)) /* its P may be another one, with others' work */
+				return NULL;
+		}
 		struct p *p = m->p;
 		struct g *g;
 		*inherit = false;
-		if (m->locked_gs != 0 && (g = take_locked(m)) != NULL)
+		if (m->locked_gs != 0 && (g = take_locked(m)) != NULL) {
+			/* One that yielded is in the own queue, and nobody was woken for it: it was next. */
+			if (!runq_none(p))
+				wake_p();
 			return g;
+		}
 		if (timers_due(p, m->now))
 			timers_run(p);
 		if (p->look_in <= 0 && (g = look_around(m, p)) != NULL)
@@ -202,7 +209,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 /* ---- Running what was found ---- */
 
 /* What is rarely to be done before g runs. */
-static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g)
+static NOINLINE noreturn void run_rest(struct m *m, struct g *g)
 {
 	struct p *p = m->p;
 
@@ -213,7 +220,7 @@ static noreturn void __attribute__((noinline)) run_rest(struct m *m, struct g *g
 	hart_gogo(g->sp);
 }
 
-static inline __attribute__((always_inline)) noreturn void run(struct m *m, struct g *g, bool inherit)
+static ALWAYS_INLINE noreturn void run(struct m *m, struct g *g, bool inherit)
 {
 	struct p *p = m->p;
 
@@ -247,7 +254,7 @@ static void spinning_end(struct m *m)
 }
 
 /* Whatever there is to do; a function of its own so that schedule() saves no registers for it. */
-static noreturn void __attribute__((noinline)) schedule_slow(struct m *m, struct g *g)
+static NOINLINE noreturn void schedule_slow(struct m *m, struct g *g)
 {
 	for (;;) {
 		bool inherit = false;
@@ -256,7 +263,10 @@ static noreturn void __attribute__((noinline)) schedule_slow(struct m *m, struct
 				/* It was woken to look around, and meanwhile may not. */
 				if (m->spinning)
 					spinning_end(m);
-				park_locked(m);
+				if (!park_locked(m)) {
+					m_park_until_p(m);
+					continue;
+				}
 			}
 			g = find_runnable(m, &inherit);
 			if (m->spinning)

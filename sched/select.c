@@ -9,10 +9,10 @@
  * addresses, so that two selects cannot wait for each other's. If it is so the goroutine enters the queues of
  * all of them and waits. Who takes it out of one wins by a compare-and-swap on g->select_state, the
  * deadline's timer included, and the others pass over it. Awake again, it takes itself out of the queues
- * where it lost, one after the other: from the win on it makes no difference when.
+ * where it lost, one after the other; until then those channels must not be freed.
  *
  * Its context is not saved yet when it releases the locks. So select_state is CHOOSING until then,
- * and who finds it so waits for the store that opens it (waiter_take()): that comes from a hart
+ * and who finds it so waits for the store that opens it (select_win()): that comes from a hart
  * that waits for nobody.
  *
  * Everything lies on the stack of the caller: about 80 bytes a case.
@@ -30,6 +30,13 @@ struct place {
 
 /* ---- A case that is ready ---- */
 
+/* Of a case that is neither a send nor a receive. */
+static NOINLINE void check_none(int op)
+{
+	if (op != 0)
+		go_panic("go_select: op is %d, neither GO_SEND nor GO_RECV", op);
+}
+
 /*
  * Could c be carried out? Without the lock only a hint, in whatever order the words are seen: who
  * acts on it locks.
@@ -41,8 +48,12 @@ static inline bool seems_ready(const struct go_case *c)
 	if (c->op == GO_SEND) {
 		if (peek(&ch->receivers.head) != NULL || chan_count(ch) < ch->cap)
 			return true;
-	} else if (peek(&ch->senders.head) != NULL || chan_count(ch) != 0) {
-		return true;
+	} else if (c->op == GO_RECV) {
+		if (peek(&ch->senders.head) != NULL || chan_count(ch) != 0)
+			return true;
+	} else {
+		check_none(c->op);
+		return false;
 	}
 	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
@@ -123,14 +134,17 @@ static NOINLINE void sort_coarsely(struct place *places, int count)
 /* The cases that can become ready, in the order of their channels' addresses. */
 static int place_all(struct place *places, struct go_case *cases, int n)
 {
+	struct place *place = places;
 	int count = 0;
 
 	for (struct go_case *c = cases; c < cases + n; c++)
 		if (c->ch != NULL && c->op != 0) {
-			places[count].chan = c->ch;
-			places[count++].what = c;
+			place->chan = c->ch;
+			place->what = c;
+			place++;
+			count++;
 		}
-	places[count].chan = NULL;
+	place->chan = NULL;
 	if (count > 8)
 		sort_coarsely(places, count);
 	sort_by_step(places, count, 1);
@@ -288,9 +302,9 @@ int go_select(struct go_case *cases, int n, int64_t deadline)
 		go_panic("go_select: %d cases, at most %d", n, CASES_MAX);
 	struct go_case **ready = __builtin_alloca(((size_t)n + 1) * sizeof(*ready));
 	int count = 0;
-	for (struct go_case *c = cases; c < cases + n; c++)
-		if (c->ch != NULL && c->op != 0 && seems_ready(c))
-			ready[count++] = c;
+	for (int i = 0; i < n; i++)
+		if (cases[i].ch != NULL && seems_ready(&cases[i]))
+			ready[count++] = &cases[i];
 	if (count > 0) {
 		struct go_case *what = take_ready(ready, count);
 		if (what != NULL)

@@ -73,6 +73,7 @@ static const struct change m_changes[] = {
 	{ M_WORKING, M_TIED, LOCKED | ITSELF },       /* its G is locked to it and waits */
 	{ M_TIED, M_STARTED, LOCKED },                /* by whoever found its G */
 	{ M_TIED, M_WORKING, LOCKED | ITSELF },       /* serves others' timers for a moment */
+	{ M_TIED, M_IDLE, LOCKED | ITSELF },          /* each M has a locked G by now */
 };
 
 static const char *const g_names[] =

@@ -65,6 +65,36 @@ static ALWAYS_INLINE void submit_next(struct p *p, struct g *g)
 		wake_p();
 }
 
+/* park.c: what is left of ready_unlock_inline() in each of the unusual cases. True, as that. */
+bool ready_rest_unlock(struct g *g);
+bool displaced_unlock(struct p *p, struct g *displaced);
+bool wake_p_unlock(void);
+
+/*
+ * ready_unlock(). True, so that go_recv() can end with it. The unusual cases are jumps out of whatever ends
+ * with this, but for one call that comes back: a compiler makes a frame for that, and none on the usual
+ * way.
+ */
+static ALWAYS_INLINE bool ready_unlock_inline(struct g *g)
+{
+	struct p *p = m_self()->p;
+
+	fuzz_wait(FUZZ_READY);
+	g_change(g, G_WAITING, G_RUNNABLE);
+	if (__builtin_expect(g->locked_m != NULL, 0) || fuzz_is_on())
+		return ready_rest_unlock(g);
+	struct g *displaced = runq_swap_next(p, g);
+	if (displaced != NULL)
+		return displaced_unlock(p, displaced);
+	if (wake_p_due())
+		return wake_p_unlock();
+	if (hart_unlock_due()) {
+		sched_preempt();
+		__asm__ volatile(""); /* comes back: see above */
+	}
+	return true;
+}
+
 /* False: the long way, on which next is in runnext again, for the scheduler to find. */
 static inline bool runs_here(const struct g *next)
 {

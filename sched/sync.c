@@ -5,7 +5,7 @@
  * A writer of the read-write mutex makes the count of readers negative by 2^30: readers that come then wait,
  * and the writer waits for as many departures as there were readers.
  */
-#include "sched/sched.h"
+#include "sched/panic.h"
 
 #define READERS_MAX (INT32_C(1) << 30)
 
@@ -91,12 +91,6 @@ void go_waitgroup_wait(go_waitgroup *wg)
 
 /* ---- Once ---- */
 
-struct once_call {
-	go_once *once;
-	void (*fn)(void *);
-	void *arg;
-};
-
 static void once_finish(void *once)
 {
 	/* Release: pairs with the acquire in go_once_do(). */
@@ -104,14 +98,7 @@ static void once_finish(void *once)
 	go_mutex_unlock(&((go_once *)once)->mutex_);
 }
 
-/* Deferred, so that a panic or go_exit in fn counts as done, too, as in Go. */
-static void once_run(void *arg)
-{
-	struct once_call *call = arg;
-	go_defer(once_finish, call->once);
-	call->fn(call->arg);
-}
-
+/* The end is deferred, so that a panic or go_exit() in fn counts as done, as in Go. Takes no memory. */
 void go_once_do(go_once *once, void (*fn)(void *), void *arg)
 {
 	if (atomic_load_explicit(&once->done_, memory_order_acquire))
@@ -121,8 +108,10 @@ void go_once_do(go_once *once, void (*fn)(void *), void *arg)
 		go_mutex_unlock(&once->mutex_);
 		return;
 	}
-	struct once_call call = { once, fn, arg };
-	const char *panic = go_call(once_run, &call);
-	if (panic != NULL)
-		go_panic("%s", panic);
+	struct g *g = g_self();
+	struct deferred finish = { .fn = once_finish, .arg = once, .next = g->deferred, .in_frame = true };
+	g->tidy_up = true;
+	g->deferred = &finish;
+	fn(arg);
+	panic_run_deferred(g, finish.next);
 }

@@ -103,6 +103,17 @@ static void kick_parked(struct m *m)
 		hart_kick((unsigned)__builtin_ctz(idle));
 }
 
+/* All Ps may be with Ms that run, and this one has none: whoever has looks as its G goes. */
+static void kick_running(struct m *m)
+{
+	uint32_t asleep = atomic_load_explicit(&sched.idle_ms, relaxed) |
+			  atomic_load_explicit(&sched.parked_locked, relaxed);
+
+	for (unsigned id = 0; id < hart_count(); id++)
+		if (id != m->hart.id && !(asleep >> id & 1))
+			hart_kick(id);
+}
+
 bool sched_interrupt(enum hart_event event)
 {
 	hart_stop_if_asked();
@@ -113,6 +124,8 @@ bool sched_interrupt(enum hart_event event)
 
 	if (event == HART_TIMER)
 		m->timer_deadline = INT64_MAX;
+	if (p != NULL && atomic_load_explicit(&sched.netpoll_ready, relaxed))
+		p->look_in = 0;
 	if (next <= now) {
 		if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
 			kick_parked(m);
@@ -151,4 +164,6 @@ void sched_netpoll_ready(void)
 	/* If this interrupts the M as it counts down, that is lost, and the look comes at its usual time. */
 	if (m->p != NULL)
 		m->p->look_in = 0;
+	else if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0)
+		kick_running(m);
 }

@@ -40,9 +40,9 @@ static struct p *lock_heap(go_timer *t)
 
 /*
  * Locks a heap with room for one more: p's, or, out of memory, any. A goroutine's own timer always finds a
- * place: there is one for each goroutine that was ever created (timers_reserve()), it needs one at most, and
- * dead entries give way. So sleeping allocates nothing that it cannot do without. Fatal when a program's own
- * timers have used them up.
+ * place: there is one for each structure of a goroutine that there is (timers_reserve()), it needs one at
+ * most, and dead entries give way. So sleeping allocates nothing that it cannot do without. Fatal when a
+ * program's own timers have used them up.
  */
 static struct p *lock_room(struct p *p)
 {
@@ -91,12 +91,19 @@ void timers_shrink(void)
 	}
 }
 
-/* Until no M runs t's function. Acquire: what that did comes before our return; pairs with timers_run(). */
-static void await_firing(const go_timer *t)
+/* Does an M run t's function? Acquire: what that did comes before our return; pairs with timers_run(). */
+static bool is_firing(const go_timer *t)
 {
 	for (unsigned id = 0; id < hart_count(); id++)
-		while (atomic_load_explicit(&m_get(id)->firing, memory_order_acquire) == t)
-			hart_relax();
+		if (atomic_load_explicit(&m_get(id)->firing, memory_order_acquire) == t)
+			return true;
+	return false;
+}
+
+static void await_firing(const go_timer *t)
+{
+	while (is_firing(t))
+		hart_relax();
 }
 
 /* ---- Setting and stopping ---- */
@@ -124,21 +131,24 @@ static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
 		*in_it = p == home && t->period_ == 0;
 		if (*in_it)
 			return p;
-		bool may_fire = p == NULL ? was_ever_set(t) : t->period_ != 0;
 		if (p != NULL) {
 			heap_bury(p, t);
 			spin_release(&p->timer_lock);
 		}
-		if (may_fire && !(__atomic_load_n(&t->flags_, __ATOMIC_RELAXED) & TIMER_KEPT))
-			await_firing(t);
+		fuzz_wait(FUZZ_TIMER_SET);
 		p = lock_room(home);
 		/* Two goroutines may set a timer at the same time: the one that finds
 		   it taken starts again. */
 		void *none = NULL;
 		if (atomic_compare_exchange_strong_explicit(&t->heap_, &none, p, memory_order_acq_rel,
-							    relaxed))
-			return p;
+							    relaxed)) {
+			/* Only now: another's setting may have come and be firing meanwhile. */
+			if (t->flags_ & TIMER_KEPT || !was_ever_set(t) || !is_firing(t))
+				return p;
+			store_release(&t->heap_, NULL);
+		}
 		spin_release(&p->timer_lock);
+		await_firing(t);
 	}
 }
 
@@ -361,6 +371,8 @@ static void fire_send(void *ch, int64_t now, void (*unused)(void *))
 
 void go_timer_call(go_timer *t, int64_t when, int64_t period, void (*fn)(void *), void *arg)
 {
+	if (fn == NULL)
+		go_panic("go_timer_call: the function is NULL");
 	set(t, when, period, fire_call, arg, fn);
 }
 

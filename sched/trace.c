@@ -19,7 +19,7 @@ void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t
 	uint64_t n = atomic_load_explicit(&ring->count, relaxed);
 
 	/* Pairs with the release in go_trace_start(): whoever sees `on` sees the ring. */
-	atomic_thread_fence(memory_order_acquire);
+	fence_after_load(&gump_trace.on);
 	ring->records[n & (gump_trace.capacity - 1)] = (struct trace_record){
 		/* Relaxed: locks and queues order the harts' records; on one variable that is enough. */
 		atomic_fetch_add_explicit(&gump_trace.sequence, 1, relaxed),

@@ -70,9 +70,11 @@ static void stop_the_world(void)
 	store_relaxed(&sched.stop_wait, sched.procs - 1);
 	stop_unused();
 	spin_release(&sched.lock);
+	fuzz_wait(FUZZ_STOPPING);
 	for (unsigned id = 0; id < hart_count(); id++)
 		if (id != m_self()->hart.id)
 			hart_kick(id);
+	fuzz_wait(FUZZ_STOPPING);
 	/* Acquire: pairs with p_stop(). An M may enter a blocking section instead of stopping. */
 	while (atomic_load_explicit(&sched.stop_wait, memory_order_acquire) != 0) {
 		spin_acquire(&sched.lock);
@@ -81,16 +83,6 @@ static void stop_the_world(void)
 		for (int i = 0; i < 100; i++)
 			hart_relax();
 	}
-}
-
-static void drain(struct p *p)
-{
-	struct glist list = { 0 };
-	bool inherit;
-
-	for (struct g *g; (g = runq_get(p, &inherit)) != NULL;)
-		glist_push(&list, g);
-	globrunq_put(&list);
 }
 
 /* The Ps with work whose Ms are there: before others take those. The set of them; sched.lock held. */
@@ -124,7 +116,7 @@ static void start_the_world(void)
 		if (!runq_empty(p)) {
 			if (m_start(p, false))
 				continue;
-			drain(p);
+			runq_drain(p);
 		}
 		idle_p_add(p);
 	}
@@ -146,7 +138,7 @@ static void retire(struct p *p)
 		m->p->slice_end = p->slice_end;
 	}
 	spin_acquire(&sched.lock);
-	drain(p);
+	runq_drain(p);
 	spin_release(&sched.lock);
 	timers_move(p, p_get(0));
 	gfree_flush(p);
@@ -159,6 +151,10 @@ int go_maxprocs(int n)
 		return (int)sched.procs;
 	if (n > (int)hart_count())
 		n = (int)hart_count();
+	if (g_self()->block_depth != 0) {
+		hart_lock();
+		park(NULL, NULL, WAIT_NONE); /* ends the machine: its P would be stopped, too */
+	}
 	go_mutex_lock(&world);
 	int old = (int)sched.procs;
 	if (n != old) {

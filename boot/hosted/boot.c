@@ -104,7 +104,9 @@ static void run_main(void)
 {
 	for (kernel_init_fn *const *init = __start_gump_init; init < __stop_gump_init; init++)
 		(*init)();
-	exit(__real_main(main_argc, main_argv, main_envp));
+	int status = __real_main(main_argc, main_argv, main_envp);
+	sched_run_deferred();
+	exit(status);
 }
 
 static void start(void)

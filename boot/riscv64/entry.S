@@ -34,18 +34,23 @@ _start:
 	addi	t0, t0, 8
 	j	1b
 
-	/* From here on a trap is reported. FP is on, and its word says so: see switch.S. */
+	/* FP is on, and its word says so: see switch.S. A hart without it is turned away by devicetree.c. */
 2:	la	tp, boot_hart_early
-	la	t0, boot_trap_stack_top
-	sd	t0, HART_TRAP_SP(tp)
 	li	t0, 1
 	sd	t0, HART_FP(tp)
-	csrw	sscratch, tp
-	la	t0, trap_entry
+	la	t0, 3f
 	csrw	stvec, t0
 	li	t0, SSTATUS_FS
 	csrs	sstatus, t0
 	fscsr	zero
+
+	/* From here on a trap is reported. */
+	.balign	4
+3:	la	t0, boot_trap_stack_top
+	sd	t0, HART_TRAP_SP(tp)
+	csrw	sscratch, tp
+	la	t0, trap_entry
+	csrw	stvec, t0
 	la	sp, boot_stack_top
 	li	s0, 0
 	call	boot_main

@@ -23,10 +23,10 @@ static _Atomic(uint32_t) started;
 
 noreturn void ap_main(struct hart *hart);
 
-/* On the hart's g0 stack, gs is set; the trap stacks and all else are not. */
+/* On the hart's g0 stack, gs is set; nothing else is, so nothing may fail here: it could not say so. */
 void ap_main(struct hart *hart)
 {
-	arch_hart_install(hart);
+	cpu_hart_install(hart);
 	/* Release: pairs with the acquire in wait_until. */
 	atomic_fetch_add_explicit(&started, 1, memory_order_release);
 	sched_hart_start();
@@ -62,6 +62,7 @@ void arch_harts_start(void)
 	memcpy((void *)((uintptr_t)page << PAGE_SHIFT), ap_trampoline,
 	       ap_trampoline_end - ap_trampoline);
 	for (unsigned id = 1; id < count; id++) {
+		cpu_trap_stacks(hart_get(id));
 		ap_harts[hart_get(id)->hwid & 0xff] = hart_get(id);
 		lapic_init_ipi(hart_get(id)->hwid);
 	}

@@ -41,6 +41,7 @@ struct arch_hart {
 	volatile int64_t armed;         /* when the kernel's timer comes */
 	volatile int64_t slack;         /* not sooner than so long from when it is set */
 	int64_t retry_step;
+	int32_t steps;                  /* left, through the sanitizer's runtime: signals.c */
 	bool reporting;                 /* a fault's report is under way */
 	struct arch_fiber *fiber;       /* whose stack is in use; builds with a sanitizer only: fibers.c */
 };
@@ -130,5 +131,7 @@ HOSTED_INLINE void hart_relax(void)
 
 bool hart_irq_off(void);
 void hart_irq_restore(bool on);
+
+uintptr_t hart_context_new(uintptr_t top, void (*entry)(void));
 
 #endif

@@ -19,7 +19,7 @@ _Static_assert(offsetof(struct hart_goroutine, error) == 0, "where switch.S leav
 /* A context at the top of a stack. `entry` finds it as after a call whose return address, like rbp, is 0. */
 static uintptr_t context_at(uintptr_t top, void (*entry)(void), uintptr_t rbx, uintptr_t r12)
 {
-	uintptr_t sp = top - 8 - CONTEXT_SIZE;
+	uintptr_t sp = top - HART_STACK_OWNER - 8 - CONTEXT_SIZE;
 
 	/* The other registers begin as whatever lies there. */
 	*(uint64_t *)(sp + CONTEXT_MXCSR) =

@@ -12,7 +12,12 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FIBERS 1 /* the sanitizer is told of each change of stack: fibers.c */
 /* Of code that runs between two fibers, or where a signal may have interrupted the sanitizer's runtime. */
+/* clang's no_sanitize leaves calls of the runtime in. */
+#if __has_attribute(disable_sanitizer_instrumentation)
+#define UNSANITIZED __attribute__((disable_sanitizer_instrumentation, noinline))
+#else
 #define UNSANITIZED __attribute__((no_sanitize("address", "thread"), noinline))
+#endif
 #else
 #define FIBERS 0
 #define UNSANITIZED
@@ -55,6 +60,11 @@ void signals_init(void);                          /* for the process */
 void thread_install(struct hart *hart);           /* the calling thread becomes that hart */
 noreturn void thread_run(struct hart *hart, void (*fn)(void)); /* calls fn on the hart's g0 stack, for good */
 void symbols_init(void);
+/*
+ * symbols.c: where the functions of the program and of gump are. Not what leads from one of them into a
+ * library (.plt), nor code in a section of its own.
+ */
+extern uintptr_t text_start, text_end;
 void stdio_init(void);
 
 /* timer.c: sets the kernel's timer to whatever comes first. On the hart itself, irq_off or in its handler. */

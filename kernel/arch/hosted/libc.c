@@ -76,7 +76,8 @@ const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
 	return "halt_on_error=1:report_thread_leaks=0:report_signal_unsafe=0:handle_segv=0:handle_sigbus=0:"
-	       "handle_abort=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1";
+	       "handle_abort=0:handle_sigill=0:handle_sigfpe=0:second_deadlock_stack=1:"
+	       "allocator_may_return_null=1";
 }
 
 /*

@@ -7,6 +7,7 @@
 #define HART_G 8
 #define HART_G0_SP 16
 #define HART_LOCKS 24
+#define HART_STACK_OWNER 16
 #define ASM_HART_ERROR 64
 
 #endif

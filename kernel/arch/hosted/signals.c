@@ -6,10 +6,10 @@
  * What runs on a hart may be in the C library or in a sanitizer's runtime, which hold locks and keep
  * pointers to the thread's own data: a G is preempted only where its pc lies in the executable's own text
  * (the program and gump), which those are not linked into, and not in what the library calls back with a
- * lock held. Elsewhere the signal is asked for again: after some 20 us, because most calls of the library
- * are shorter than that, then twice as long each time up to some 500 us: one that blocks is not to be woken
- * all the time, but a loop that prints is nearly always in the library, and is caught outside by chance
- * only. So the times vary.
+ * lock held, nor in the stubs (.plt) by which that calls the library in turn. Elsewhere the signal is asked
+ * for again: after some 20 us, because most calls of the library are shorter than that, then twice as long
+ * each time up to some 500 us: one that blocks is not to be woken all the time, but a loop that prints is
+ * nearly always in the library, and is caught outside by chance only. So the times vary.
  *
  * "Interrupts off" is a flag that the handler looks at: two system calls to mask signals would cost more than
  * what they protect.
@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -26,7 +27,6 @@
 #include <unistd.h>
 
 #include "hosted.h"
-#include "kernel/layout.h"
 #include "kernel/machine.h"
 #include "kernel/trap.h"
 
@@ -35,20 +35,18 @@
 #define RETRY_MIN_NS 20000
 #define RETRY_MAX_NS 500000
 
-extern const char __start_gump_called_by_libc[] __attribute__((weak));
-extern const char __stop_gump_called_by_libc[] __attribute__((weak));
 extern uint64_t fpu_mask, fpu_area_size;
 
-static bool within(uintptr_t pc, const char *start, const char *end)
+/* These two and at_system_call() are inlined: the sanitizer may be what was interrupted. */
+HOSTED_INLINE bool within(uintptr_t pc, uintptr_t start, uintptr_t end)
 {
-	return pc >= (uintptr_t)start && pc < (uintptr_t)end;
+	return pc >= start && pc < end;
 }
 
-static bool preemptible(uintptr_t pc)
+HOSTED_INLINE bool preemptible(uintptr_t pc)
 {
-	return within(pc, __text_start, __text_end) &&
-	       !within(pc, __start_gump_called_by_libc, __stop_gump_called_by_libc) &&
-	       !within(pc, (const char *)preempt_entry, preempt_entry_end);
+	return within(pc, text_start, text_end) &&
+	       !within(pc, (uintptr_t)preempt_entry, (uintptr_t)preempt_entry_end);
 }
 
 /* ---- SIGURG ---- */
@@ -109,14 +107,11 @@ static bool events(struct hart *hart)
 	return preempt;
 }
 
-UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
+/* The interrupt, wherever the hart is. */
+UNSANITIZED static void take(struct hart *hart, greg_t *r, bool here)
 {
-	struct hart *hart = hart_self();
-	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
-	bool here = preemptible((uintptr_t)r[REG_RIP]), preempt = false;
+	bool preempt = false;
 
-	(void)signal;
-	(void)info;
 	if (here || HANDLED_ANYWHERE)
 		pause_if_asked(hart);
 	if (hart->arch.irq_off) {
@@ -144,6 +139,75 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 		inject_preemption(hart, r);
 	else
 		hart->preempt = 1;
+}
+
+/*
+ * ThreadSanitizer's runtime is where a program is mostly: of a loop that reads an atomic, 99 % of the time.
+ * So to ask again until the program is met outside takes some hundred signals; and each of its calls is
+ * but some hundred instructions long. When it has been asked in vain for some time, the runtime is stepped
+ * through, instruction by instruction, until it is back in the program: that takes as long as hundreds of its
+ * calls, so not sooner, and only where a G could be preempted. Not over a system call, which may block the
+ * step's own signal, or make a thread that would inherit the stepping; and not where a debugger steps.
+ */
+#define TRAP_FLAG 0x100
+#define STEPS_MAX 500
+
+static bool steps; /* with ThreadSanitizer only */
+
+HOSTED_INLINE bool at_system_call(uintptr_t pc)
+{
+	const uint8_t *code = (const uint8_t *)pc;
+	return code[0] == 0x0f && code[1] == 0x05;
+}
+
+UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
+{
+	struct hart *hart = hart_self();
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	bool here = preemptible((uintptr_t)r[REG_RIP]);
+
+	(void)signal;
+	(void)info;
+	if (!here && r[REG_EFL] & TRAP_FLAG)
+		return; /* when it has been stepped through */
+	if (!here && steps && hart->locks == 0 && hart->arch.retry_step == RETRY_MAX_NS) {
+		hart->arch.retry_step = 0;
+		hart->arch.steps = STEPS_MAX;
+		r[REG_EFL] |= TRAP_FLAG;
+	} else {
+		r[REG_EFL] &= ~TRAP_FLAG;
+		take(hart, r, here);
+	}
+}
+
+static noreturn void fault(int signal, siginfo_t *info, void *context);
+
+UNSANITIZED static void stepped(int signal, siginfo_t *info, void *context)
+{
+	struct hart *hart = hart_self();
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	bool here = preemptible((uintptr_t)r[REG_RIP]);
+
+	if (info->si_code != TRAP_TRACE)
+		fault(signal, info, context);
+	if (!here && --hart->arch.steps > 0 && !at_system_call((uintptr_t)r[REG_RIP]))
+		return;
+	r[REG_EFL] &= ~TRAP_FLAG;
+	take(hart, r, here);
+}
+
+static bool debugged(void)
+{
+	char line[100];
+	int tracer = 0;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	if (file == NULL)
+		return true;
+	while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "TracerPid: %d", &tracer) != 1)
+		;
+	fclose(file);
+	return tracer != 0;
 }
 
 void timer_passed(struct hart *hart)
@@ -286,10 +350,10 @@ __asm__(".text\n.globl signal_restorer\nsignal_restorer:\n\tmov $15, %eax\n\tsys
 
 #define SA_RESTORER 0x04000000
 
-static void handle(int signal, void (*handler)(int, siginfo_t *, void *), int flags)
+static void handle(int signal, void (*handler)(int, siginfo_t *, void *), int flags, uint64_t mask)
 {
 	struct kernel_sigaction action = { handler, SA_SIGINFO | SA_ONSTACK | SA_RESTORER | (unsigned)flags,
-					   signal_restorer, 0 };
+					   signal_restorer, mask };
 	SYS(SYS_rt_sigaction, signal, &action, NULL, 8, 0, 0);
 }
 
@@ -309,12 +373,17 @@ static void fpu_init(void)
 void signals_init(void)
 {
 	fpu_init();
-	handle(SIGURG, interrupt, SA_RESTART);
-	handle(SIGSEGV, fault, SA_NODEFER);
-	handle(SIGBUS, fault, SA_NODEFER);
-	handle(SIGILL, fault, SA_NODEFER);
-	handle(SIGFPE, fault, SA_NODEFER);
-	handle(SIGTRAP, fault, SA_NODEFER);
+	handle(SIGURG, interrupt, SA_RESTART, 0);
+	handle(SIGSEGV, fault, SA_NODEFER, 0);
+	handle(SIGBUS, fault, SA_NODEFER, 0);
+	handle(SIGILL, fault, SA_NODEFER, 0);
+	handle(SIGFPE, fault, SA_NODEFER, 0);
+	if (HANDLED_ANYWHERE) {
+		handle(SIGTRAP, fault, SA_NODEFER, 0);
+	} else {
+		steps = !debugged();
+		handle(SIGTRAP, stepped, SA_NODEFER, (uint64_t)1 << (SIGURG - 1));
+	}
 }
 
 #define ARCH_SET_GS 0x1001

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "hosted.h"
+#include "kernel/vm.h"
 
 #define PAGE ((size_t)4096)
 #define CLASS_MIN_SHIFT 18 /* 256 KiB */
@@ -182,6 +183,12 @@ static const struct row *row_of(uintptr_t address)
 bool stack_row(uintptr_t address)
 {
 	return row_of(address) != NULL;
+}
+
+/* The host makes the pages, and takes no lock of ours. */
+bool vm_fault_locked_here(void)
+{
+	return false;
 }
 
 bool stack_guard_hit(uintptr_t address, uintptr_t *top, size_t *size)

@@ -37,6 +37,17 @@ CALLED_BY_LIBC static ssize_t put(void *cookie, const char *text, size_t size)
 	return (ssize_t)size;
 }
 
+extern int _IO_fflush(FILE *file); /* the library's, by its other name */
+
+/* The library cannot ask a stream of this kind to give on what put() has got. */
+int fflush(FILE *file)
+{
+	int status = _IO_fflush(file);
+	if (file == NULL || file == stdout)
+		lines_flush();
+	return status;
+}
+
 /* The very last of exit(): whatever atexit() and destructors have printed. */
 static __attribute__((destructor(101))) void flush_at_exit(void)
 {

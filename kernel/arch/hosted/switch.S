@@ -114,7 +114,7 @@ hart_restart:
 	mov %gs:ASM_HART_ERROR, %rax
 	movl $0, (%rax)         /* as hart_gogo */
 	push_control_words
-	mov %rdi, %rsp
+	lea -HART_STACK_OWNER(%rdi), %rsp
 	cmp $MXCSR_DEFAULT, %eax
 	jne 2f
 	cmp $CW_DEFAULT, %r9w

@@ -14,6 +14,9 @@
 #include "hosted.h"
 #include "kernel/layout.h"
 
+uintptr_t text_start, text_end;
+extern const char text_last[] __attribute__((weak)); /* last.S */
+
 static const Elf64_Sym *table;
 static size_t count;
 static const char *names;
@@ -35,6 +38,12 @@ void symbols_init(void)
 			table = (const void *)(file + sections[i].sh_offset);
 			count = sections[i].sh_size / sizeof(Elf64_Sym);
 			names = file + sections[sections[i].sh_link].sh_offset;
+		} else if (sections[i].sh_flags & SHF_EXECINSTR &&
+			   (uintptr_t)symbols_init - sections[i].sh_addr < sections[i].sh_size) {
+			text_start = sections[i].sh_addr;
+			text_end = text_start + sections[i].sh_size;
+			if (text_last != NULL)
+				text_end = (uintptr_t)text_last;
 		}
 }
 
@@ -68,5 +77,5 @@ const char *hart_symbol(uintptr_t pc, size_t *offset)
 			*offset = pc - best;
 		}
 	}
-	return name;
+	return strncmp(name, "gump.", 5) == 0 ? name + 5 : name; /* qemu/hide-names */
 }

@@ -148,9 +148,12 @@ void hart_trim_begin(void)
 	freed = stacks_drop_free(drop_dead);
 }
 
-bool hart_trim_may(uintptr_t top)
+/* The host knows which pages there are, and says so of one range of them at a time. */
+bool hart_trim_each(void (*fn)(void *owner, uintptr_t top), size_t size)
 {
-	return top != 0;
+	(void)fn;
+	(void)size;
+	return false;
 }
 
 void hart_trim_hide(uintptr_t top, uintptr_t sp)

@@ -25,6 +25,7 @@ struct arch_hart {
 	uintptr_t interrupted_sp; /* trap.S parks sp here for a moment */
 	uintptr_t preempt_pc;    /* where preempt_entry's caller stood; interrupts are off meanwhile */
 	uint64_t fcsr;           /* what fcsr holds while no G with FP runs: switch.S */
+	uint64_t preempt_t0;     /* the interrupted t0, as preempt_entry ends; interrupts are off meanwhile */
 	uint64_t timer;          /* ticks that the timer is set to, UINT64_MAX: off. By this hart */
 	uint64_t flushed;        /* ticks when the TLB was last flushed: timer.c. By this hart */
 	/* where in a stack it faulted last, if it was not made to forget then. By its traps */
@@ -134,6 +135,21 @@ static inline void hart_irq_restore(bool on)
 {
 	if (on)
 		csr_set("sstatus", SSTATUS_SIE);
+}
+
+void hart_context_start(void); /* switch.S */
+
+/* The frame is complete on a fresh stack, so that hart_gogo needs to know no other kind. */
+static inline uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
+{
+	uintptr_t sp = top - HART_STACK_OWNER - CONTEXT_SIZE;
+
+	/* The other registers begin as whatever lies there. */
+	*(uintptr_t *)(sp + CONTEXT_FP) = 0;
+	*(uintptr_t *)(sp + CONTEXT_RA) = (uintptr_t)hart_context_start;
+	*(uintptr_t *)(sp + CONTEXT_S0) = 0;
+	*(uintptr_t *)(sp + CONTEXT_S0 + 8) = (uintptr_t)entry;
+	return sp;
 }
 
 #endif

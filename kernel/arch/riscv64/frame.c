@@ -46,16 +46,3 @@ void arch_context_frame(uintptr_t saved_sp, uintptr_t *pc, uintptr_t *fp)
 	*pc = *(uintptr_t *)(saved_sp + CONTEXT_RA);
 	*fp = *(uintptr_t *)(saved_sp + CONTEXT_S0);
 }
-
-/* The frame is complete on a fresh stack, so that hart_gogo needs to know no other kind. */
-uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
-{
-	uintptr_t sp = top - CONTEXT_SIZE;
-
-	/* The other registers begin as whatever lies there. */
-	*(uintptr_t *)(sp + CONTEXT_FP) = 0;
-	*(uintptr_t *)(sp + CONTEXT_RA) = (uintptr_t)hart_context_start;
-	*(uintptr_t *)(sp + CONTEXT_S0) = 0;
-	*(uintptr_t *)(sp + CONTEXT_S0 + 8) = (uintptr_t)entry;
-	return sp;
-}

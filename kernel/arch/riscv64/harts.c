@@ -33,7 +33,8 @@ _Static_assert(offsetof(struct hart, self) == HART_SELF && offsetof(struct hart,
 	       offsetof(struct hart, arch.fp) == HART_FP &&
 	       offsetof(struct hart, arch.interrupted_sp) == HART_INTERRUPTED_SP &&
 	       offsetof(struct hart, arch.preempt_pc) == HART_PREEMPT_PC &&
-	       offsetof(struct hart, arch.fcsr) == HART_FCSR, "offsets.h");
+	       offsetof(struct hart, arch.fcsr) == HART_FCSR &&
+	       offsetof(struct hart, arch.preempt_t0) == HART_PREEMPT_T0, "offsets.h");
 
 void hart_entry(void); /* boot/riscv64/entry.S: where firmware starts the other harts */
 

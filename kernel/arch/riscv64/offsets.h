@@ -14,6 +14,7 @@
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
 #define HART_ARCH 64
+#define HART_STACK_OWNER 16
 #endif
 #define HART_IN_TRAP 44
 #define HART_TRAP_SP (HART_ARCH + 0)
@@ -21,6 +22,7 @@
 #define HART_INTERRUPTED_SP (HART_ARCH + 16)
 #define HART_PREEMPT_PC (HART_ARCH + 24)
 #define HART_FCSR (HART_ARCH + 32)
+#define HART_PREEMPT_T0 (HART_ARCH + 40)
 
 /* An entry of hart_starts: harts.c, boot/riscv64/entry.S. */
 #define HART_START_HWID 0

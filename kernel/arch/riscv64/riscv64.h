@@ -23,9 +23,6 @@ void trap_set_external(void (*handler)(void));
 void trap_entry(void);
 void preempt_entry(void);
 
-/* switch.S */
-void hart_context_start(void);
-
 /* harts.c: points this hart's trap and interrupt CSRs at `hart`, whose trap stack is set up. */
 void hart_csrs_init(struct hart *hart);
 /* Gives a hart a trap stack with a guard page below it. -1 when memory is out. */

@@ -170,7 +170,7 @@ resume_integers:
 hart_restart:
 	ld	t0, HART_FP(tp)
 	bnez	t0, 2f
-1:	mv	sp, a0
+1:	addi	sp, a0, -HART_STACK_OWNER
 	li	s0, 0
 	jalr	a1
 	ebreak				/* entry() returned */

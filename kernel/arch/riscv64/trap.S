@@ -212,16 +212,21 @@ preempt_entry:
 	ld	t4, PREEMPT_T3+8(sp)
 	ld	t5, PREEMPT_T3+16(sp)
 	ld	t6, PREEMPT_T3+24(sp)
-	/* No trap may come between the write of sepc and sret. The last load cannot fault: both
-	   ends of the frame have been read on this hart. */
+	/*
+	 * No trap may come between the write of sepc and sret. A load from the stack might: a cycle of
+	 * kernel/trim.c that took this G for one that waits hides its pages, and the flush that follows is
+	 * firmware's, which an S-mode hart cannot keep off. So t0 goes over the hart's block.
+	 */
 	csrci	sstatus, SSTATUS_SIE
+	ld	t0, PREEMPT_T0(sp)
+	sd	t0, HART_PREEMPT_T0(tp)
 	ld	ra, PREEMPT_RA(sp)
 	ld	t0, PREEMPT_FRAME_PC(sp)
 	ld	s0, PREEMPT_FRAME_FP(sp)
 	csrw	sepc, t0
 	li	t0, SSTATUS_SPP | SSTATUS_SPIE
 	csrs	sstatus, t0
-	ld	t0, PREEMPT_T0(sp)
+	ld	t0, HART_PREEMPT_T0(tp)
 	addi	sp, sp, PREEMPT_SIZE
 	sret
 	.size	preempt_entry, . - preempt_entry

@@ -115,13 +115,14 @@ static bool page_fault(struct trap_frame *frame, bool store)
 	 */
 	if (in_stack && va != arch->faulted) {
 		arch->faulted = va;
-		/* TRAP_X(8) is s0, the frame pointer. */
-		return stack_fault(va, frame->pc, frame->x[8 - 1]);
+		/* x8 is s0, the frame pointer; x2 the stack's. */
+		return stack_fault(va, frame->pc, frame->x[8 - 1], frame->x[2 - 1]);
 	}
 	if (!in_stack && !vm_fault_is_stale(va, store))
 		return false;
 	arch->faulted = 0;
-	__asm__ volatile("sfence.vma %0, zero" ::"r"(va) : "memory");
+	/* All: with an address, a table that was missing may be remembered as such still. */
+	__asm__ volatile("sfence.vma" ::: "memory");
 	return true;
 }
 

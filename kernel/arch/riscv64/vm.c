@@ -6,10 +6,10 @@
  * in 4 KiB pages, so that text is not writable and data not executable; firmware's memory is
  * left out. The upper half has the stacks of goroutines and, at its end, those of traps.
  *
- * Entries only ever change from invalid to valid, by compare-and-swap, and tables are never
- * freed, so a walk takes no lock. A hart may remember that an entry was invalid: it then
- * faults once more, and the fault handler makes it forget (vm_fault_is_stale). The accessed and dirty
- * bits are set from the start: not every machine sets them by itself.
+ * Entries of the lower half only ever change from invalid to valid, by compare-and-swap, and its tables are
+ * never freed, so a walk takes no lock; those of stacks go, too: kernel/vm.c. A hart may remember that an
+ * entry was invalid: it then faults once more, and the fault handler makes it forget (vm_fault_is_stale).
+ * The accessed and dirty bits are set from the start: not every machine sets them by itself.
  */
 #include "riscv64.h"
 

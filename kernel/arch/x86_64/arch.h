@@ -8,6 +8,8 @@
 #ifndef KERNEL_ARCH_X86_64_ARCH_H
 #define KERNEL_ARCH_X86_64_ARCH_H
 
+#include "save.h"
+
 #define IST_INTERRUPT 1 /* devices, timer, kicks */
 #define IST_EXCEPTION 2 /* faults: one may come while an interrupt is handled */
 #define IST_LAST 3      /* NMI and double fault */
@@ -109,6 +111,20 @@ static inline void hart_irq_restore(bool on)
 {
 	if (on)
 		__asm__ volatile("sti" ::: "memory");
+}
+
+static inline uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
+{
+	/* entry() finds the stack as after a call whose return address, like rbp, is 0. */
+	uintptr_t sp = top - HART_STACK_OWNER - 8 - CONTEXT_SIZE;
+
+	/* The other registers begin as whatever lies there. */
+	*(uint64_t *)(sp + CONTEXT_MXCSR) =
+		(uint64_t)CW_DEFAULT << 8 * (CONTEXT_CW - CONTEXT_MXCSR) | MXCSR_DEFAULT;
+	*(uint64_t *)(sp + CONTEXT_RBP) = 0;
+	*(uint64_t *)(sp + CONTEXT_RIP) = (uintptr_t)entry;
+	*(uint64_t *)(sp + CONTEXT_SIZE) = 0;
+	return sp;
 }
 
 #endif

@@ -6,6 +6,7 @@
 /* Fields of struct hart, as kernel/hart.h numbers them. */
 #define HART_G 8
 #define HART_G0_SP 16
+#define HART_STACK_OWNER 16
 #define HART_LOCKS 24
 #define HART_PREEMPT 28
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Time: the TSC is the clock, the local APIC's one-shot timer the alarm. Both rates are
- * measured once, against the PIT's channel 2 or, where there is none, the ACPI PM timer.
+ * measured once, against the PIT's channel 2 or, where there is none, the ACPI PM timer. Where that is not
+ * there either (microvm without its PIT), the APIC's rate is taken for the one that QEMU's has.
  *
  * QEMU has neither an invariant TSC nor a TSC deadline to offer, but its TSC runs at one rate
  * and agrees between harts, and so does any x86 of the last fifteen years.
@@ -16,6 +17,8 @@
 #define NS 1000000000u
 #define MEASURE_MS 2
 #define SAMPLES 5
+#define ATTEMPTS 20
+#define PIT_OVER 0x20 /* in port 0x61: channel 2 has counted to the end */
 
 /* Factors of 2^32, to multiply and shift. */
 static uint64_t ns_per_tick, timer_per_ns;
@@ -84,6 +87,27 @@ static bool measure(uint32_t (*read)(void), uint32_t hz, uint32_t mask, uint64_t
 }
 
 /*
+ * The PIT wraps after 55 ms, and a processor that is emulated may stand still for longer when its host has
+ * much to do: 57 ms look like 2 then, and the clock would go at a 28th of its speed for ever. The end of
+ * the count shows in port 0x61, where there is one.
+ */
+static bool measure_by_pit(uint64_t *tsc_hz, uint64_t *timer_hz)
+{
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		lapic_timer(UINT32_MAX);
+		pit_start();
+		bool shows = !(inb(0x61) & PIT_OVER);
+		if (!shows && i + 1 < ATTEMPTS)
+			continue;
+		if (!measure(pit_read, PIT_HZ, 0xffff, tsc_hz, timer_hz))
+			return false;
+		if (!shows || !(inb(0x61) & PIT_OVER))
+			return true;
+	}
+	return false;
+}
+
+/*
  * The APIC's clock is a round number where it is emulated. It is read to the nanosecond, and
  * the reference only to a microsecond: so the round number corrects both.
  */
@@ -103,13 +127,13 @@ void arch_clock_init(void)
 {
 	uint64_t tsc_hz, timer_hz;
 
-	lapic_timer(UINT32_MAX);
-	pit_start();
-	if (!measure(pit_read, PIT_HZ, 0xffff, &tsc_hz, &timer_hz) &&
+	if (!measure_by_pit(&tsc_hz, &timer_hz) &&
 	    !(acpi.pm_timer != 0 &&
 	      measure(pm_timer_read, PM_TIMER_HZ, 0xffffff, &tsc_hz, &timer_hz))) {
-		hart_print("clock: neither a PIT nor a PM timer: taking 1 GHz for TSC and APIC\n");
-		tsc_hz = timer_hz = NS;
+		hart_print("clock: neither a PIT nor a PM timer: taking 1 GHz for the APIC's\n");
+		lapic_timer(UINT32_MAX);
+		if (!measure(lapic_timer_left, NS, UINT32_MAX, &tsc_hz, &timer_hz))
+			tsc_hz = timer_hz = NS;
 	}
 	lapic_timer(0);
 	round_rates(&tsc_hz, &timer_hz);

@@ -127,7 +127,7 @@ void cpu_install_early(void)
 	cpu_install(&boot_hart_early);
 }
 
-void arch_hart_install(struct hart *hart)
+void cpu_trap_stacks(struct hart *hart)
 {
 	uint64_t top[IST_COUNT];
 
@@ -135,7 +135,17 @@ void arch_hart_install(struct hart *hart)
 		hart_fatal("no memory for the trap stacks of hart %u", (unsigned)hart->id);
 	for (unsigned i = 0; i < IST_COUNT; i++)
 		hart->arch.tss.ist[i] = top[i];
+}
+
+void cpu_hart_install(struct hart *hart)
+{
 	cpu_features_on();
 	cpu_install(hart);
 	lapic_install();
+}
+
+void arch_hart_install(struct hart *hart)
+{
+	cpu_trap_stacks(hart);
+	cpu_hart_install(hart);
 }

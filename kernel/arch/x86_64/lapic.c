@@ -130,8 +130,11 @@ void hart_kick(unsigned id)
 
 	/* Release: pairs with the exchange in hart_idle. */
 	atomic_store_explicit(&hart->kicked, 1, memory_order_release);
-	/* If one is on its way already, its handler comes after this and sees what we wrote. */
-	if (atomic_exchange_explicit(&hart->arch.ipi, 1, memory_order_acq_rel) == 0)
+	/*
+	 * If one is on its way already, its handler comes after this and sees what we wrote. In a report at
+	 * boot there may be no APIC yet, and nobody else.
+	 */
+	if (atomic_exchange_explicit(&hart->arch.ipi, 1, memory_order_acq_rel) == 0 && lapic != 0)
 		lapic_send(hart->hwid, ICR_FIXED | VECTOR_KICK);
 }
 

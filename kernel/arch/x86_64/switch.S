@@ -71,7 +71,7 @@ hart_restart:
 	fnstcw CONTEXT_CW(%rsp)
 	pop %rax
 	mov $CONTROL_WORDS_DEFAULT, %rcx
-	mov %rdi, %rsp
+	lea -HART_STACK_OWNER(%rdi), %rsp
 	cmp %rax, %rcx
 	jne 2f
 1:	xor %ebp, %ebp

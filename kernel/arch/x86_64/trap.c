@@ -171,7 +171,7 @@ void trap_exception(struct exception_frame *frame)
 	hart->in_trap++;
 	if (frame->vector == VECTOR_PAGE_FAULT && address >= vm_stacks_start &&
 	    address < vm_stacks_end && !(frame->error & (FAULT_PRESENT | FAULT_FETCH)) &&
-	    stack_fault(address, frame->iret.rip, frame->rbp)) {
+	    stack_fault(address, frame->iret.rip, frame->rbp, frame->iret.rsp)) {
 		hart->in_trap--;
 		return;
 	}

@@ -11,6 +11,8 @@
 void cpu_install_early(void);  /* the boot hart as boot_hart_early: first thing of all */
 void cpu_install(struct hart *hart); /* gs, GDT, TSS, IDT; the trap stacks in the TSS are set */
 void cpu_features_on(void);    /* FP state, write protection of read-only pages */
+void cpu_trap_stacks(struct hart *hart); /* the two halves of arch_hart_install(): on any hart, */
+void cpu_hart_install(struct hart *hart); /* and on its own */
 
 /* trap.c, vectors.S */
 extern char trap_vectors[]; /* VECTOR_COUNT stubs of TRAP_STUB_SIZE bytes */
