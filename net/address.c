@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "net/net.h"
 
@@ -96,8 +97,8 @@ bool address_parse_own(const char *text, struct address *address)
 
 bool address_is_local(const struct address *address)
 {
-	return address->literal ? ip_addr_isloopback(&address->ip)
-				: strcmp(address->host, "localhost") == 0;
+	return address->literal ? ip_addr_isloopback(&address->ip) || ip_addr_isany_val(address->ip)
+				: strcasecmp(address->host, "localhost") == 0;
 }
 
 bool address_format(const ip_addr_t *ip, u16_t port, char *buf, size_t size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Addresses of the interfaces: from the environment, ip=ADDR/LEN,GATEWAY,DNS for net0, ip1= for net1 and so
- * on, or by DHCP; IPv6 by itself. main() does not wait for any of them; who dials does.
+ * on, or by DHCP; IPv6 by itself. main() does not wait for any of them; who dials does, and for a name
+ * server as well.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,10 @@
 
 #include "kernel/hart.h"
 #include "lwip/dhcp.h"
-#include "lwip/dns.h"
 #include "lwip/ip4.h"
+#include "lwip/prot/dhcp.h"
 #include "net/interface.h"
+#include "net/nameservers.h"
 
 #define LOOK ((int64_t)500 * 1000000) /* whether there is hope of an address */
 
@@ -43,11 +45,16 @@ static void choose_default(void)
 		netif_set_default(&best->netif);
 }
 
+void interface_wake_waiting(void)
+{
+	for (struct waiter *waiter = waiters; waiter; waiter = waiter->next)
+		net_wake(&waiter->desc, NETPOLL_READ);
+}
+
 void addresses_changed(void)
 {
 	choose_default();
-	for (struct waiter *waiter = waiters; waiter; waiter = waiter->next)
-		net_wake(&waiter->desc, NETPOLL_READ);
+	interface_wake_waiting();
 }
 
 static void announce(struct interface *interface)
@@ -57,13 +64,15 @@ static void announce(struct interface *interface)
 	const ip4_addr_t *address = netif_ip4_addr(netif);
 	if (ip4_addr_eq(address, &interface->announced))
 		return;
-	if (ip4_addr_isany(address))
+	if (ip4_addr_isany(address)) {
 		hart_print("net%u: %s is lost\n", interface->number,
 			   ip4addr_ntoa_r(&interface->announced, text, sizeof text));
-	else
+		nameservers_forget_leased(&interface->netif);
+	} else {
 		hart_print("net%u: %s/%d %s\n", interface->number, ip4addr_ntoa_r(address, text, sizeof text),
 			   __builtin_popcount(ip4_addr_get_u32(netif_ip4_netmask(netif))),
 			   interface->address_source);
+	}
 	ip4_addr_copy(interface->announced, *address);
 }
 
@@ -84,7 +93,7 @@ static bool reaches_v6(const struct netif *netif, const ip6_addr_t *to)
 	return false;
 }
 
-static bool reachable(const ip_addr_t *to)
+bool interface_reaches(const ip_addr_t *to)
 {
 	if (ip_addr_isloopback(to))
 		return true;
@@ -108,26 +117,45 @@ static bool may_get_v6(const struct netif *netif)
 	return false;
 }
 
-static bool is_hopeless(const ip_addr_t *to)
+/* Somebody may still tell of a name server, or give the address from which one is reached. */
+static bool may_get_server(struct netif *netif)
 {
-	bool up = false, hope = false;
-	for (unsigned i = 0; i < interface_count; i++) {
-		if (!netif_is_link_up(&interfaces[i]->netif))
-			continue;
-		up = true;
-		hope |= may_get_v6(&interfaces[i]->netif);
-	}
-	return !up || (IP_IS_V6(to) && !ip6_addr_islinklocal(ip_2_ip6(to)) && !hope);
+	const struct dhcp *dhcp = netif_dhcp_data(netif);
+	if (netif->rs_count > 0 || (dhcp && dhcp->state != DHCP_STATE_OFF && dhcp->state != DHCP_STATE_BOUND))
+		return true;
+	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		if (ip6_addr_istentative(netif_ip6_addr_state(netif, i)))
+			return true;
+	return false;
 }
 
-int interface_wait_address(const ip_addr_t *to, int64_t deadline)
+/* NULL: a name server. */
+static bool is_there(const ip_addr_t *to)
+{
+	return to ? interface_reaches(to) : nameservers_choose();
+}
+
+static bool is_hopeless(const ip_addr_t *to)
+{
+	bool up = false, hope = to && (IP_IS_V4(to) || ip6_addr_islinklocal(ip_2_ip6(to)));
+	for (unsigned i = 0; i < interface_count; i++) {
+		struct netif *netif = &interfaces[i]->netif;
+		if (!netif_is_link_up(netif))
+			continue;
+		up = true;
+		hope |= to ? may_get_v6(netif) : may_get_server(netif);
+	}
+	return !up || !hope;
+}
+
+static int wait_for(const ip_addr_t *to, int64_t deadline)
 {
 	struct waiter waiter = { .next = waiters }, **at;
 	int error = 0;
-	if (reachable(to))
+	if (is_there(to))
 		return 0;
 	waiters = &waiter;
-	for (unsigned looks = 0; !error && !reachable(to);) {
+	for (unsigned looks = 0; !error && !is_there(to);) {
 		int64_t look = hart_now() + LOOK;
 		if (is_hopeless(to) && ++looks > 2) /* the last question may have been just now */
 			error = EHOSTUNREACH;
@@ -141,14 +169,14 @@ int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 	return error;
 }
 
-/* Behind those of the interfaces before. */
-static void add_name_server(const ip_addr_t *server)
+int interface_wait_address(const ip_addr_t *to, int64_t deadline)
 {
-	u8_t i = 0;
-	while (i < DNS_MAX_SERVERS && !ip_addr_isany(dns_getserver(i)))
-		i++;
-	if (i < DNS_MAX_SERVERS && !ip_addr_isany(server))
-		dns_setserver(i, server);
+	return wait_for(to, deadline);
+}
+
+int interface_wait_name_server(int64_t deadline)
+{
+	return wait_for(NULL, deadline);
 }
 
 /* "10.0.0.2/24", "10.0.0.2/24,GATEWAY", "10.0.0.2/24,GATEWAY,DNS". */
@@ -172,7 +200,7 @@ static bool static_address(struct netif *netif, const char *text)
 		return false;
 	if (!third) /* many a gateway answers names too */
 		ip_addr_copy_from_ip4(server, gateway);
-	add_name_server(&server);
+	nameservers_of_ip(&server);
 	ip4_addr_set_u32(&netmask, lwip_htonl(UINT32_MAX << (32 - length)));
 	netif_set_addr(netif, &address, &netmask, &gateway);
 	return true;

@@ -15,9 +15,12 @@
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/sys.h"
+#include "lwip_hooks.h"
 #include "net/demux.h"
 #include "net/keepalive.h"
+#include "net/limits.h"
 #include "net/memory.h"
 
 /* Received pieces so small are copied together once so many wait. */
@@ -25,6 +28,8 @@
 #define MANY 16
 
 #define CHALLENGE_MS 500
+
+#define PROGRESS 536 /* bytes that must be acknowledged in the time of limit_stalled, or all there are */
 
 /* A window beyond the first counts as memory in use: all may be filled at once. */
 void conn_count_window(struct go_conn *conn)
@@ -45,6 +50,7 @@ void conn_let_go(struct go_conn *conn)
 	tcp_sent(pcb, NULL);
 	tcp_err(pcb, NULL);
 	tcp_poll(pcb, NULL, 0);
+	pcb->stall_since = 0; /* another limit */
 }
 
 void conn_wake(struct go_conn *conn)
@@ -102,7 +108,8 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error
 		p->next = NULL;
 		p->tot_len = p->len;
 		conn->rx_bytes += p->len;
-		if (append_copy(conn, p))
+		/* An empty one, of a fragment without data, would look like the end to who reads up to it. */
+		if (p->len == 0 || append_copy(conn, p))
 			pbuf_free(p);
 		else
 			append(conn, p, 0);
@@ -117,8 +124,8 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
 {
 	struct go_conn *conn = arg;
 	size_t most = net_memory_share();
-	if (most > TCP_SND_BUF)
-		most = TCP_SND_BUF;
+	if (most > limit_sent * 1024)
+		most = limit_sent * 1024;
 	if (conn_queued(pcb) <= most / 2 && tcp_sndqueuelen(pcb) < TCP_SNDQUEUELOWAT)
 		net_wake(&conn->desc, NETPOLL_WRITE);
 	return ERR_OK;
@@ -187,6 +194,24 @@ bool conn_has_unread(const struct tcp_pcb *pcb)
 {
 	const struct go_conn *conn = pcb->callback_arg;
 	return pcb->recv == on_recv && conn->rx_bytes >= TCP_MSS;
+}
+
+/*
+ * A peer may answer all probes of its closed window and never open it, or take a byte with each. What the
+ * program has written, or left behind when it closed the connection, would be kept for ever.
+ */
+bool net_is_stalled(struct tcp_pcb *pcb)
+{
+	unsigned limit = pcb->callback_arg ? limit_stalled : limit_stalled_closed;
+	u32_t waits = pcb->snd_lbb - pcb->lastack;
+
+	if (pcb->state < ESTABLISHED)
+		return false; /* a handshake has limits of its own */
+	if (pcb->stall_since == 0 || TCP_SEQ_GEQ(pcb->lastack, pcb->stall_end)) {
+		pcb->stall_since = tcp_ticks;
+		pcb->stall_end = pcb->lastack + (waits < PROGRESS ? waits : PROGRESS);
+	}
+	return tcp_ticks - pcb->stall_since >= limit * 1000 / TCP_SLOW_INTERVAL;
 }
 
 bool conn_may_challenge(const struct tcp_pcb *pcb)

@@ -26,6 +26,7 @@ struct go_conn {
 	u32_t promised;             /* what its window counts for in net/memory.h */
 	int error;                  /* errno that ended it, or 0 */
 	bool connecting;            /* go_dial waits */
+	bool fresh;                 /* accepted, and not yet read from or written to: net_fresh */
 	bool peer_finished;         /* its FIN came */
 	bool write_finished;        /* go_shutdown was called */
 	bool closed;                /* go_conn_close was called */
@@ -34,6 +35,7 @@ struct go_conn {
 	ip_addr_t peer;             /* constant */
 	u32_t challenged;           /* sys_now() at the last challenge */
 	int64_t deadline[2];        /* by enum netpoll_mode */
+	int64_t arrived;            /* ns: since then it waits to be accepted */
 	go_mutex turn[2];           /* one reader and one writer at a time; before the net lock */
 	_Atomic(uint32_t) references;
 	struct go_conn *next;       /* in the listener's queue */
@@ -59,6 +61,18 @@ void conn_count(struct go_conn *conn, uint64_t *how);
 bool conn_has_unread(const struct tcp_pcb *pcb);
 /* Once in 500 ms; as often as RFC 5961, 7 and Linux have it, for each connection by itself. */
 bool conn_may_challenge(const struct tcp_pcb *pcb);
+
+/*
+ * net/listener.c: how many are fresh. Who serves them has yet to take the memory for it: goroutines
+ * get their stacks when they first run.
+ */
+extern size_t net_fresh;
+static inline void conn_begin(struct go_conn *conn)
+{
+	if (conn->fresh)
+		net_fresh--;
+	conn->fresh = false;
+}
 
 /* net/stats.c; under the net lock. Memory is not in it. */
 extern struct go_net_stats net_counts;

@@ -12,12 +12,13 @@
  * out of the active list, and the next segment or the program's next call puts it back (rouses it). What
  * lwIP's timers cost is then a matter of those that do something. Those at rest are in the order in which
  * they began, which is that of their last segment, give or take a second: so the ones that were silent for
- * too long are the first. They are roused, and lwIP asks their peers whether they are still there.
+ * too long are the first. They are roused, and lwIP asks their peers whether they are still there. (Whom the
+ * program has roused meanwhile, by a read, is asked as late as if a segment had come then.)
  *
- * Ports: a connection that is opened from here takes one that no other one to the same peer has; lwIP looks
- * through all connections for one that nobody has. They go in a row from a start that differs from peer to
- * peer and that nobody can foresee (RFC 6056, algorithm 3): a random one would often be one that the peer
- * still has in TIME_WAIT.
+ * Ports: a connection that is opened from here takes one that no other one to the same peer has, nor has had
+ * not long ago; lwIP looks through all connections for one that nobody has. They go in a row from a start
+ * that differs from peer to peer and that nobody can foresee (RFC 6056, algorithm 3): a random one would
+ * often be one that the peer still has in TIME_WAIT.
  */
 #include "net/demux.h"
 
@@ -189,7 +190,7 @@ struct tcp_pcb *demux_find(const ip_addr_t *remote, u16_t remote_port, const ip_
 			   u16_t local_port)
 {
 	struct tcp_pcb *pcb = find(remote, remote_port, local, local_port);
-	/* a listener's goes where a new connection may take its place */
+	/* it goes where a new connection may take its place */
 	if (pcb && pcb->state == TIME_WAIT) {
 		timewait_collect();
 		pcb = find(remote, remote_port, local, local_port);
@@ -245,11 +246,15 @@ static bool is_taken(const struct tcp_pcb *pcb, u16_t port)
 	const struct tcp_pcb_listen *listener = tcp_listen_pcbs.listen_pcbs;
 	const struct tcp_pcb *bound = tcp_bound_pcbs;
 
+	/* It would be the other end of itself: both SYNs cross. */
+	if (port == pcb->remote_port && ip_addr_eq(&pcb->local_ip, &pcb->remote_ip))
+		return true;
 	while (listener && listener->local_port != port)
 		listener = listener->next;
 	while (bound && bound->local_port != port)
 		bound = bound->next;
-	return listener || bound || find(&pcb->remote_ip, pcb->remote_port, &pcb->local_ip, port);
+	return listener || bound || find(&pcb->remote_ip, pcb->remote_port, &pcb->local_ip, port) ||
+	       timewait_has(pcb, port);
 }
 
 u16_t demux_new_port(const struct tcp_pcb *pcb)

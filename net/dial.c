@@ -3,6 +3,7 @@
 #include "net/dial.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "kernel/hart.h"
 #include "lwip/dns.h"
@@ -85,7 +86,10 @@ static void on_found(const char *name, const ip_addr_t *ip, void *arg)
 static int start_query(struct query *query, const char *host)
 {
 	asking++;
-	err_t error = dns_gethostbyname(host, &query->ip, on_found, query);
+	err_t error = dns_gethostbyname_addrtype(host, &query->ip, on_found, query,
+						 interface_reaches(IP4_ADDR_ANY)
+							 ? LWIP_DNS_ADDRTYPE_IPV4_IPV6
+							 : LWIP_DNS_ADDRTYPE_IPV6_IPV4);
 	if (error == ERR_INPROGRESS)
 		return 0;
 	asking--;
@@ -119,13 +123,13 @@ static int ask(const char *host, ip_addr_t *ip, int64_t deadline)
 
 int net_resolve(struct address *address, int64_t deadline)
 {
-	ip_addr_t any_v4 = *IP4_ADDR_ANY;
-	if (!address->literal && strcmp(address->host, "localhost") == 0) {
+	if (!address->literal && strcasecmp(address->host, "localhost") == 0) {
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V4);
 		ip4_addr_set_loopback(ip_2_ip4(&address->ip));
+	} else if (address->literal && ip_addr_isany_val(address->ip)) { /* whoever listens on all is here */
+		ip_addr_set_loopback_val(IP_IS_V6_VAL(address->ip), address->ip);
 	} else if (!address->literal) {
-		/* The servers' addresses come with our own. */
-		int error = interface_wait_address(&any_v4, deadline);
+		int error = interface_wait_name_server(deadline);
 		if (!error)
 			error = ask(address->host, &address->ip, deadline);
 		if (error)

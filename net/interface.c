@@ -21,6 +21,7 @@
 #include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
 #include "net/memory.h"
+#include "net/nameservers.h"
 #include "net/timewait.h"
 
 #define CHECK_ALL (NETIF_CHECKSUM_ENABLE_ALL)
@@ -56,14 +57,13 @@ static struct pbuf *copy_frame(const struct virtq_piece *pieces, unsigned count,
 
 /*
  * On a wire a frame has 60 bytes at least, and lwIP takes it for granted that an ARP packet is whole. A
- * device can give out fewer, and does when there is less to say.
+ * device can give out fewer, and does when there is less to say. Of the copy: it could change its own.
  */
-#define SHORTEST_ARP (SIZEOF_ETH_HDR - ETH_PAD_SIZE + SIZEOF_ETHARP_HDR)
-
-static bool too_short(const struct virtq_piece *first)
+static bool too_short(const struct pbuf *p)
 {
-	const uint8_t *type = (const uint8_t *)first->address + 12;
-	return first->length < SIZEOF_ETH_HDR - ETH_PAD_SIZE || (type[0] << 8 | type[1]) == ETHTYPE_ARP;
+	const struct eth_hdr *eth = p->payload;
+	return p->len < SIZEOF_ETH_HDR ||
+	       (eth->type == PP_HTONS(ETHTYPE_ARP) && p->len < SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR);
 }
 
 static void receive(struct virtio_net *device, const struct virtq_piece *pieces, unsigned count,
@@ -71,11 +71,15 @@ static void receive(struct virtio_net *device, const struct virtq_piece *pieces,
 {
 	struct interface *interface = (struct interface *)device; /* its first member */
 	struct netif *netif = &interface->netif;
-	if (length < SHORTEST_ARP && too_short(&pieces[0]))
-		return;
 	struct pbuf *p = copy_frame(pieces, count, length);
-	if (!p)
-		return; /* as if the network had lost it */
+	if (!p || too_short(p)) { /* as if the network had lost it */
+		interface->counts.received_dropped++;
+		if (p)
+			pbuf_free(p);
+		return;
+	}
+	interface->counts.received_frames++;
+	interface->counts.received_bytes += length;
 	NETIF_SET_CHECKSUM_CTRL(netif, (checksum_good ? CHECK_NOT_TCP_UDP : CHECK_ALL) & interface->generate);
 	if (netif->input(p, netif) != ERR_OK)
 		pbuf_free(p);
@@ -168,7 +172,7 @@ static uint16_t prepare_checksum(struct pbuf *p)
 }
 
 /* lwIP's frame, its payload at the Ethernet header's padding. Takes a reference until it is sent. */
-static err_t send_frame(struct netif *netif, struct pbuf *p)
+static err_t queue_frame(struct netif *netif, struct pbuf *p)
 {
 	struct virtq_piece pieces[VIRTIO_NET_PIECES];
 	struct virtio_net *device = netif->state;
@@ -194,6 +198,21 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 	if (!queued)
 		pbuf_free(p);
 	return queued ? ERR_OK : ERR_MEM;
+}
+
+static err_t send_frame(struct netif *netif, struct pbuf *p)
+{
+	struct go_interface_stats *counts = &((struct interface *)netif->state)->counts;
+	size_t length = p->tot_len - ETH_PAD_SIZE;
+	err_t error = queue_frame(netif, p);
+
+	if (error != ERR_OK) {
+		counts->sent_dropped++;
+		return error;
+	}
+	counts->sent_frames++;
+	counts->sent_bytes += length;
+	return ERR_OK;
 }
 
 bool interface_flush(void)
@@ -262,6 +281,7 @@ bool interface_start(void)
 		else if (result < 0)
 			net_free(interface); /* else its interrupt handler may be attached */
 	}
+	nameservers_start();
 	if (interface_flush())
 		interface_notify();
 	return interface_count > 0;

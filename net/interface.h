@@ -4,6 +4,7 @@
 #define NET_INTERFACE_H
 
 #include "drivers/virtio/net.h"
+#include "gump/net.h"
 #include "lwip/netif.h"
 #include "net/net.h"
 
@@ -16,6 +17,7 @@ struct interface {
 	uint16_t generate;          /* checksums that are lwIP's to generate, not the device's */
 	const char *address_source; /* for the message */
 	ip4_addr_t announced;
+	struct go_interface_stats counts; /* but for what the driver counts, the name, and `up` */
 };
 
 /* Under the net lock; which there are is constant after the start. */

@@ -1,22 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. A connection counts against its listener's backlog from its SYN until it is accepted: first half
- * open (lwIP's pcb carries a note, which also tells when the pcb is freed before the handshake is complete),
- * then in the queue. A SYN for which there is no room, or when memory is tight, is dropped, not refused: the
- * client tries again, and by then there may be room.
+ * Listeners. A connection is first half open (lwIP's pcb carries a note, which also tells when the pcb
+ * is freed before the handshake is complete), then it waits to be accepted. When too many wait, or when
+ * memory is tight, a SYN is dropped, not refused: the client tries again, and by then there may be room.
+ *
+ * Stacks and what the program allocates may use up the machine's memory before the network's is: then no SYN
+ * is heard either, unless a reclaim cycle is to help. And since thousands may be accepted before the first of
+ * them is served, go_accept() gives out no more than there is memory for: it waits for those that it gave out
+ * to be served, or for the cycle, and if neither goes on, the connection is reset.
  *
  * Those that are half open do not keep others out: the oldest makes room for a new one. In a flood of
- * SYNs whose senders are not there, a client gets in if it answers before as many more have come as
- * the backlog has places.
+ * SYNs whose senders are not there, a client gets in if it answers before HALF_OPEN_MAX more have come. They
+ * have a limit of their own: a client whose connection made room for another's is reset when it goes on with
+ * it, which it has not deserved by a program that is slow to accept.
  */
 #include <stdatomic.h>
+#include <stdlib.h>
 
+#include "kernel/hart.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/memory.h"
+#include "net/option.h"
 
-#define BACKLOG 1024
+#define HALF_OPEN_MAX 4096
+#define WAITING_MAX 4096 /* and those that were half open when it was reached */
+#define BACKLOG_MOST 65535 /* of both, by backlog= */
+#define MS ((int64_t)1000000)
+#define LOOK (5 * MS)        /* whether those that were accepted are served */
+#define PATIENCE (5000 * MS) /* how long each waits while nothing goes on */
+
+size_t net_fresh;
 
 struct go_listener { /* under the net lock */
 	struct tcp_pcb *pcb;
@@ -24,6 +39,8 @@ struct go_listener { /* under the net lock */
 	struct go_conn *first, *last; /* established, not accepted */
 	unsigned waiting;             /* how many those are */
 	unsigned half_open;
+	unsigned half_open_max, waiting_max;
+	int64_t stuck_since;          /* ns: since then there is no memory, and nothing goes on; or 0 */
 	struct half_open *oldest, *youngest;
 	bool closed;
 	go_mutex turn;                /* one acceptor waits at a time; before the net lock */
@@ -83,17 +100,17 @@ static void half_open_add(struct half_open *half, struct go_listener *listener)
 static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
 	struct go_listener *listener = lpcb->callback_arg;
-	bool full = listener->waiting + listener->half_open >= BACKLOG;
-	if (full)
+	bool serves = net_memory_serves(0) || sched_reclaim_soon();
+	struct half_open *half = NULL;
+	if (serves && listener->waiting < listener->waiting_max && !net_memory_tight())
+		half = net_malloc(sizeof *half);
+	if (half && listener->half_open >= listener->half_open_max) {
 		net_counts.turned_away++;
-	if (full && listener->oldest)
 		tcp_abandon(listener->oldest->pcb, 0); /* without a word; half_open_freed() hears of it */
-	else if (full)
-		return ERR_MEM; /* lwIP drops the pcb without a word to the peer */
-	struct half_open *half = net_memory_tight() ? NULL : net_malloc(sizeof *half);
+	}
 	if (!half) {
 		net_counts.turned_away++;
-		return ERR_MEM;
+		return ERR_MEM; /* lwIP drops the pcb without a word to the peer */
 	}
 	if (pcb->rcv_wnd > FIRST_WINDOW)
 		pcb->rcv_wnd = pcb->rcv_ann_wnd = FIRST_WINDOW;
@@ -104,11 +121,9 @@ static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *p
 	return ERR_OK;
 }
 
-static void half_open_freed(u8_t id, void *data)
+/* It is established, or its pcb is freed. */
+static void half_open_remove(struct half_open *half)
 {
-	struct half_open *half = data;
-	if (!half)
-		return;
 	struct go_listener *listener = half->listener;
 	if (half->younger)
 		half->younger->older = half->older;
@@ -122,6 +137,12 @@ static void half_open_freed(u8_t id, void *data)
 	listener->half_open--;
 	if (was_last(listener))
 		net_free(listener);
+}
+
+static void half_open_freed(u8_t id, void *data)
+{
+	if (data)
+		half_open_remove(data);
 }
 
 static u8_t half_open_id(void)
@@ -140,13 +161,15 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
 	struct half_open *half = tcp_ext_arg_get(pcb, half_open_id());
+	pcb->listener = NULL; /* it need not be found when the listener closes */
 	tcp_ext_arg_set(pcb, half_open_id(), NULL);
-	half_open_freed(half_open_id(), half);
+	half_open_remove(half);
 	struct go_conn *conn = conn_new(pcb);
 	if (!conn) {
 		net_counts.turned_away++;
 		return ERR_MEM; /* lwIP resets it */
 	}
+	conn->arrived = hart_now();
 	if (listener->first)
 		listener->last->next = conn;
 	else
@@ -159,6 +182,22 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 
 /* ---- The program's calls ---- */
 
+/* Whether some segments would be for both; lwIP takes those of one version of IP for two. */
+static bool overlaps(const struct address *own)
+{
+	for (struct tcp_pcb_listen *other = tcp_listen_pcbs.listen_pcbs; other; other = other->next) {
+		const ip_addr_t *one = &other->local_ip, *two = &own->ip;
+		if (other->local_port != own->port || own->port == 0)
+			continue;
+		if (IP_IS_ANY_TYPE_VAL(*one) || IP_IS_ANY_TYPE_VAL(*two))
+			return true;
+		if (IP_GET_TYPE(one) == IP_GET_TYPE(two) &&
+		    (ip_addr_isany(one) || ip_addr_isany(two) || ip_addr_eq(one, two)))
+			return true;
+	}
+	return false;
+}
+
 /* A pcb that listens there, or NULL and the error. */
 static struct tcp_pcb *listen_on(const struct address *address, int *error)
 {
@@ -167,8 +206,7 @@ static struct tcp_pcb *listen_on(const struct address *address, int *error)
 	*error = ENOMEM;
 	if (!pcb)
 		return NULL;
-	ip_set_option(pcb, SOF_REUSEADDR); /* a port that is only in TIME_WAIT is free */
-	lwip = tcp_bind(pcb, &address->ip, address->port);
+	lwip = overlaps(address) ? ERR_USE : tcp_bind(pcb, &address->ip, address->port);
 	if (lwip == ERR_OK) {
 		struct tcp_pcb *listening = tcp_listen_with_backlog_and_err(pcb, 255, &lwip);
 		if (listening)
@@ -177,6 +215,25 @@ static struct tcp_pcb *listen_on(const struct address *address, int *error)
 	*error = net_errno(lwip);
 	tcp_abort(pcb);
 	return NULL;
+}
+
+/* backlog=HALF_OPEN,WAITING */
+static void set_backlog(struct go_listener *listener)
+{
+	const char *option = getenv("backlog"), *at = option;
+	unsigned half_open, waiting;
+
+	listener->half_open_max = HALF_OPEN_MAX;
+	listener->waiting_max = WAITING_MAX;
+	if (!option)
+		return;
+	if (option_number(&at, ',', BACKLOG_MOST, &half_open) &&
+	    option_number(&at, '\0', BACKLOG_MOST, &waiting)) {
+		listener->half_open_max = half_open;
+		listener->waiting_max = waiting;
+		return;
+	}
+	hart_print("net: backlog=%s is not HALF_OPEN,WAITING, from 1 to %u; ignored\n", option, BACKLOG_MOST);
 }
 
 go_listener *go_listen(const char *addr)
@@ -191,6 +248,7 @@ go_listener *go_listen(const char *addr)
 		listener->pcb = listen_on(&address, &error);
 	if (listener && listener->pcb) {
 		listener->references = 1;
+		set_backlog(listener);
 		tcp_arg(listener->pcb, listener);
 		tcp_accept(listener->pcb, on_accept);
 		tcp_ext_arg_set_callbacks(listener->pcb, half_open_id(), &half_open_callbacks);
@@ -203,18 +261,70 @@ go_listener *go_listen(const char *addr)
 	return listener;
 }
 
+/* The first of the queue, which is not empty. */
+static struct go_conn *take(struct go_listener *listener)
+{
+	struct go_conn *conn = listener->first;
+	listener->first = conn->next;
+	conn->next = NULL;
+	listener->waiting--;
+	return conn;
+}
+
+/* There is no memory to serve the first of the queue. The net lock is released meanwhile. */
+static void turn_away(struct go_listener *listener)
+{
+	struct go_conn *conn = take(listener);
+	net_counts.turned_away++;
+	if (conn->pcb)
+		tcp_abort(conn->pcb);
+	net_unlock();
+	go_conn_close(conn);
+	net_lock();
+}
+
+/*
+ * Waits until the first of the queue can be served, or turns it away when nothing has gone on for long: those
+ * that were given out before take their memory, and a reclaim cycle finds some.
+ */
+static void wait_for_memory(struct go_listener *listener)
+{
+	size_t fresh = net_fresh;
+	if (listener->stuck_since == 0)
+		listener->stuck_since = hart_now();
+	int64_t since = listener->first->arrived;
+	if (since < listener->stuck_since)
+		since = listener->stuck_since;
+	sched_reclaim_soon();
+	if (hart_now() - since >= PATIENCE) {
+		turn_away(listener);
+		return;
+	}
+	net_wait(&listener->desc, NETPOLL_READ, hart_now() + LOOK);
+	if (net_fresh < fresh)
+		listener->stuck_since = 0;
+}
+
 go_conn *go_accept(go_listener *listener)
 {
 	struct go_conn *conn = NULL;
 	refer(listener);
 	go_mutex_lock(&listener->turn);
 	net_lock();
-	while (!listener->closed && !(conn = listener->first))
-		net_wait(&listener->desc, NETPOLL_READ, GO_FOREVER);
+	while (!listener->closed && !conn) {
+		if (listener->first && !net_memory_serves(net_fresh + 1)) {
+			wait_for_memory(listener);
+			continue;
+		}
+		listener->stuck_since = 0;
+		if (listener->first)
+			conn = take(listener);
+		else
+			net_wait(&listener->desc, NETPOLL_READ, GO_FOREVER);
+	}
 	if (conn) {
-		listener->first = conn->next;
-		conn->next = NULL;
-		listener->waiting--;
+		conn->fresh = true;
+		net_fresh++;
 		conn_count(conn, &net_counts.accepted);
 	}
 	net_unlock();
@@ -233,7 +343,9 @@ void go_listener_close(go_listener *listener)
 		return;
 	}
 	listener->closed = true;
-	tcp_close(listener->pcb); /* frees it; half-open ones are reset when they complete */
+	for (struct half_open *half = listener->oldest; half; half = half->younger)
+		half->pcb->listener = NULL; /* they are reset when they complete */
+	tcp_close(listener->pcb);           /* frees it */
 	listener->pcb = NULL;
 	struct go_conn *conn = listener->first;
 	listener->first = NULL;

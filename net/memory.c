@@ -14,12 +14,15 @@
 #include <string.h>
 
 #include "kernel/pages.h"
+#include "net/limits.h"
 
 #define SLAB_ORDER 2
 #define SLAB_SIZE (PAGE_SIZE << SLAB_ORDER)
 #define SLAB_HEADER 64
 #define GRAIN 64
 #define SHARE_MIN 8192
+#define SERVED_PAGES 8 /* for a connection, until it is known what it takes */
+#define LEFT_MAX 4096  /* pages for those that are served, at most; else an eighth of the machine's */
 #define LARGE 0xff /* not a slab: one object in pages of its own */
 
 /* 384: a tcp_pcb; 1600: a pbuf with a full frame. Others spread evenly. */
@@ -44,7 +47,7 @@ static size_t promised; /* bytes */
 
 void net_memory_init(void)
 {
-	pages_limit = pages_total() / 2;
+	pages_limit = pages_total() * limit_memory / 100;
 	unsigned class = 0;
 	for (unsigned grains = 0; grains <= CLASS_MAX / GRAIN; grains++) {
 		if (grains * GRAIN > class_size[class])
@@ -83,6 +86,14 @@ bool net_memory_tight(void)
 bool net_memory_scarce(void)
 {
 	return pages_used > pages_limit / 8 * 7;
+}
+
+bool net_memory_serves(size_t connections)
+{
+	size_t left = pages_total() / 8;
+	if (left > LEFT_MAX)
+		left = LEFT_MAX;
+	return pages_free_count() >= left + connections * SERVED_PAGES;
 }
 
 static struct slab *take_pages(unsigned order)

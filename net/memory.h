@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory of the network: pbufs, protocol control blocks and connections. Under the net lock.
- * It takes at most half of the machine's RAM, so that peers cannot take all of it.
+ * It takes at most half of the machine's RAM (netmemory=), so that peers cannot take all of it.
  */
 #ifndef NET_MEMORY_H
 #define NET_MEMORY_H
@@ -30,5 +30,11 @@ size_t net_memory_max(void);
 /* How much of the limit is used: who asks first has to stop first. */
 bool net_memory_tight(void);  /* 3/4: no new connection, no more data to send */
 bool net_memory_scarce(void); /* 7/8: no more data for those who do not read theirs */
+
+/*
+ * Of the whole machine's memory: is there enough for that many connections that the program is about to
+ * serve, their stacks and what it allocates for them, and something left for those that it serves already?
+ */
+bool net_memory_serves(size_t connections);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The net lock, the poll function, and the start of the network: linked only into programs
- * that use it, started before main() (kernel/layout.h).
+ * The poll function and the start of the network: linked only into programs that use it, started before
+ * main() (kernel/layout.h).
  *
  * The poll function runs at a scheduling point of one hart at a time. It takes a batch of
- * frames through lwIP, does timers that are due, answers the whole batch with one
- * notification of the device, and asks to be called again if there is more: the goroutines it woke
+ * frames through lwIP, does timers that are due, notifies the device of what answers the batch (of a long one
+ * also on the way), and asks to be called again if there is more: the goroutines it woke
  * run meanwhile on other harts.
  */
 #include "net/net.h"
@@ -15,22 +15,14 @@
 #include "lwip/init.h"
 #include "lwip/netif.h"
 #include "net/keepalive.h"
+#include "net/limits.h"
 #include "net/memory.h"
 #include "net/random.h"
 #include "net/timers.h"
 
-#define BATCH 256 /* frames that a poll handles before others get the lock; a ring holds as many */
+#define BATCH 256 /* frames that a poll handles before others get the lock */
 
-static struct spinlock lock = SPINLOCK(LOCK_NET);
-static struct glist woken;     /* by the goroutine that holds the lock */
-static struct glist *collect;  /* where net_wake puts goroutines: `woken`, or the poll's list */
 static bool started, up;
-
-void net_lock(void)
-{
-	spin_lock(&lock);
-	collect = &woken;
-}
 
 /* Packets to one's own addresses wait in a list of lwIP's for somebody to take them in. */
 static void loop_back(void)
@@ -43,45 +35,12 @@ static void loop_back(void)
 	}
 }
 
-struct aftermath { /* what is left to do once the lock is released */
-	struct glist ready;
-	bool notify;
-};
-
-static struct aftermath finish(void)
+bool net_finish(void)
 {
-	struct aftermath rest;
 	loop_back();
-	rest.notify = interface_flush();
+	bool notify = interface_flush();
 	net_timers_update();
-	rest.ready = woken;
-	woken = (struct glist){ 0 };
-	return rest;
-}
-
-/* Not preempted on the way: others wait for what it does. */
-static void carry_out(struct aftermath *rest)
-{
-	if (rest->notify)
-		interface_notify();
-	if (rest->ready.head)
-		netpoll_inject(&rest->ready);
-}
-
-void net_unlock(void)
-{
-	struct aftermath rest = finish();
-	spin_release(&lock);
-	carry_out(&rest);
-	hart_unlock();
-}
-
-/* The same on g0, for a goroutine that has parked. */
-static void unlock_parked(void *unused)
-{
-	struct aftermath rest = finish();
-	spin_release(&lock);
-	carry_out(&rest);
+	return notify;
 }
 
 bool net_up(void)
@@ -89,29 +48,16 @@ bool net_up(void)
 	return up;
 }
 
-void net_wake(struct netpoll_desc *desc, enum netpoll_mode mode)
-{
-	netpoll_wake(desc, mode, collect);
-}
-
-int net_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline)
-{
-	int error = netpoll_wait(desc, mode, deadline, unlock_parked, NULL);
-	net_lock();
-	return error;
-}
-
 static void poll(struct glist *ready)
 {
-	spin_lock(&lock);
-	collect = ready;
+	net_lock_to_poll(ready);
 	bool more = interface_poll(BATCH) == BATCH;
 	net_timers_run();
 	loop_back();
 	interface_flush();
 	if (!more)
 		more = interface_rearm();
-	spin_unlock(&lock);
+	net_unlock_polled(ready);
 	interface_notify();
 	if (more || interface_pending())
 		sched_netpoll_ready();
@@ -151,13 +97,14 @@ noreturn void net_assert_failed(const char *message, const char *file, int line)
 void net_assert_locked(void)
 {
 #if GUMP_CHECKS
-	if (started && !spin_held_here(&lock))
+	if (started && !net_lock_held())
 		hart_fatal("lwip entered without the net lock");
 #endif
 }
 
 static void start(void)
 {
+	limits_init();
 	net_memory_init();
 	net_random_init();
 	keepalive_init();

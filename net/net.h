@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The network's inside: what its files share.
- *
- * One lock, the net lock, protects lwIP, the device and every connection: lwIP is one state
- * machine with global state, so several locks would only be taken one after the other. It is
- * taken by goroutines (in the calls of <gump/net.h>) and by the poll function, never in a trap. Who holds
- * it may collect goroutines to wake (net_wake); they become runnable when it is released.
- */
+/* The network's inside: what its files share, beside the lock (net/lock.h). */
 #ifndef NET_NET_H
 #define NET_NET_H
 
@@ -16,19 +9,10 @@
 
 #include "lwip/err.h"
 #include "lwip/ip_addr.h"
-#include "sched/netpoll.h"
-
-void net_lock(void);
-/* Sends what was queued, starts timers, releases the lock and makes the woken runnable. */
-void net_unlock(void);
+#include "net/lock.h"
 
 /* True: a device is there and was started. Does not change after start-up but for a broken device. */
 bool net_up(void);
-
-/* Under the net lock. */
-void net_wake(struct netpoll_desc *desc, enum netpoll_mode mode);
-/* Parks, releasing the net lock meanwhile; holds it again on return. 0 or ETIMEDOUT. */
-int net_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t deadline);
 
 /* The errno for lwIP's error. */
 int net_errno(err_t error);
@@ -47,6 +31,10 @@ bool interface_pending(void);                /* after interface_rearm(), without
  * ETIMEDOUT, or EHOSTUNREACH: no device works, or it is IPv6 and no router has answered.
  */
 int interface_wait_address(const ip_addr_t *to, int64_t deadline);
+/* The same until there is a name server that can be reached; EHOSTUNREACH: nobody is left to tell of one. */
+int interface_wait_name_server(int64_t deadline);
+bool interface_reaches(const ip_addr_t *to); /* now */
+void interface_wake_waiting(void);           /* to look again */
 /* lwIP's index of net0, net1, ..., 0: no such; and back. Without the lock. */
 u8_t interface_zone(unsigned long number);
 unsigned interface_number(u8_t zone);

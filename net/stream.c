@@ -13,6 +13,7 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/demux.h"
+#include "net/limits.h"
 #include "net/memory.h"
 
 /* The net lock is held while so much is copied, and no longer. */
@@ -34,6 +35,7 @@ static void enter(struct go_conn *conn, enum netpoll_mode mode)
 	atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
 	go_mutex_lock(&conn->turn[mode]);
 	net_lock();
+	conn_begin(conn);
 }
 
 static void leave(struct go_conn *conn, enum netpoll_mode mode)
@@ -56,6 +58,8 @@ static void open_window(struct go_conn *conn, size_t n)
 {
 	struct tcp_pcb *pcb = conn->pcb;
 	size_t most = net_memory_share();
+	if (most > limit_window * 1024)
+		most = limit_window * 1024;
 	if (most < FIRST_WINDOW)
 		most = FIRST_WINDOW;
 	n += conn->withheld;
@@ -128,15 +132,30 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 	return error ? net_fail(error) : answer;
 }
 
+/*
+ * For so much lwIP's queue has room, which is counted in pbufs: what does not fit it would take memory for,
+ * and give it back.
+ */
+static size_t queue_room(const struct tcp_pcb *pcb)
+{
+	unsigned queued = tcp_sndqueuelen(pcb) + 1; /* the last segment is filled up first */
+
+	return queued < TCP_SND_QUEUELEN ? (TCP_SND_QUEUELEN - queued) * tcp_segment_size(pcb) : 0;
+}
+
 /* Queues a part. ERR_MEM: not now. */
 static err_t put(struct tcp_pcb *pcb, const char *buf, size_t size, size_t *done)
 {
 	size_t n = size < WRITE_MAX ? size : WRITE_MAX;
 	size_t most = net_memory_share();
+	if (most > limit_sent * 1024)
+		most = limit_sent * 1024;
 	if (n > pcb->snd_buf)
 		n = pcb->snd_buf;
 	if (n > most)
 		n = most;
+	if (n > TCP_MSS && n > queue_room(pcb)) /* else it takes little that is given back */
+		n = queue_room(pcb);
 	if (n + conn_queued(pcb) > most)
 		n = most > conn_queued(pcb) ? most - conn_queued(pcb) : 0;
 	if (net_memory_tight()) {
@@ -222,6 +241,7 @@ int go_conn_close(go_conn *conn)
 		return net_fail(EBADF);
 	}
 	conn->closed = true;
+	conn_begin(conn);
 	net_counts.connections -= conn->counted;
 	struct tcp_pcb *pcb = conn->pcb;
 	if (pcb) {

@@ -4,10 +4,9 @@
  * so that the peer's last FIN can be acknowledged again and old segments do not end up in a
  * new connection.
  *
- * lwIP keeps a whole pcb for each in a list that every SYN walks. A busy server has tens of
- * thousands of them, so those of listeners' ports move here: 64 bytes each, in a hash table, oldest
- * first in a queue. A hook sees each segment that lwIP found no connection for, before its
- * listener does.
+ * lwIP keeps a whole pcb for each in a list that its timer walks. A busy server has tens of thousands of
+ * them, and so has who dials as often, so they move here: 64 bytes each, in a hash table, oldest first in a
+ * queue. A hook sees each segment that lwIP found no connection for, before a listener does.
  *
  * A client may open a new connection with the addresses and ports of one that is remembered: a
  * SYN beyond the old one's last sequence number ends it (RFC 9293, 3.6.1). Resets are ignored (RFC 1337).
@@ -20,11 +19,11 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/sys.h"
+#include "lwip_hooks.h"
+#include "net/limits.h"
 #include "net/memory.h"
 #include "net/random.h"
 
-#define LIFETIME_MS (2 * TCP_MSL)
-#define ENTRIES_MAX 32768
 #define BUCKETS 4096 /* a power of two */
 
 struct entry {
@@ -93,7 +92,7 @@ static void remove_oldest(void)
 
 static void add(const struct tcp_pcb *pcb)
 {
-	if (count == ENTRIES_MAX || (count && net_memory_tight()))
+	if (count == limit_time_waits || (count && net_memory_tight()))
 		remove_oldest();
 	struct entry *entry = net_calloc(1, sizeof *entry);
 	if (!entry)
@@ -116,17 +115,9 @@ static void add(const struct tcp_pcb *pcb)
 	count++;
 }
 
-static bool is_listened_on(u16_t port)
-{
-	struct tcp_pcb_listen *listener = tcp_listen_pcbs.listen_pcbs;
-	while (listener && listener->local_port != port)
-		listener = listener->next;
-	return listener != NULL;
-}
-
 void timewait_collect(void)
 {
-	while (oldest && sys_now() - oldest->since_ms > LIFETIME_MS)
+	while (oldest && sys_now() - oldest->since_ms > limit_time_wait * 1000)
 		remove_oldest();
 	if (!tcp_tw_pcbs)
 		return;
@@ -136,13 +127,22 @@ void timewait_collect(void)
 		if (!buckets)
 			return; /* lwIP goes on as it would */
 	}
-	for (struct tcp_pcb *pcb = tcp_tw_pcbs, *next; pcb; pcb = next) {
-		next = pcb->next;
-		if (is_listened_on(pcb->local_port)) {
-			add(pcb);
-			tcp_abort(pcb); /* in this state it sends nothing */
-		}
+	while (tcp_tw_pcbs) {
+		add(tcp_tw_pcbs);
+		tcp_abort(tcp_tw_pcbs); /* in this state it sends nothing */
 	}
+}
+
+bool timewait_has(const struct tcp_pcb *pcb, uint16_t local_port)
+{
+	struct entry wanted;
+	if (count == 0)
+		return false;
+	put_address(wanted.local, &pcb->local_ip);
+	put_address(wanted.remote, &pcb->remote_ip);
+	wanted.local_port = local_port;
+	wanted.remote_port = pcb->remote_port;
+	return *find(&wanted);
 }
 
 /* What the old connection's pcb would say. */
@@ -160,7 +160,7 @@ static void acknowledge(const struct entry *entry)
 	tcp_send_empty_ack(&pcb);
 }
 
-bool timewait_admit(const struct tcp_hdr *header, const struct pbuf *p)
+bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p)
 {
 	struct entry wanted;
 	if (count == 0)

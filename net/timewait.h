@@ -4,17 +4,14 @@
 #define NET_TIMEWAIT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-struct tcp_hdr;
-struct pbuf;
+struct tcp_pcb;
 
 /* Takes over what lwIP has in TIME_WAIT, and forgets what is old. After each batch of frames. */
 void timewait_collect(void);
 
-/*
- * A segment for a listener: true if it may be looked at; false if it belonged to an old connection
- * and was answered. lwIP's current addresses are the segment's.
- */
-bool timewait_admit(const struct tcp_hdr *header, const struct pbuf *p);
+/* A connection with the addresses of this one, and that port of our own, was over not long ago. */
+bool timewait_has(const struct tcp_pcb *pcb, uint16_t local_port);
 
 #endif

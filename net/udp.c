@@ -10,11 +10,10 @@
 #include "lwip/udp.h"
 #include "net/address.h"
 #include "net/dial.h"
+#include "net/limits.h"
 #include "net/memory.h"
 #include "net/net.h"
 
-#define QUEUE_BYTES (256 * 1024)
-#define QUEUE_DATAGRAMS 512
 #define SEND_WAIT ((int64_t)10 * 1000000000) /* for an address of our own, at most */
 
 struct datagram {
@@ -40,7 +39,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 {
 	struct go_udp *udp = arg;
 	struct datagram *datagram = NULL;
-	if (udp->count < QUEUE_DATAGRAMS && udp->bytes + p->tot_len <= QUEUE_BYTES &&
+	if (udp->count < limit_datagrams && udp->bytes + p->tot_len <= limit_datagrams_size * 1024 &&
 	    !net_memory_tight())
 		datagram = net_malloc(sizeof *datagram);
 	if (!datagram) {
@@ -150,6 +149,8 @@ ssize_t go_udp_send(go_udp *udp, const void *buf, size_t size, const char *to)
 	refer(udp);
 	int error = net_resolve(&address, hart_now() + SEND_WAIT);
 	if (error == ETIMEDOUT)
+		error = EHOSTUNREACH;
+	if (!error && udp->pcb && !IP_ADDR_PCB_VERSION_MATCH(udp->pcb, &address.ip))
 		error = EHOSTUNREACH;
 	if (udp->closed)
 		error = EBADF;

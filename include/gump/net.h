@@ -32,7 +32,7 @@ typedef struct go_udp go_udp;
  * that the machine does not have yet. Does not block.
  */
 go_listener *go_listen(const char *addr);
-/* Blocks until a client comes. */
+/* Blocks until a client comes for whom the machine has memory; others are turned away. */
 go_conn *go_accept(go_listener *);
 /* Waiting accepts fail with EBADF. */
 void go_listener_close(go_listener *);
@@ -41,7 +41,7 @@ void go_listener_close(go_listener *);
  * "host:port", "[fd00::1]:80", "[fe80::1%net0]:80"; a name is resolved by DNS, its address of
  * version 4 before that of version 6. Blocks until the connection is there, or it is refused.
  * ETIMEDOUT at the deadline, and at once if that has passed; EHOSTUNREACH when there is no such
- * name, no name server answers (seven seconds each), or no router leads there over IPv6.
+ * name, no name server is known or answers (seven seconds each), or no router leads there over IPv6.
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
@@ -60,11 +60,12 @@ int go_conn_peer(const go_conn *, char *buf, size_t size);
 
 /* As go_listen() reads it. Does not block. */
 go_udp *go_udp_open(const char *addr);
-/* Blocks until a datagram is there; what of it does not fit is cut off. `from` may be NULL. */
+/* Blocks until a datagram is there; what of it does not fit is cut off. `from` may be NULL; one that is too
+   small for the address (ERANGE) has cost the datagram. */
 ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
 /*
  * One datagram, which may get lost. Blocks for a name or the machine's first address: EHOSTUNREACH
- * after 10 s.
+ * after 10 s, and where a socket of the other version of IP does not lead.
  */
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
 /* Waiting receivers fail with EBADF. */
@@ -83,6 +84,18 @@ struct go_net_stats {
 	size_t memory_max;
 };
 void go_net_stats(struct go_net_stats *);
+
+/* A network interface, and what it carried since the start: Ethernet's frames. */
+struct go_interface_stats {
+	char name[8]; /* "net0", as in "[fe80::1%net0]:80" */
+	int up;       /* 0: its device broke */
+	uint64_t received_frames, received_bytes;
+	uint64_t received_dropped; /* too long, too short, or no memory for them */
+	uint64_t sent_frames, sent_bytes;
+	uint64_t sent_dropped; /* no room in the device; TCP tries again */
+};
+/* Of the number'th, from 0 to 7. 0, or -1 when there is none; hosted, there is none. */
+int go_interface_stats(int number, struct go_interface_stats *);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "net/hostport.h"
 
@@ -45,7 +46,7 @@ bool address_parse(const char *text, struct address *address)
 		address->to.v4.sin_family = AF_INET;
 		return inet_pton(AF_INET, address->host, &address->to.v4.sin_addr) == 1;
 	case HOST_NAME:
-		if (strcmp(address->host, "localhost") == 0) {
+		if (strcasecmp(address->host, "localhost") == 0) {
 			address->to.v4.sin_family = AF_INET;
 			address->to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		}

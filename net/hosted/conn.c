@@ -25,6 +25,12 @@ void conn_options(int fd)
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive.count);
 }
 
+/* The kernel's ETIMEDOUT is a peer that is gone; ours a deadline, after which a connection can be used. */
+static int failed(struct socket *s, int error)
+{
+	return socket_failed(s, error == ETIMEDOUT ? ECONNABORTED : error);
+}
+
 ssize_t go_read(go_conn *conn, void *buf, size_t size)
 {
 	struct socket *s = &conn->socket;
@@ -43,7 +49,7 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 			break;
 		}
 		if (errno != EAGAIN) {
-			error = socket_failed(s, errno);
+			error = failed(s, errno);
 			break;
 		}
 		socket_wait(s, NETPOLL_READ);
@@ -68,7 +74,7 @@ ssize_t go_write(go_conn *conn, const void *buf, size_t size)
 		} else if (errno == EAGAIN) {
 			socket_wait(s, NETPOLL_WRITE);
 		} else {
-			error = socket_failed(s, errno);
+			error = failed(s, errno);
 			break;
 		}
 	}

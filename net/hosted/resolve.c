@@ -34,16 +34,27 @@ static void handled(struct source *source)
 	release((struct query *)source);
 }
 
-/* On its own thread. The first address of those that a name has, as the host orders them. */
+/* Of the addresses that a name has the first of version 4, or else the first, as the host orders them. */
+static const struct addrinfo *choose(const struct addrinfo *list)
+{
+	const struct addrinfo *info = list;
+
+	while (info != NULL && info->ai_family != AF_INET)
+		info = info->ai_next;
+	return info != NULL ? info : list;
+}
+
+/* On its own thread. */
 static void *look_up(void *arg)
 {
 	struct query *query = arg;
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list;
 
 	if (getaddrinfo(query->host, NULL, &hints, &list) == 0) {
-		query->found = list->ai_addrlen <= sizeof(query->answer);
+		const struct addrinfo *info = choose(list);
+		query->found = info->ai_addrlen <= sizeof(query->answer);
 		if (query->found)
-			memcpy(&query->answer, list->ai_addr, list->ai_addrlen);
+			memcpy(&query->answer, info->ai_addr, info->ai_addrlen);
 		freeaddrinfo(list);
 	}
 	source_event(&query->source, 1u << NETPOLL_READ);
@@ -86,13 +97,26 @@ static bool answered(struct query *query, int64_t deadline)
 	}
 }
 
+/* Whoever listens on all addresses is here. */
+static void any_is_loopback(union endpoint *to)
+{
+	if (!endpoint_is_any(to))
+		return;
+	if (to->any.sa_family == AF_INET6)
+		to->v6.sin6_addr = in6addr_loopback;
+	else
+		to->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+}
+
 int net_resolve(struct address *address, int64_t deadline)
 {
 	uint16_t port = endpoint_port(&address->to);
 	int error = 0;
 
-	if (address->to.any.sa_family != AF_UNSPEC)
+	if (address->to.any.sa_family != AF_UNSPEC) {
+		any_is_loopback(&address->to);
 		return 0;
+	}
 	if (ports_closed())
 		return ENETDOWN;
 	struct query *query = calloc(1, sizeof(*query));

@@ -31,3 +31,9 @@ void go_net_stats(struct go_net_stats *stats)
 	};
 	stats->connections = stats->accepted + stats->dialled - gone;
 }
+
+/* The host's kernel has them. */
+int go_interface_stats(int number, struct go_interface_stats *stats)
+{
+	return -1;
+}

@@ -76,6 +76,9 @@ ssize_t go_udp_send(go_udp *udp, const void *buf, size_t size, const char *to)
 	int error = net_resolve(&address, hart_now() + SEND_WAIT);
 	if (error == ETIMEDOUT)
 		error = EHOSTUNREACH;
+	union endpoint to_fit = address.to;
+	if (error == 0 && !endpoint_fit(&to_fit, s->family))
+		error = EHOSTUNREACH;
 	if (error == 0)
 		error = ports_to(&address.to, SOCK_DGRAM);
 	if (error == ECONNREFUSED) /* nobody is there: no UDP sender hears of that */

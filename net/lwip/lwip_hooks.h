@@ -3,10 +3,13 @@
 #ifndef LWIP_HOOKS_H
 #define LWIP_HOOKS_H
 
+#include <stdbool.h>
+
 #include "lwip/arch.h"
 #include "lwip/err.h"
 #include "lwip/ip_addr.h"
 
+struct netif;
 struct pbuf;
 struct tcp_hdr;
 struct tcp_pcb;
@@ -16,6 +19,16 @@ u32_t net_tcp_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *rem
 		  u16_t remote_port);
 /* net/admit.c: whether the segment is to be looked at, by the pcb it belongs to. */
 err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t options_length,
-		       const struct pbuf *p);
+		       u16_t of_it_here, const struct pbuf *p);
+/* net/conn.c, at each tick of lwIP's timer: nothing goes on that is to be sent, and the connection ends. */
+bool net_is_stalled(struct tcp_pcb *pcb);
+/*
+ * net/timewait.c: a segment that lwIP has no connection for. False if it belonged to an old one, and was
+ * answered.
+ */
+bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p);
+/* net/nameservers.c: a lease, or a router, tells of a name server. */
+void net_leased_name_server(struct netif *netif, unsigned number, const ip_addr_t *server);
+void net_router_name_server(struct netif *netif, const ip_addr_t *server, u32_t seconds);
 
 #endif
