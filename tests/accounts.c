@@ -167,6 +167,35 @@ static void while_others_go_on(void)
 	enough = true;
 }
 
+static _Atomic(unsigned) been_on; /* harts, as bits */
+
+/* Of each size the hart that this runs on keeps some afterwards. */
+static void use_each_size(void *unused)
+{
+	while (been_on != (1u << go_harts()) - 1) {
+		hart_lock();
+		for (size_t size = 16; size <= 8192; size += size / 8 + 1)
+			take_and_give(4, size);
+		been_on |= 1u << go_hart();
+		hart_unlock();
+		go_yield();
+	}
+}
+
+/* What other harts keep of the heap goes back, too: spans of 56 sizes on each. */
+static void all_harts_give_back(void)
+{
+	go_reclaim();
+	go_sleep(20 * MS);
+	size_t before = now().heap;
+	been_on = 0;
+	for (int i = 0; i < 2 * go_harts(); i++)
+		go(use_each_size, NULL);
+	WAIT_FOR(go_count() == 1);
+	CHECK(go_harts() == 1 || now().heap > before + ((size_t)1 << 20));
+	WAIT_FOR((go_reclaim(), now().heap <= before + ((size_t)256 << 10)));
+}
+
 static go_timer timers[100000];
 static _Atomic(int) fired;
 
@@ -226,6 +255,6 @@ int main(int argc, char **argv)
 	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
 	      TEST(mallinfo_agrees), TEST(goroutines_are_seen),
 	      TEST(structures_go_back), TEST(while_others_go_on),
-	      TEST(timers_give_back));
+	      TEST(all_harts_give_back), TEST(timers_give_back));
 	return test_main(argc, argv, tests);
 }

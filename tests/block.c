@@ -3,7 +3,9 @@
  * Blocking sections: a short one keeps its P, a long one loses it to others.
  *
  * @test alone
- * @test machines=virt,q35,hosted sanitize= harts=2 env=GOMAXPROCS=1|QUANTUM_US=1000000 args=parks_as_a_section_begins
+ * @test machines=virt,q35,hosted harts=2 env=GOMAXPROCS=1|QUANTUM_US=1000000 args=parks_as_a_section_begins
+ * @test checks machines=virt,q35,hosted harts=2 env=QUANTUM_US=1000000 args=stops_as_it_leaves
+ * @test machines=virt,q35,hosted harts=3 args=taken_for_others
  * @stress env=PART=5 args=-short_section_keeps_its_p
  */
 #include "sched/sched.h"
@@ -24,7 +26,9 @@ static void hold_hart(void *unused)
 {
 	go_block_enter();
 	uint64_t before = beats;
-	int64_t end = go_now() + 200 * MS;
+	/* In the stress suite the host runs other machines beside, and keeps a hart waiting as it likes. */
+	bool patient = getenv("PART") != NULL && go_harts() > 1;
+	int64_t end = go_now() + (patient ? 10 * SECOND : 200 * MS);
 	while (go_now() < end && beats == before)
 		;
 	if (go_harts() > 1)
@@ -164,9 +168,110 @@ static void parks_as_a_section_begins(void)
 	}
 }
 
+static struct p *_Atomic leaves_with;
+static _Atomic(bool) about_to_stop, kicked;
+
+static bool has_left(void)
+{
+	kicked = true;
+	return (atomic_load(&leaves_with->status) & 0xff) != P_BLOCKED;
+}
+
+static bool is_in(void)
+{
+	about_to_stop = true;
+	if ((atomic_load(&leaves_with->status) & 0xff) != P_BLOCKED)
+		return false;
+	fuzz_hold(FUZZ_STOPPING, has_left);
+	return true;
+}
+
+static void leave_as_it_stops(void *unused)
+{
+	hart_lock();
+	leaves_with = m_self()->p;
+	while (!about_to_stop)
+		hart_relax();
+	go_block_enter();
+	hart_unlock();
+	while (!kicked)
+		hart_relax();
+	test_spin(MS); /* the kick is here */
+	go_block_leave();
+	while (atomic_load(&sched.stopping)) /* does not stop by itself */
+		hart_relax();
+	count++;
+}
+
+/*
+ * The world is stopped: the stopper finds a goroutine running, which enters a section and is kicked there, and
+ * leaves it before the stopper looks again.
+ */
+static void stops_as_it_leaves(void)
+{
+	for (int round = 1; round <= 10; round++) {
+		count = 0;
+		leaves_with = NULL;
+		about_to_stop = kicked = false;
+		go(leave_as_it_stops, NULL);
+		hart_lock();
+		while (leaves_with == NULL)
+			hart_relax();
+		fuzz_hold(FUZZ_STOPPING, is_in);
+		hart_unlock();
+		int64_t begin = go_now();
+		go_maxprocs(1);
+		int64_t took = go_now() - begin;
+		go_maxprocs(2);
+		CHECK_IN(took, 0, 500 * MS);
+		WAIT_FOR(count == 1);
+	}
+}
+
+static _Atomic(bool) in_section;
+
+static void block_long(void *unused)
+{
+	go_block_enter();
+	in_section = true;
+	while (!stop)
+		hart_relax();
+	go_block_leave();
+	count++;
+}
+
+static void come_by(void *unused)
+{
+	count++;
+}
+
+/* All Ps are taken, one by a section that has nothing to do itself: it goes to who finds work with another. */
+static void taken_for_others(void)
+{
+	go_maxprocs(2);
+	for (int round = 0; round < 10; round++) {
+		count = 0;
+		stop = in_section = false;
+		go(block_long, NULL);
+		WAIT_FOR(in_section);
+		hart_lock(); /* not preempted */
+		while (__builtin_popcount(sched.idle_ms) != 1)
+			hart_relax();
+		go(come_by, NULL);
+		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
+			hart_relax();
+		CHECK_EQ(count, 1);
+		hart_unlock();
+		stop = true;
+		WAIT_FOR(count == 2);
+	}
+	go_maxprocs(3);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
-	      TEST_WHEN_NAMED(parks_as_a_section_begins));
+	      TEST_WHEN_NAMED(parks_as_a_section_begins), TEST_WHEN_NAMED(stops_as_it_leaves),
+	      TEST_WHEN_NAMED(taken_for_others));
 	return test_main(argc, argv, tests);
 }

@@ -7,6 +7,7 @@
  * @stress
  */
 #include "test.h"
+#include "waiting.h"
 
 static go_chan *ch, *done;
 static _Atomic(int) count;
@@ -84,9 +85,10 @@ static void close_wakes_all(void)
 
 static void recv_and_free(void *unused)
 {
-	CHECK(!go_recv(ch, NULL));
+	go_chan *closed = ch; /* main may have made another one by the time this is freed */
+	CHECK(!go_recv(closed, NULL));
 	if (++count == RECEIVERS)
-		go_chan_free(ch);
+		go_chan_free(closed);
 }
 
 static void the_last_one_woken_may_free_it(void)
@@ -203,7 +205,7 @@ static void big_elements(void)
 static void send_own_number(void *number)
 {
 	int value = (int)(intptr_t)number;
-	count++;
+	here_i_come();
 	go_send(ch, &value);
 	go_send(done, NULL);
 }
@@ -215,11 +217,14 @@ static void waiting_senders_in_order(void)
 		int got;
 		ch = go_chan_make(sizeof(int), cap);
 		done = go_chan_make(0, 20);
-		count = 0;
 		for (intptr_t i = 0; i < 20; i++) {
 			go(send_own_number, (void *)i);
-			WAIT_FOR(count == i + 1);
-			go_sleep(MS);
+			if (i < (intptr_t)cap) {
+				WAIT_FOR(go_chan_len(ch) == (size_t)i + 1);
+				it_comes = NULL;
+			} else {
+				WAIT_FOR(it_waits_for(WAIT_CHAN_SEND));
+			}
 		}
 		for (int i = 0; i < 20; i++) {
 			CHECK(go_recv(ch, &got));
@@ -237,7 +242,7 @@ static void waiting_senders_in_order(void)
 static void recv_one(void *number)
 {
 	int got = -1;
-	count++;
+	here_i_come();
 	CHECK(go_recv(ch, &got));
 	CHECK_EQ(got, (intptr_t)number);
 	count++;
@@ -249,12 +254,11 @@ static void waiting_receivers_in_order(void)
 	ch = go_chan_make(sizeof(int), 0);
 	for (intptr_t i = 0; i < 20; i++) {
 		go(recv_one, (void *)i);
-		WAIT_FOR(count == i + 1);
-		go_sleep(MS);
+		WAIT_FOR(it_waits_for(WAIT_CHAN_RECEIVE));
 	}
 	for (int i = 0; i < 20; i++)
 		go_send(ch, &i);
-	WAIT_FOR(count == 40);
+	WAIT_FOR(count == 20);
 	go_chan_free(ch);
 }
 

@@ -34,7 +34,7 @@ static void alone(void)
 	int64_t end = go_now() + 5 * SECOND;
 	while (__builtin_popcount(sched.idle_ms | sched.parked_locked) < go_harts() - 1 && go_now() < end)
 		hart_relax();
-	test_spin(3 * MS); /* they look once more, then sleep */
+	test_spin(12 * MS); /* they look once more, then sleep; and no timer of a slice is left to wake them */
 	ran = 0;
 }
 

@@ -8,6 +8,9 @@
  * @test panic_in_defer harts=1 status=2 "panic: first" "panic: second" "panic_later+"
  * @test park_in_section harts=1,4 status=2 "in a blocking section" "[blocking section]" "park_in_section+"
  * @test wake_in_section harts=1,4 status=2 "[blocking section]" "go_block_leave it may not call" "wake_in_section+"
+ * @test resize_in_section harts=2,4 status=2 "in a blocking section" "[blocking section]" "resize_in_section+"
+ * @test exit_below_a_panic harts=1 status=2 "panic: second" "panic_later+" "exit_below_a_panic+"
+ * @test defer_in_main harts=1 status=0 "deferred call"
  * @test close_nil harts=1 status=2 "close of nil channel" "close_nil+"
  * @test send_closed harts=1 status=2 "send on closed channel" "send_closed+"
  * @test unlock harts=1 status=2 "unlock of unlocked mutex" "unlock+"
@@ -73,6 +76,16 @@ static void panic_in_defer(void)
 	go_panic("first");
 }
 
+static void deferred_in_main(void *unused)
+{
+	say("deferred call");
+}
+
+static void defer_in_main(void)
+{
+	go_defer(deferred_in_main, NULL); /* this is main's goroutine, and main returns */
+}
+
 static void park_in_section(void)
 {
 	go_block_enter();
@@ -91,6 +104,23 @@ static void wake_in_section(void)
 	go_sleep(20 * MS);
 	go_block_enter();
 	go_send(ch, NULL);
+}
+
+static void resize_in_section(void)
+{
+	go_block_enter();
+	go_maxprocs(1);
+}
+
+static void leave(void *unused)
+{
+	go_exit();
+}
+
+static void exit_below_a_panic(void)
+{
+	go_defer(panic_later, NULL);
+	go_call(leave, NULL);
 }
 
 static void close_nil(void)
@@ -264,6 +294,7 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
 	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(park_in_section),
+	      TEST_WHEN_NAMED(defer_in_main), TEST_WHEN_NAMED(resize_in_section), TEST_WHEN_NAMED(exit_below_a_panic),
 	      TEST_WHEN_NAMED(wake_in_section), TEST_WHEN_NAMED(close_nil),
 	      TEST_WHEN_NAMED(send_closed), TEST_WHEN_NAMED(unlock),
 	      TEST_WHEN_NAMED(done_too_often), TEST_WHEN_NAMED(deadlock_chan),

@@ -5,8 +5,8 @@
  * that look did not see. A fence looks again. Nothing but the fence can help: whoever keeps a hart here does
  * so under hart_lock(), and the hart that sleeps has had the timer interrupt that its last slice asked for.
  *
- * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows timeout=20
- * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows|GOMAXPROCS=1|QUANTUM_US=1000000 args=section_looks_again
+ * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows timeout=20
+ * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows|GOMAXPROCS=1|QUANTUM_US=1000000 args=section_looks_again
  */
 #include "sched/sched.h"
 #include "test.h"
@@ -48,7 +48,7 @@ static void keep_the_other_hart(void (*fn)(void *))
 
 static bool no_timer_set(struct m *m)
 {
-	return *(volatile int64_t *)&m->timer_deadline == INT64_MAX;
+	return peek_time(&m->timer_deadline) == INT64_MAX;
 }
 
 /* The submitter has looked, and seen all Ps in use; now the other hart may go to sleep. */

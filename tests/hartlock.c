@@ -3,7 +3,9 @@
  * go_lock_hart(): goroutines tied to a hart, one or more than there are harts.
  *
  * @test alone
- * @test checks machines=virt,q35,hosted sanitize= harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
+ * @test machines=virt,q35,hosted harts=3 args=others_stay_busy
+ * @test harts=2 args=the_last_is_tied
+ * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
  * @stress env=PART=5
  */
 #include "sched/sched.h"
@@ -160,20 +162,139 @@ static void tied_while_spinning(void)
 		while (!about_to_sleep)
 			hart_relax();
 		go_maxprocs(2);
-		CHECK(other->next_p != NULL && other->spinning);
+		CHECK(other->next_p != NULL && peek_flag(&other->spinning));
 		go_unlock_hart();
 		unlocked = true;
 		/* It stops by itself, before this M looks for work and finds its goroutine. */
-		for (int64_t end = go_now() + SECOND; *(volatile bool *)&other->spinning && go_now() < end;)
+		for (int64_t end = go_now() + SECOND; peek_flag(&other->spinning) && go_now() < end;)
 			hart_relax();
 		hart_unlock();
 		WAIT_FOR(count == round);
 	}
 }
 
+static _Atomic(struct g *) at_hand;
+static _Atomic(struct m *) sleeper;
+static _Atomic(uint32_t) left; /* the P that the sleeper's timer lies in */
+static int64_t due;
+
+static bool note_at_hand(struct g *g, void *unused)
+{
+	at_hand = g;
+	return true;
+}
+
+static void keep_busy(void *unused)
+{
+	hart_lock();
+	park(note_at_hand, NULL, WAIT_NONE);
+	while (!stop)
+		hart_relax();
+	count++;
+}
+
+static void sleep_tied(void *unused)
+{
+	go_lock_hart();
+	hart_lock();
+	due = go_now() + 2 * MS;
+	left = m_self()->p->id;
+	sleeper = m_self();
+	hart_unlock();
+	go_sleep(due - go_now());
+	count++;
+}
+
+/*
+ * A tied M wakes up for the timer of the P that it left. It sees an M that looks for work already, and sleeps again;
+ * but that one finds work without an end elsewhere, and so does the last M. It must look again.
+ */
+static void others_stay_busy(void)
+{
+	for (int round = 0; round < 10; round++) {
+		stop = false;
+		count = 0;
+		sleeper = NULL;
+		at_hand = NULL;
+		go(keep_busy, NULL);
+		while (at_hand == NULL)
+			go_yield();
+		go(sleep_tied, NULL);
+		hart_lock(); /* not preempted, this M does not come to look */
+		while (sleeper == NULL ||
+		       (go_now() < due && (!(sched.parked_locked & bit(sleeper->hart.id)) || sched.idle_ms == 0)))
+			hart_relax();
+		atomic_fetch_add(&sched.spinning, 1); /* as if it were this M */
+		while (go_now() < due + 200 * US)
+			hart_relax();
+		spin_lock(&sched.lock);
+		atomic_fetch_sub(&sched.spinning, 1);
+		g_change(at_hand, G_WAITING, G_RUNNABLE);
+		globrunq_put_one(at_hand);
+		struct p *p = idle_p_take(3 - m_self()->hart.id - sleeper->hart.id);
+		bool busy = p != NULL && p->id != left && m_start(p, true);
+		if (busy)
+			atomic_fetch_add(&sched.spinning, 1);
+		else if (p != NULL)
+			idle_p_add(p);
+		spin_unlock(&sched.lock);
+		if (!busy)
+			wake_p(); /* a round that says nothing */
+		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
+			hart_relax();
+		CHECK_EQ(count, 1);
+		hart_unlock();
+		stop = true;
+		WAIT_FOR(count == 2);
+	}
+}
+
+static _Atomic(bool) tied_and_waits;
+
+static void wait_tied(void *ch)
+{
+	go_lock_hart();
+	tied_and_waits = true;
+	go_recv(ch, NULL);
+	count++;
+}
+
+static void come_by(void *unused)
+{
+	count++;
+}
+
+/* An M sleeps for its locked goroutine. When the other one gets its own, there is none for the rest, so it wakes up. */
+static void the_last_is_tied(void)
+{
+	for (int round = 0; round < 10; round++) {
+		go_chan *ch = go_chan_make(0, 0);
+		count = 0;
+		tied_and_waits = false;
+		go(wait_tied, ch);
+		WAIT_FOR(tied_and_waits);
+		hart_lock();
+		while (sched.parked_locked == 0)
+			hart_relax();
+		hart_unlock();
+		go_lock_hart();
+		hart_lock(); /* neither gives its goroutines a turn */
+		go(come_by, NULL);
+		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
+			hart_relax();
+		CHECK_EQ(count, 1);
+		hart_unlock();
+		go_unlock_hart();
+		go_send(ch, NULL);
+		WAIT_FOR(count == 2);
+		go_chan_free(ch);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(lock_hart), TEST(more_locked_than_harts), TEST(exit_while_locked),
-	      TEST_WHEN_NAMED(tied_while_spinning));
+	      TEST_WHEN_NAMED(tied_while_spinning), TEST_WHEN_NAMED(others_stay_busy),
+	      TEST_WHEN_NAMED(the_last_is_tied));
 	return test_main(argc, argv, tests);
 }

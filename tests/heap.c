@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * malloc and its family: every byte of every object checked, on all harts at once.
+ * malloc and its family: every byte of every object checked, on all harts at once. ThreadSanitizer and
+ * AddressSanitizer have heaps of their own: with the first the objects' way from hart to hart is tested.
  *
  * @test mem=128M sanitize=undefined
+ * @test objects machines=hosted-thread harts=4 env=PART=4 args=contents_stay|freed_elsewhere
  * @test machines=virt,q35 harts=1,4 mem=128M env=GUMPDEBUG=heap args=-nothing_is_lost
  */
 #include <errno.h>
@@ -48,10 +50,11 @@ static size_t random_size(uint32_t *state)
 
 static void churn(void *seed)
 {
-	enum { OBJECTS = 200, STEPS = 4000 };
+	enum { OBJECTS = 200 };
+	int steps = test_part(4000);
 	uint32_t state = (uint32_t)(intptr_t)seed * 12345 + 1;
 	struct object *objects = calloc(OBJECTS, sizeof(*objects));
-	for (int i = 0; i < STEPS; i++) {
+	for (int i = 0; i < steps; i++) {
 		struct object *o = &objects[next_random(&state) % OBJECTS];
 		check(o->p, o->size, o->seed);
 		switch (next_random(&state) % 3) {

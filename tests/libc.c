@@ -2,17 +2,19 @@
 /*
  * The C library as it is linked here: formats, strings, numbers, sorting, time, setjmp.
  *
- * @test machines=virt,q35,microvm harts=1,4 "written"
+ * @test machines=virt,q35,microvm harts=1,4 "written" "côté 7, €"
  */
 #include <ctype.h>
 #include <errno.h>
 #include <fenv.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "test.h"
 
@@ -255,12 +257,56 @@ static void clocks(void)
 	CHECK_STR(text, "2000-02-29 00:00:00");
 }
 
+static void wide_characters(void)
+{
+	wchar_t wide[40];
+	int number;
+	FORMAT("wide|   ab|q", "%ls|%5.2ls|%lc", L"wide", L"abc", (wint_t)L'q');
+	CHECK_EQ(swprintf(wide, 40, L"%ls %d %s", L"wide", 7, "narrow"), 13);
+	CHECK_EQ(wcscmp(wide, L"wide 7 narrow"), 0);
+	CHECK_EQ(swscanf(L"12 abc", L"%d %ls", &number, wide), 2);
+	CHECK_EQ(wcscmp(wide, L"abc"), 0);
+	CHECK_EQ(mbstowcs(NULL, "abc", 0), 3);
+	CHECK_EQ(wcstombs(NULL, L"abcd", 0), 4);
+	CHECK_EQ(MB_CUR_MAX, 1);
+	CHECK_EQ(mbstowcs(wide, "\303\274", 40), (size_t)-1);
+	CHECK(setlocale(LC_ALL, "C.UTF-8"));
+	FORMAT("gr\303\274n", "%ls", L"gr\u00fcn");
+	CHECK_EQ(mbstowcs(wide, "gr\303\274n", 40), 4);
+	CHECK_EQ(wide[2], 0xfc);
+	wprintf(L"\tc\u00f4t\u00e9 %d, ", 7);
+	fputws(L"\u20ac", stdout);
+	putwchar(L'\n');
+	CHECK(setlocale(LC_ALL, "C"));
+	CHECK_EQ(putwchar(0x20ac), WEOF);
+	CHECK_EQ(errno, EILSEQ);
+}
+
+static void streams_in_memory(void)
+{
+	FILE *memory = fmemopen(text, sizeof(text), "w");
+	CHECK(memory);
+	fprintf(memory, "%d in memory", 5);
+	CHECK_EQ(fflush(memory), 0);
+	CHECK_STR(text, "5 in memory");
+	CHECK_EQ(fclose(memory), 0);
+}
+
 static void input_is_empty(void)
 {
 	CHECK_EQ(getchar(), EOF);
 	CHECK(fgets(text, sizeof(text), stdin) == NULL);
 	CHECK_EQ(fprintf(stderr, "\tto stderr\n"), 11);
 	CHECK_EQ(puts("\tputs") < 0, 0);
+}
+
+static void flushing(void)
+{
+	CHECK_EQ(printf("\tflushed"), 8);
+	CHECK_EQ(fflush(NULL), 0); /* all that there is */
+	CHECK_EQ(fflush(stdin), 0);
+	CHECK_EQ(fprintf(stderr, ", and flushed\n"), 14);
+	CHECK_EQ(fflush(stderr), 0);
 }
 
 static void no_files(void)
@@ -280,10 +326,35 @@ static void no_files(void)
 	CHECK_EQ(isatty(1), 0);
 }
 
+#include <tgmath.h>
+
+/* The functions without a type: of each number of arguments, and of each kind. */
+static void any_type(void)
+{
+	float f = 4;
+	double d = 4;
+	long double l = 4;
+	double complex z = -4;
+	float complex zf = 3 + 4 * I;
+	int i = 4, exponent;
+	CHECK_EQ(sizeof(sqrt(f)), sizeof(f));
+	CHECK_EQ(sizeof(sqrt(d)), sizeof(d));
+	CHECK_EQ(sizeof(sqrt(i)), sizeof(d));
+	CHECK_EQ(sizeof(sqrt(l)), sizeof(l));
+	CHECK_EQ(sizeof(sqrt(z)), sizeof(z));
+	CHECK_EQ(sizeof(pow(f, i)), sizeof(d));
+	CHECK(sqrt(f) == 2 && sqrt(i) == 2 && sqrt(l) == 2 && cimag(sqrt(z)) == 2);
+	CHECK_EQ(sizeof(fabs(zf)), sizeof(f));
+	CHECK(fabs(zf) == 5 && creal(conj(zf)) == 3 && carg(d) == 0);
+	CHECK(fma(f, i, d) == 20 && hypot(3, i) == 5 && frexp(f, &exponent) == 0.5F && exponent == 3);
+	CHECK_EQ(lrint(f) + llround(d), 8);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(formats), TEST(floats_exactly), TEST(truncation), TEST(scanning),
 	      TEST(memory_functions), TEST(strings), TEST(mathematics), TEST(rounding_and_flags), TEST(sort_and_search),
-	      TEST(jumps), TEST(clocks), TEST(input_is_empty), TEST(no_files));
+	      TEST(jumps), TEST(clocks), TEST(wide_characters), TEST(streams_in_memory), TEST(input_is_empty),
+	      TEST(flushing), TEST(no_files), TEST(any_type));
 	return test_main(argc, argv, tests);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The limits of stacks: nine tenths of one are there, and what goes beyond it ends the machine: by
- * recursion, which touches each page on the way, and by an array that reaches over the stack's end to the
- * end of its guard.
+ * recursion, which touches each page on the way, by an array that reaches over the stack's end to the
+ * end of its guard, and by one that reaches beyond that, into another's stack: where that has no page yet, and
+ * where it has one.
  *
  * Not on hosted, where a large array touches each page (gump-cc).
  *
@@ -11,11 +12,15 @@
  * @test limit_of_64_mib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 6553[6-9] KiB deep, limit 65536 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test alone limit_of_1_gib machines=virt,q35,microvm harts=1 mem=1200M timeout=60 status=2 "nine tenths" "stack overflow" "deep one" /stack: 104857[6-9] KiB deep, limit 1048576 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test step_over_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 25\d KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test write_below_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" "stack: 256 KiB deep, limit 256 KiB" /write_below[.\w]*\+/ !"the end"
  * @test step_over_64_mib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 6553\d KiB deep, limit 65536 KiB/ /reach[.\w]*\+/ !"the end"
  * @test step_over_1_gib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 104857\d KiB deep, limit 1048576 KiB/ /reach[.\w]*\+/ !"the end"
- * @test jump_over_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 51[01] KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test jump_over_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 3(19|20) KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
  * @test jump_over_64_mib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 13107[01] KiB deep, limit 65536 KiB/ /reach[.\w]*\+/ !"the end"
  * @test jump_over_1_gib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 209715[01] KiB deep, limit 1048576 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test jump_into_anothers machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 42[3-5] KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test jump_far machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 102[345] KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test jump_onto_anothers machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 32\d KiB deep, limit 256 KiB/ /reach_and_stay[.\w]*\+/ !"the end"
  */
 #include "test.h"
 
@@ -119,17 +124,40 @@ static void step_over(size_t size)
 	on_a_stack(use_far);
 }
 
-/* To the end of the guard, which is as long as the stack. */
+/* To the end of the guard: 64 KiB for the default size, as long as the stack for the others. */
 static void jump_over(size_t size)
 {
 	limit = size;
-	distance = 2 * size - KIB;
+	distance = size + (size == 256 * KIB ? 64 * KIB : size) - KIB;
 	on_a_stack(use_far);
 }
 
 static void step_over_256_kib(void)
 {
 	step_over(256 * KIB);
+}
+
+/* By a pointer: its own stack pointer is where it should be. */
+static __attribute__((noinline)) void write_below(char *somewhere)
+{
+	uintptr_t top = ((uintptr_t)somewhere | (PAGE - 1)) + 1;
+
+	*(volatile char *)(top - limit - 8) = 1;
+	printf("the end\n");
+	count = 1;
+}
+
+static void use_below(void *unused)
+{
+	char here;
+
+	write_below(&here);
+}
+
+static void write_below_256_kib(void)
+{
+	limit = 256 * KIB;
+	on_a_stack(use_below);
 }
 
 static void step_over_64_mib(void)
@@ -155,6 +183,73 @@ static void jump_over_64_mib(void)
 static void jump_over_1_gib(void)
 {
 	jump_over(GIB);
+}
+
+static char *top_of_anothers;
+
+static void stay_there(void *unused)
+{
+	char here;
+
+	top_of_anothers = &here;
+	go_recv(NULL, NULL);
+}
+
+/* So many stacks of the default size lie below the one of the goroutine that comes next. */
+static void take_stacks(int n)
+{
+	for (int i = 0; i < n; i++) {
+		top_of_anothers = NULL;
+		go(stay_there, NULL);
+		WAIT_FOR(top_of_anothers != NULL);
+	}
+}
+
+/* Over the guard, to where the stack below would only grow. */
+static void jump_into_anothers(void)
+{
+	take_stacks(10);
+	limit = 256 * KIB;
+	distance = 424 * KIB;
+	on_a_stack(use_far);
+}
+
+static void jump_far(void)
+{
+	take_stacks(10);
+	limit = 256 * KIB;
+	distance = MIB;
+	on_a_stack(use_far);
+}
+
+/* It reads, so that nothing of the other one's is changed. */
+static __attribute__((noinline)) int reach_and_stay(size_t size)
+{
+	volatile char *array = __builtin_alloca(size);
+	__asm__ volatile("" : : "r"(array) : "memory");
+	int sum = array[0];
+
+	/* calls nothing: a call would touch what is not there */
+	for (int64_t i = 0; i < INT64_C(10000000000); i++)
+		__asm__ volatile("" : "+r"(sum));
+	return sum;
+}
+
+static void use_anothers(void *unused)
+{
+	char here;
+
+	reach_and_stay((size_t)(&here - top_of_anothers));
+	printf("the end\n");
+	count = 1;
+}
+
+/* To where the stack below is in use, so that nothing faults. */
+static void jump_onto_anothers(void)
+{
+	take_stacks(10);
+	limit = 256 * KIB;
+	on_a_stack(use_anothers);
 }
 
 static go_chan *gate;
@@ -202,8 +297,10 @@ static void many_grow_at_once(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(many_grow_at_once), TEST_WHEN_NAMED(limit_of_256_kib), TEST_WHEN_NAMED(limit_of_64_mib),
-	      TEST_WHEN_NAMED(limit_of_1_gib), TEST_WHEN_NAMED(step_over_256_kib), TEST_WHEN_NAMED(step_over_64_mib),
+	      TEST_WHEN_NAMED(limit_of_1_gib), TEST_WHEN_NAMED(step_over_256_kib), TEST_WHEN_NAMED(write_below_256_kib),
+	      TEST_WHEN_NAMED(step_over_64_mib),
 	      TEST_WHEN_NAMED(step_over_1_gib), TEST_WHEN_NAMED(jump_over_256_kib), TEST_WHEN_NAMED(jump_over_64_mib),
-	      TEST_WHEN_NAMED(jump_over_1_gib));
+	      TEST_WHEN_NAMED(jump_over_1_gib), TEST_WHEN_NAMED(jump_into_anothers), TEST_WHEN_NAMED(jump_far),
+	      TEST_WHEN_NAMED(jump_onto_anothers));
 	return test_main(argc, argv, tests);
 }

@@ -4,10 +4,11 @@
  *
  * @test harts=1,2,4,8
  * @test harts=1 env=QUANTUM_US=1000000|GUMPDEBUG=seed=0 args=handed_over_within_the_slice
+ * @test checks machines=virt,q35,hosted harts=4 env=GUMPDEBUG=windows args=freed_by_the_last
  * @stress env=PART=10
  */
-#include "sched/sched.h"
 #include "test.h"
+#include "waiting.h"
 
 static go_mutex mutex;
 static go_waitgroup all;
@@ -136,20 +137,12 @@ static _Atomic(int) served;
 
 static void wait_in_line(void *number)
 {
+	here_i_come();
 	go_mutex_lock(&mutex);
 	CHECK_EQ(served++, (intptr_t)number);
 	go_sleep(2 * MS); /* longer than 1 ms: the next is starving too */
 	go_mutex_unlock(&mutex);
 	go_waitgroup_done(&all);
-}
-
-/* It looks at what others are writing, and is asked again. */
-static __attribute__((no_sanitize("thread"))) int parked_for_a_mutex(void)
-{
-	int n = 0;
-	for (struct g *g = atomic_load(&sched.all_gs); g != NULL; g = g->all_next)
-		n += atomic_load(&g->status) == G_WAITING && g->wait_reason == WAIT_MUTEX;
-	return n;
 }
 
 /* Those who have waited for over 1 ms get it in order. */
@@ -160,7 +153,7 @@ static void handed_over_in_order(void)
 	go_waitgroup_add(&all, 10);
 	for (intptr_t i = 0; i < 10; i++) {
 		go(wait_in_line, (void *)i);
-		WAIT_FOR(parked_for_a_mutex() == i + 1);
+		WAIT_FOR(it_waits_for(WAIT_MUTEX));
 		go_sleep(2 * MS);
 	}
 	go_mutex_unlock(&mutex);
@@ -211,11 +204,47 @@ static void handed_over_within_the_slice(void)
 	CHECK(taken_over);
 }
 
+struct object {
+	go_mutex mutex;
+	int references;
+};
+
+static void let_go(void *arg)
+{
+	struct object *object = arg;
+	test_spin(rand() % 40 * US); /* some wait for it, and one comes when it is free */
+	go_mutex_lock(&object->mutex);
+	test_spin(rand() % 10 * US);
+	bool last = --object->references == 0;
+	go_mutex_unlock(&object->mutex);
+	if (last) {
+		object->mutex.state_ = 0x88888888; /* as if many waited and nobody had it, to an unlock that looks again */
+		go_sleep(20 * US);
+		CHECK_EQ(object->mutex.state_, 0x88888888);
+		free(object);
+	}
+	go_waitgroup_done(&all);
+}
+
+/* Whoever is the last to have it may free it, though the one before has not come back from its unlock. */
+static void freed_by_the_last(void)
+{
+	enum { OWNERS = 3 };
+	for (int i = 0; i < often / 25; i++) {
+		struct object *object = calloc(1, sizeof(*object));
+		object->references = OWNERS;
+		go_waitgroup_add(&all, OWNERS);
+		for (int owner = 0; owner < OWNERS; owner++)
+			go(let_go, object);
+		go_waitgroup_wait(&all);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	often = test_part(20000);
 	TESTS(TEST(exclusion), TEST(exclusion_over_switches), TEST(try_lock),
-	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order),
+	      TEST(unlock_by_another), TEST(fair_to_a_latecomer), TEST(handed_over_in_order), TEST(freed_by_the_last),
 	      TEST_WHEN_NAMED(handed_over_within_the_slice));
 	return test_main(argc, argv, tests);
 }

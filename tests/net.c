@@ -93,6 +93,15 @@ static void refused(void)
 	CHECK_EQ(errno, ECONNREFUSED);
 }
 
+/* Also once each port that a dial can have was the one that it goes to, where nobody listens. */
+static void not_to_itself(void)
+{
+	for (int i = 0; i < 16384 + 10; i++) {
+		CHECK(!go_dial("127.0.0.1:50000", GO_FOREVER));
+		CHECK_EQ(errno, ECONNREFUSED);
+	}
+}
+
 static void in_use(void)
 {
 	listener = go_listen(HERE);
@@ -313,13 +322,13 @@ static void listener_close_wakes(void)
 /* More connections than a listener holds: those wait, nothing is lost, and it goes on. */
 static void backlog(void)
 {
-	static go_conn *conns[2000];
+	static go_conn *conns[5000];
 	int n = 0;
 	listener = go_listen(HERE);
 	CHECK(listener);
-	while (n < 2000 && (conns[n] = go_dial(HERE, go_now() + 200 * MS)))
+	while (n < 5000 && (conns[n] = go_dial(HERE, go_now() + 200 * MS)))
 		n++;
-	CHECK_IN(n, 512, 1999);
+	CHECK_IN(n, 1024, 4999);
 	CHECK_EQ(errno, ETIMEDOUT);
 	for (int i = 0; i < n; i++) {
 		go_conn *conn = go_accept(listener);
@@ -334,6 +343,23 @@ static void backlog(void)
 	}
 	CHECK((conns[0] = go_dial(HERE, go_now() + 10 * SECOND)));
 	go_conn_close(conns[0]);
+	go_listener_close(listener);
+}
+
+/* Other ways to name this machine. */
+static void dials_by_other_names(void)
+{
+	static const char *const names[] = { "0.0.0.0:2999", "LocalHost:2999" };
+	go_listener *listener = go_listen("127.0.0.1:2999");
+	CHECK(listener);
+	for (int i = 0; i < 2; i++) {
+		go_conn *conn = go_dial(names[i], go_now() + 10 * SECOND);
+		CHECK(conn);
+		go_conn *other = go_accept(listener);
+		CHECK(other);
+		go_conn_close(other);
+		go_conn_close(conn);
+	}
 	go_listener_close(listener);
 }
 
@@ -361,6 +387,8 @@ static void datagrams(void)
 		big[i] = (char)(i % 253);
 	CHECK_EQ(go_udp_send(b, big, 1400, "127.0.0.1:1000"), 1400);
 	CHECK_EQ(go_udp_recv(a, back, 1000, NULL, 0), 1000); /* the rest is cut off */
+	CHECK_EQ(go_udp_send(b, big, 1, "[::1]:1000"), -1); /* which leads elsewhere */
+	CHECK_EQ(errno, EHOSTUNREACH);
 	CHECK_EQ(go_udp_send(b, big, 100000, "127.0.0.1:1000"), -1);
 	CHECK_EQ(errno, EMSGSIZE);
 	CHECK_EQ(go_udp_send(b, big, 1, "127.0.0.1"), -1);
@@ -373,10 +401,10 @@ static void datagrams(void)
 	WAIT_FOR(count == 1);
 }
 
-TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(in_use), TEST(names),
+TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(not_to_itself), TEST(in_use), TEST(names),
       TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST(unread_data_resets),
       TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes),
-      TEST(backlog), TEST(datagrams));
+      TEST(backlog), TEST(dials_by_other_names), TEST(datagrams));
 
 int main(int argc, char **argv)
 {

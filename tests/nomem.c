@@ -56,6 +56,21 @@ static void malloc_fails_and_recovers(void)
 	}
 }
 
+/* To less than half, so that it would be another object if there were one. */
+static void realloc_shrinks(void)
+{
+	size_t total;
+	char *object = malloc((size_t)1 << 20);
+	object[0] = 'x';
+	struct block *all = take_all(&total);
+	CHECK(object = realloc(object, 300000));
+	CHECK(object = realloc(object, 100));
+	CHECK_EQ(object[0], 'x');
+	CHECK(!realloc(object, (size_t)2 << 20));
+	give_back(all);
+	free(object);
+}
+
 static void chan_make_fails(void)
 {
 	volatile size_t huge = SIZE_MAX;
@@ -133,7 +148,7 @@ static void go_panics(void)
 	while ((message = go_call(start_one, NULL)) == NULL)
 		started++;
 	give_back(all);
-	CHECK(message && strstr(message, "memory"));
+	CHECK_STR(message, "go: out of memory");
 	go_close(gate);
 	WAIT_FOR(count == started);
 	go_chan_free(gate);
@@ -208,6 +223,13 @@ static void waiting_allocates_nothing(void)
 	go_chan_free(answers);
 }
 
+/* ---- More are woken at once than there are pages for ---- */
+
+enum { PACKED = 15000 };
+
+static int64_t wake_up_at;
+static go_waitgroup others;
+
 static void wait_for_turn(void *unused)
 {
 	count++;
@@ -218,33 +240,141 @@ static void wait_for_turn(void *unused)
 	go_waitgroup_done(&group);
 }
 
-/* A page for each of those that are signalled would be more than the machine has. */
-static void packed_ones_are_signalled(void)
+static void wait_for_others(void *unused)
 {
-	enum { N = 15000 };
-	turn = 0;
+	count++;
+	go_waitgroup_wait(&others);
+	go_waitgroup_done(&group);
+}
+
+static void wait_to_read(void *unused)
+{
+	count++;
+	go_rwmutex_rlock(&rw);
+	go_rwmutex_runlock(&rw);
+	go_waitgroup_done(&group);
+}
+
+static void wait_for_a_permit(void *unused)
+{
+	count++;
+	go_sem_acquire(&sem);
+	go_waitgroup_done(&group);
+}
+
+static void wait_for_a_word(void *unused)
+{
+	long word = 0;
+	count++;
+	CHECK(go_recv(words, &word));
+	CHECK(word != 0);
+	go_waitgroup_done(&group);
+}
+
+static void wait_in_a_select(void *unused)
+{
+	struct go_case cases[] = { { GO_RECV, words, NULL, false }, { GO_RECV, answers, NULL, false } };
+	count++;
+	go_select(cases, 2, GO_FOREVER);
+	go_waitgroup_done(&group);
+}
+
+static void wait_until_then(void *unused)
+{
+	count++;
+	go_sleep_until(wake_up_at);
+	go_waitgroup_done(&group);
+}
+
+static void start_packed(void (*fn)(void *))
+{
 	count = 0;
-	go_waitgroup_add(&group, N);
-	for (int i = 0; i < N; i++) {
-		while (go_try(wait_for_turn, NULL, NULL) != 0)
+	go_waitgroup_add(&group, PACKED);
+	for (int i = 0; i < PACKED; i++) {
+		while (go_try(fn, NULL, NULL) != 0)
 			go_sleep(MS);
 		if (i % 100 == 0)
 			go_yield();
 	}
-	WAIT_FOR(count == N);
+	WAIT_FOR(count == PACKED);
 	go_sleep(10 * MS);
-	go_mutex_lock(&mutex);
-	turn = 1;
-	go_cond_broadcast(&cond);
-	go_mutex_unlock(&mutex);
+}
+
+static void end_packed(void)
+{
 	go_waitgroup_wait(&group);
 	WAIT_FOR(go_count() == 1);
 }
 
+static void packed_ones_are_signalled(void)
+{
+	turn = 0;
+	start_packed(wait_for_turn);
+	go_mutex_lock(&mutex);
+	turn = 1;
+	go_cond_broadcast(&cond);
+	go_mutex_unlock(&mutex);
+	end_packed();
+}
+
+static void packed_ones_wait_for_others(void)
+{
+	go_waitgroup_add(&others, 1);
+	start_packed(wait_for_others);
+	go_waitgroup_done(&others);
+	end_packed();
+}
+
+static void packed_ones_read(void)
+{
+	go_rwmutex_lock(&rw);
+	start_packed(wait_to_read);
+	go_rwmutex_unlock(&rw);
+	end_packed();
+}
+
+static void packed_ones_get_permits(void)
+{
+	start_packed(wait_for_a_permit);
+	for (int i = 0; i < PACKED; i++)
+		go_sem_release(&sem);
+	end_packed();
+}
+
+static void packed_ones_get_words(void)
+{
+	words = go_chan_make(sizeof(long), 0);
+	start_packed(wait_for_a_word);
+	for (long i = 1; i <= PACKED; i++)
+		go_send(words, &i);
+	end_packed();
+	go_chan_free(words);
+}
+
+static void packed_ones_select(void)
+{
+	words = go_chan_make(sizeof(long), 0);
+	answers = go_chan_make(sizeof(long), 0);
+	start_packed(wait_in_a_select);
+	go_close(words);
+	end_packed();
+	go_chan_free(words);
+	go_chan_free(answers);
+}
+
+static void packed_ones_wake_up(void)
+{
+	wake_up_at = go_now() + 5 * SECOND;
+	start_packed(wait_until_then);
+	end_packed();
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(malloc_fails_and_recovers), TEST(chan_make_fails),
+	TESTS(TEST(malloc_fails_and_recovers), TEST(realloc_shrinks), TEST(chan_make_fails),
 	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics),
-	      TEST(packed_ones_are_signalled));
+	      TEST(packed_ones_are_signalled), TEST(packed_ones_wait_for_others), TEST(packed_ones_read),
+	      TEST(packed_ones_get_permits), TEST(packed_ones_get_words), TEST(packed_ones_select),
+	      TEST(packed_ones_wake_up));
 	return test_main(argc, argv, tests);
 }

@@ -165,7 +165,8 @@ static void ping_pong(void)
 	go_close(ping);
 	CHECK(!go_recv(pong, NULL));
 	printf("\t%lld ns a round trip\n", (long long)each);
-	CHECK_IN(each, 0, 500 * US);
+	if (!GUMP_CHECKS) /* which look for one at each switch, and have most wake-ups go to another hart */
+		CHECK_IN(each, 0, 500 * US);
 	go_chan_free(ping);
 	go_chan_free(pong);
 }

@@ -8,10 +8,13 @@
  *    19    reads a number and a newline, and sends so many bytes of a pattern
  *
  * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
- * that only yield to one another. With "peer" (tests/lib/hostile.py) there are two more:
+ * that only yield to one another. With "peer" (tests/lib/hostile.py) there are five more:
  *
- *     7    by UDP, sends back datagrams
+ *     7    by UDP, sends back datagrams; "wait" and those behind it a second later
  *    13    tells what go_net_stats() does, and the number of goroutines
+ *    14    tells on the console how reading has ended
+ *    15    sends 1,000,000 bytes of that pattern, more than fit into its memory, and reads nothing
+ *    16    closes its own side, and reads
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -52,8 +55,8 @@ static void tell_figures(go_conn *conn)
 	char buf[200];
 	struct go_net_stats net;
 	go_net_stats(&net);
-	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu goroutines=%d\n",
-			      net.connections, (unsigned long long)net.turned_away, net.memory, go_count());
+	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu memory_max=%zu goroutines=%d\n",
+			      net.connections, (unsigned long long)net.turned_away, net.memory, net.memory_max, go_count());
 	go_write(conn, buf, (size_t)length);
 }
 
@@ -61,22 +64,17 @@ static void echo_datagrams(void *udp)
 {
 	static char buf[65536], from[60];
 	ssize_t n;
-	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0)
+	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0) {
+		if (n == 4 && memcmp(buf, "wait", 4) == 0)
+			go_sleep(1000 * 1000000);
 		go_udp_send(udp, buf, (size_t)n, from);
+	}
 }
 
-static void send_pattern(go_conn *conn)
+static void send_so_much(go_conn *conn, long long left)
 {
 	char buf[4001];
-	size_t have = 0;
-	ssize_t n;
-	while (have < 20 && !memchr(buf, '\n', have)) {
-		if ((n = go_read(conn, buf + have, 20 - have)) <= 0)
-			return;
-		have += (size_t)n;
-	}
-	buf[have] = 0;
-	long long left = atoll(buf), at = 0;
+	long long at = 0;
 	while (left > 0) {
 		size_t piece = left < 4001 ? (size_t)left : 4001;
 		for (size_t i = 0; i < piece; i++, at++)
@@ -85,6 +83,40 @@ static void send_pattern(go_conn *conn)
 			return;
 		left -= (long long)piece;
 	}
+}
+
+static void send_pattern(go_conn *conn)
+{
+	char buf[21];
+	size_t have = 0;
+	ssize_t n;
+	while (have < 20 && !memchr(buf, '\n', have)) {
+		if ((n = go_read(conn, buf + have, 20 - have)) <= 0)
+			return;
+		have += (size_t)n;
+	}
+	buf[have] = 0;
+	send_so_much(conn, atoll(buf));
+}
+
+static void tell_end(go_conn *conn)
+{
+	char buf[100];
+	ssize_t n;
+	while ((n = go_read(conn, buf, sizeof(buf))) > 0)
+		;
+	printf("ended: %s\n", n == 0 ? "by the peer" : strerror(errno));
+}
+
+static void send_unasked(go_conn *conn)
+{
+	send_so_much(conn, 1000000);
+}
+
+static void half_close(go_conn *conn)
+{
+	go_shutdown(conn);
+	count_bytes(conn);
 }
 
 struct service {
@@ -103,7 +135,7 @@ static void serve(void *arg)
 	struct client *client = arg;
 	char peer[60], small[3];
 	CHECK_EQ(go_conn_peer(client->conn, peer, sizeof(peer)), 0);
-	CHECK(strchr(peer, ':') && peer[0] >= '1' && peer[0] <= '9');
+	CHECK(strchr(peer, ':') && (peer[0] == '[' || (peer[0] >= '1' && peer[0] <= '9')));
 	CHECK_EQ(go_conn_peer(client->conn, small, sizeof(small)), -1);
 	CHECK_EQ(errno, ERANGE);
 	client->serve(client->conn);
@@ -142,10 +174,13 @@ int main(int argc, char **argv)
 					     { ":9", count_bytes, NULL },
 					     { ":11", tell_goroutines, NULL },
 					     { ":19", send_pattern, NULL },
-					     { ":13", tell_figures, NULL } };
+					     { ":13", tell_figures, NULL },
+					     { ":14", tell_end, NULL },
+					     { ":15", send_unasked, NULL },
+					     { ":16", half_close, NULL } };
 	const char *how = argc > 1 ? argv[1] : "";
 	bool with_peer = strcmp(how, "peer") == 0;
-	for (size_t i = 0; i < (with_peer ? 5 : 4); i++) {
+	for (size_t i = 0; i < (with_peer ? 8 : 4); i++) {
 		services[i].listener = go_listen(services[i].addr);
 		CHECK(services[i].listener);
 		go(accept_all, &services[i]);
@@ -155,8 +190,11 @@ int main(int argc, char **argv)
 		CHECK(udp);
 		go(echo_datagrams, udp);
 	}
-	CHECK(!go_listen(":7"));
-	CHECK_EQ(errno, EADDRINUSE);
+	static const char *const in_use[] = { ":7", "0.0.0.0:7", "127.0.0.1:7", "[::]:7", "[::1]:7" };
+	for (size_t i = 0; i < sizeof(in_use) / sizeof(in_use[0]); i++) {
+		CHECK(!go_listen(in_use[i]));
+		CHECK_EQ(errno, EADDRINUSE);
+	}
 	CHECK(!go_listen("nonsense"));
 	CHECK_EQ(errno, EINVAL);
 	CHECK(!go_listen(":70000"));

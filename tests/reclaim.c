@@ -3,7 +3,7 @@
  * The reclaim cycle: what it takes from stacks of goroutines that wait, and that nothing of it shows.
  *
  * @test machines=virt,q35,microvm harts=1,2,4,8 mem=256M timeout=60
- * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim
+ * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim /gump: reclaim \d+ at \d+ ms: \d+ us, of those a flush of \d+ us; \d+ stacks asked, \d+ KiB came free, [12]\d{3} packed, stacks have \d+ KiB, \d+ KiB are free/
  * @test machines=hosted harts=1,4,8 timeout=120 env=GUMPDEBUG=reclaim|PACKS=0
  * @test machines=hosted harts=4 timeout=120 env=GUMPDEBUG=pack|PACKS=0 args=storm
  * @stress harts=2,4,8 args=storm
@@ -95,6 +95,143 @@ static void nothing_is_lost(void)
 	}
 	go_reclaim();
 	CHECK_IN(in_stacks(), 0, (size_t)(go_harts() * 64 + 10) * 12 * PAGE); /* what Ps keep at hand */
+}
+
+static void only_wait(void *unused)
+{
+	arrived++;
+	go_recv(gate, NULL);
+	ended++;
+}
+
+/* Those that nobody has touched since the last cycle are not asked again, be they 5,000 or a million. */
+static void only_what_was_touched_is_asked(void)
+{
+	enum { N = 5000, LATER = 100 };
+
+	if (!packs)
+		return;
+	go_reclaim();
+	start(N, only_wait);
+	go_reclaim();
+	CHECK_IN(in_stacks(), 0, (size_t)N / 5 * PAGE);
+	go_reclaim();
+	go_reclaim();
+	/* dead ones that Ps keep at hand */
+	size_t others = (size_t)go_harts() * (GFREE_MAX + GFREE_BATCH) + 10;
+	CHECK_IN(reclaim_asked, 0, others);
+	for (int i = 0; i < LATER; i++)
+		go(only_wait, NULL);
+	WAIT_FOR(arrived == N + LATER);
+	go_sleep(5 * MS);
+	go_reclaim();
+	CHECK_IN(reclaim_asked, 0, others + LATER);
+	CHECK_IN(in_stacks(), 0, (size_t)N / 5 * PAGE);
+	finish(N + LATER);
+}
+
+static void wait_deep(int kib)
+{
+	volatile unsigned char bytes[1024];
+	bytes[0] = 1;
+	if (kib > 1) {
+		wait_deep(kib - 1);
+	} else {
+		arrived++;
+		go_recv(gate, NULL);
+	}
+	wrong += bytes[0] != 1;
+}
+
+static go_chan *second_gate;
+
+static void rise_then_wait(void *unused)
+{
+	wait_deep(40);
+	arrived++;
+	go_recv(second_gate, NULL);
+	ended++;
+}
+
+/* A cycle has seen them wait where they need all of their stack; then they need next to none, without a fault. */
+static void asked_again_when_they_went_on(void)
+{
+	second_gate = go_chan_make(0, 0);
+	start(200, rise_then_wait);
+	go_reclaim();
+	go_reclaim();
+	size_t before = in_stacks();
+	CHECK(before >= (size_t)200 * 10 * PAGE);
+	go_close(gate);
+	WAIT_FOR(arrived == 400);
+	go_sleep(5 * MS);
+	go_reclaim();
+	CHECK_IN(in_stacks(), 0, before - (size_t)200 * 8 * PAGE);
+	go_close(second_gate);
+	WAIT_FOR(ended == 200);
+	WAIT_FOR(go_count() == 1);
+	CHECK_EQ(wrong, 0);
+	go_chan_free(gate);
+	go_chan_free(second_gate);
+}
+
+static void end_or_wait(void *number)
+{
+	if ((intptr_t)number % 2 != 0) {
+		arrived++;
+		go_recv(gate, NULL);
+	}
+	ended++;
+}
+
+/* Each second one ends at once, and the next, which has not run yet, gets its stack: also that one is asked. */
+static void inherited_ones_are_asked(void)
+{
+	enum { N = 2 * MANY };
+
+	for (int round = 0; round < 2; round++) {
+		arrived = ended = wrong = 0;
+		gate = go_chan_make(0, 0);
+		for (int i = 0; i < N; i++)
+			go(end_or_wait, (void *)(intptr_t)i);
+		WAIT_FOR(arrived == N / 2 && ended == N / 2);
+		go_sleep(5 * MS);
+		go_reclaim();
+		if (packs)
+			CHECK_IN(in_stacks(), 0, (size_t)(N / 2 / 5 + go_harts() * 64 * 2) * PAGE);
+		finish(N);
+	}
+}
+
+/* A goroutine writes over all that lies above its frame, as a program must not: a cycle takes no harm. */
+static void write_over_the_top(void *with)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), top = (here | (PAGE - 1)) + 1;
+	*((void **)top - 1) = with;
+	arrived++;
+	go_recv(gate, NULL);
+	ended++;
+}
+
+static void written_over_at_the_top(void)
+{
+	static const uintptr_t values[] = { 0, 1, 8, (uintptr_t)-8, (uintptr_t)1 << 63, 0x12345678, UINTPTR_MAX };
+	enum { N = sizeof(values) / sizeof(values[0]) };
+	void *blocks[3] = { malloc(16), malloc(100000), &gate };
+
+	arrived = ended = wrong = 0;
+	gate = go_chan_make(0, 0);
+	for (int i = 0; i < N; i++)
+		go(write_over_the_top, (void *)values[i]);
+	for (int i = 0; i < 3; i++)
+		go(write_over_the_top, blocks[i]);
+	WAIT_FOR(arrived == N + 3);
+	go_sleep(5 * MS);
+	for (int i = 0; i < 3; i++)
+		go_reclaim();
+	finish(N + 3);
+	free(blocks[0]);
+	free(blocks[1]);
 }
 
 static int *places[MANY];
@@ -246,7 +383,9 @@ static void storm(void)
 int main(int argc, char **argv)
 {
 	packs = getenv("PACKS") == NULL;
-	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(pointers_into_packed_stacks), TEST(the_same_place_again),
+	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(only_what_was_touched_is_asked),
+	      TEST(asked_again_when_they_went_on), TEST(inherited_ones_are_asked),
+	      TEST(written_over_at_the_top), TEST(pointers_into_packed_stacks), TEST(the_same_place_again),
 	      TEST(handed_into_packed_stacks), TEST(running_ones_keep_theirs), TEST(storm));
 	return test_main(argc, argv, tests);
 }

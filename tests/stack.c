@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks: they grow up to their limit without moving, and what is beyond is an overflow.
+ * Stacks: they grow up to their limit without moving, and what is beyond is an overflow. ThreadSanitizer has
+ * room for 65,536 calls within each other, which 64 MiB are more than.
  *
  * @test harts=1,2,4 mem=256M sanitize=address,undefined
+ * @test most machines=hosted-thread harts=1,4 args=-nine_tenths_of_64_mib
  * @test overflow_in_main harts=1,4 status=2 "stack overflow" "limit 256 KiB" /recurse[.\w]*\+/
  * @test overflow_in_goroutine harts=1,4 status=2 "stack overflow" "deep one" "limit 1024 KiB" /recurse[.\w]*\+/
  * @test overflow_by_a_big_frame harts=1 status=2 "stack overflow" "big_frame+"

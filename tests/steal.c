@@ -213,10 +213,11 @@ static void spins_for_4_us(void)
 {
 	step = (int64_t)hart_ns_to_ticks(STEP_NS);
 	for (int i = 0; i < 20; i++) {
-		pauses = 0;
-		went_idle = false;
 		go_sleep(MS);
 		hart_lock(); /* not preempted: there is never work */
+		measured = NULL; /* it may be this M, which has just slept */
+		pauses = 0;
+		went_idle = false;
 		go(be_measured, NULL);
 		for (int64_t end = go_now() + 5 * SECOND; !went_idle && pauses < 1000 && go_now() < end;)
 			hart_relax();

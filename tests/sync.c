@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "test.h"
+#include "waiting.h"
 
 static go_rwmutex rw;
 static go_mutex mutex;
@@ -80,7 +81,7 @@ static void readers_share(void)
 
 static void write_once(void *unused)
 {
-	count++;
+	here_i_come();
 	go_rwmutex_lock(&rw);
 	CHECK_EQ(order++, 1);
 	go_rwmutex_unlock(&rw);
@@ -89,7 +90,7 @@ static void write_once(void *unused)
 
 static void read_after_writer(void *unused)
 {
-	count++;
+	here_i_come();
 	go_rwmutex_rlock(&rw);
 	CHECK_EQ(order++, 2);
 	go_rwmutex_runlock(&rw);
@@ -99,15 +100,13 @@ static void read_after_writer(void *unused)
 /* A writer that waits keeps new readers out, or it would wait for ever. */
 static void writer_goes_before_new_readers(void)
 {
-	order = count = 0;
+	order = 0;
 	go_rwmutex_rlock(&rw);
 	go_waitgroup_add(&all, 2);
 	go(write_once, NULL);
-	WAIT_FOR(count == 1);
-	go_sleep(5 * MS);
+	WAIT_FOR(it_waits_for(WAIT_RWMUTEX_WRITE));
 	go(read_after_writer, NULL);
-	WAIT_FOR(count == 2);
-	go_sleep(5 * MS);
+	WAIT_FOR(it_waits_for(WAIT_RWMUTEX_READ));
 	CHECK_EQ(order++, 0);
 	go_rwmutex_runlock(&rw);
 	go_waitgroup_wait(&all);
@@ -230,7 +229,7 @@ static void once_only(void)
 
 static void acquire(void *number)
 {
-	count++;
+	here_i_come();
 	go_sem_acquire(&sem);
 	CHECK_EQ(order++, (intptr_t)number);
 	go_waitgroup_done(&all);
@@ -238,13 +237,12 @@ static void acquire(void *number)
 
 static void semaphore(void)
 {
-	count = order = 0;
+	order = 0;
 	CHECK(!go_sem_try_acquire(&sem));
 	go_waitgroup_add(&all, 10);
 	for (intptr_t i = 0; i < 10; i++) {
 		go(acquire, (void *)i);
-		WAIT_FOR(count == i + 1);
-		go_sleep(MS);
+		WAIT_FOR(it_waits_for(WAIT_SEMAPHORE));
 	}
 	for (int i = 0; i < 10; i++) {
 		go_sem_release(&sem);

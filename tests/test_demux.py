@@ -12,7 +12,7 @@ LWIP = f'{TREE}/subprojects/lwip-patched-*/lwip-2.2.1/src/include'
 
 
 def model(test):
-    headers = sorted(glob.glob(LWIP))
+    headers = sorted(glob.glob(LWIP), key=lambda path: (len(path), path))  # 9, 10
     if not headers:
         raise Failure('lwIP is not unpacked')
     with tempfile.TemporaryDirectory() as folder:

@@ -7,10 +7,11 @@ from lib.network import Tap, run_client, usable
 from lib.programs import HostTest
 
 
-def dials(test, scenario):
+def dials(test, scenario, env=Tap.env):
     image = machine.image_path('dials', ARCH[test.machine_name])
-    with Tap([9]) as net, test.boot(image, net=net.net, env=net.env, timeout=90, prefix=net.prefix) as boot:
-        boot.wait_for('listening')
+    with Tap([9]) as net, test.boot(image, net=net.net, env=env, timeout=90, prefix=net.prefix) as boot:
+        if scenario != 'by_hand':   # which has to hear the machine ask for a lease
+            boot.wait_for('listening')
         run_client(net, 'dials.py', scenario, timeout=80)
 
 
@@ -30,10 +31,14 @@ def tests():
         return []
     found = []
     scenarios = {f'dials.{name}': lambda test, name=name: dials(test, name) for name in ('names', 'silence', 'crowd', 'ipv6')}
+    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', ['dns=fd77::1']), ('by_hand', ['dns=10.77.0.3']), \
+            ('nobody_to_ask', ['ip=10.77.0.2/24']):
+        scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
     scenarios['dhcp'] = dhcp
     for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):
             test = HostTest(scenario, function, name, harts)
             test.source = 'tests/dials.c'
+            test.waits = True
             found.append(test)
     return found

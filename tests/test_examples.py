@@ -73,8 +73,8 @@ def between(test):
             run.wait_for('proxy: :80')
             run_client(net, 'services.py', 'proxy', net.address(80), str(port))
             for interface in 'tap0', 'tap1':
-                if net.received(interface) < 500000:
-                    raise Failure(f'{net.received(interface)} bytes went by {interface}')
+                if net.counted(interface) < 500000:
+                    raise Failure(f'{net.counted(interface)} bytes went by {interface}')
             for line in 'net0: 10.77.0.2/24 static', 'net1: 10.78.0.2/24 static':
                 run.wait_for(line)
 

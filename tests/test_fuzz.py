@@ -19,11 +19,23 @@ SECONDS = 10
 building = threading.Lock()  # they share objects
 
 
+def seeds(test, target, kept):
+    """Those that are kept, as they are: to begin with, they are cut to the length of what is made up from them."""
+    done = subprocess.run([f'build/fuzz/{target}', *kept], cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, **fuzzing.QUIET}, timeout=10 * SECONDS, check=False)
+    if done.returncode != 0:
+        text = done.stdout.decode(errors='replace')
+        test.output, test.command = text, 'build/fuzz/' + ' '.join([target, *re.findall(r'^Running: (.*)$', text, re.MULTILINE)[-1:]])
+        raise Failure(f'exit status {done.returncode} for an input that is kept')
+
+
 def fuzz(test, target):
     with building:
         status, test.output = fuzzing.build(target)
     if status != 0:
         raise Failure('the target does not build')
+    kept = glob.glob(os.path.join(fuzzing.FUZZ, 'corpus', target, '*'))
+    seeds(test, target, kept)
     with tempfile.TemporaryDirectory() as new:
         done = subprocess.run(fuzzing.command(target, SECONDS, new), cwd=TREE, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env={**os.environ, **fuzzing.QUIET}, timeout=20 * SECONDS,
@@ -35,9 +47,8 @@ def fuzz(test, target):
         found = re.search(r'build/fuzz/\S+-\w+$', text, re.MULTILINE)
         test.command = f'build/fuzz/{target} {found[0]}' if found else ''
         raise Failure(begin[0] if begin else f'exit status {done.returncode}')
-    kept = len(glob.glob(os.path.join(fuzzing.FUZZ, 'corpus', target, '*')))
-    if kept == 0 or not re.search(r'^Done \d+ runs', text, re.MULTILINE):
-        raise Failure(f'{kept} inputs are kept, and it did not run to its end')
+    if not kept or not re.search(r'^Done \d+ runs', text, re.MULTILINE):
+        raise Failure(f'{len(kept)} inputs are kept, and it did not run to its end')
 
 
 def tests():

@@ -36,6 +36,70 @@ def backtraces(test):
                 raise Failure(f'outer in the backtrace with {options}: {not there}')
 
 
+# gump has functions and variables of these names for itself.
+NAMES = """
+#include <gump.h>
+#include <stdio.h>
+int ready, sched, machine, schedule, exclusive, timer_start, udp_send, mem_free, fdt_path_offset;
+int park(void) { return 0; }
+int cmdline_parse(const char *line) { puts("not for gump to call"); return ready + !line; }
+static void count(void *unused) { ready++; }
+int main(void)
+{
+	go(count, NULL);
+	while (go_count() > 1)
+		go_yield();
+	printf("ready is %d\\n", ready + park());
+	go_panic("and gump has its names in backtraces");
+}
+"""
+
+# Of C's names these are none.
+POSIX_NAMES = """
+#include <gump.h>
+#include <stdio.h>
+#include <time.h>
+const char *usleep = "naps";
+int times = 3;
+int sleep(int n) { return 2 * n; }
+int main(void)
+{
+	clock_t start = clock();
+	go_sleep(50000000);
+	printf("own: %d %d %s, clock %s\\n", sleep(3), times, usleep, clock() >= start ? "goes" : "stands");
+	return 0;
+}
+"""
+
+
+def targets(test):
+    """How to compile for the test's machine, and once for the host, too."""
+    yield gump_cc, test.machine_name
+    if test.machine_name == 'q35':
+        yield (lambda test, *args: call(test, os.path.join(TREE, 'qemu/gump-cc'), '--target=hosted', *args)), 'hosted'
+
+
+def names(test):
+    """A program has all names for itself but the public ones."""
+    with Folder() as folder:
+        source, image = folder.write('names.c', NAMES), folder.file('names')
+        for target, name in targets(test):
+            check(test, target(test, source, '-o', image), 0)
+            result = call(test, *run('--machine', name, '--net', 'none', image))
+            check(test, result, 2, 'ready is 1', 'panic: and gump', 'main+', 'go_panic+')
+            if 'not for gump' in result[1] or 'gump.' in result[1].replace('gump.h', ''):
+                raise Failure(f'names of gump are mixed up with the program\'s: {result[1]}')
+
+
+def posix_names(test):
+    """What only POSIX has is a program's to name as it likes, and C's clock() does not trip over it."""
+    with Folder() as folder:
+        source, image = folder.write('own.c', POSIX_NAMES), folder.file('own')
+        for target, name in targets(test):
+            check(test, target(test, source, '-o', image), 0)
+            check(test, call(test, *run('--machine', name, '--net', 'none', image)), 0, 'own: 6 3 naps, clock goes')
+
+
 def stripped(test):
     """-s takes the symbols, not the names in backtraces."""
     with Folder() as folder:
@@ -64,6 +128,7 @@ def refused(test):
                 (['-fsanitize=address', fine, '-o', out], '-fsanitize=address'),
                 (['-fsanitize=undefined', fine, '-o', out], '-fsanitize-undefined-trap-on-error'),
                 ([fine, '-o', folder.file('nothere/out')], 'nothere/out'),
+                ([fine, '-o', folder.path], f'cannot write {folder.path}: Is a directory'),
                 ([folder.file('nothere.c')], 'nothere.c'),
                 ([folder.file('nothere.o')], 'nothere.o')):
             result = gump_cc(test, *args)
@@ -106,5 +171,5 @@ def headers(test):
 
 def tests():
     return [HostTest(f'gump-cc.{f.__name__}', f, name, 1)
-            for f in (backtraces, stripped, refused, system_libraries, headers)
+            for f in (backtraces, names, posix_names, stripped, refused, system_libraries, headers)
             for name in ('virt', 'q35')] + [HostTest('gump-cc.refused_for_hosted', refused_for_hosted)]

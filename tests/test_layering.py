@@ -35,7 +35,7 @@ MAY_INCLUDE = {
 # (who, whose): the symbols of the second that objects of the first may need. @hart.h is what
 # that header declares of the scheduler. The return thunk is the compiler's, for SWITCHES of hart.h.
 MAY_NEED = {
-    ('sched', 'kernel'): r'hart_\w+|mem\w+|malloc|memcpy|calloc|realloc|free|aligned_alloc|go_errno|abort|stdout|stderr|__assert_fail'
+    ('sched', 'kernel'): r'hart_\w+|mem\w+|malloc|memcpy|calloc|realloc|free|aligned_alloc|go_errno|abort|fflush|stdout|stderr|__assert_fail'
                          r'|__x86_return_thunk',
     ('sched', 'boot'): r'hart_count|hart_get',  # of hart.h, too
     ('drivers', 'kernel'): r'.*',
@@ -100,6 +100,10 @@ def bad_conditions(path, text):
             if path.endswith(('.c', '.h', '.S')) and ARCH_CONDITION.match(line)]
 
 
+def bad_name(path):
+    return [f'{path} was left behind by a tool'] if path.endswith(('.orig', '.rej', '.swp', '~')) else []
+
+
 def bad_first_line(path, text):
     if path == 'LICENSE' or path.startswith('tests/fuzz/corpus/') or path.endswith(('.md', '.json', '.json.in', '.svg', '.gitignore')):
         return []
@@ -153,10 +157,12 @@ def includes(_):
 
 def looks(_):
     if (not bad_conditions('sched/x.c', '\n  # ifdef __riscv') or not bad_first_line('x.c', 'int x;')
-            or not bad_lines('sched/x.c', '\t' + 103 * 'x') or bad_lines('sched/x.c', '\t' + 102 * 'x')):
+            or not bad_lines('sched/x.c', '\t' + 103 * 'x') or bad_lines('sched/x.c', '\t' + 102 * 'x')
+            or not bad_name('sched/x.c.orig') or bad_name('sched/x.c')):
         raise Failure('this check does not notice what is wrong')
     bad = []
     for path in own_files():
+        bad += bad_name(path)
         try:
             text = read(path)
         except UnicodeDecodeError:
@@ -188,7 +194,7 @@ def symbols(_):
                                  stderr=subprocess.DEVNULL).stdout.decode()
         objects = {}
         for line in listing.splitlines():
-            found = re.match(r'.*\[(\S+)\]: (\S+) (\S)', line)
+            found = re.match(r'.*\[([^]]+)\]: (\S+) (\S)', line)
             if found:
                 _, defined, undefined = objects.setdefault(
                     found[1], (found[1], set(), set()))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines that differ from the usual ones: other processors, firmware, sizes of memory."""
 import os
+import time
 
 from lib import machine
 from lib.machine import ARCH, Failure
@@ -50,7 +51,39 @@ def too_old(test):
         boot.wait_for('force-legacy=false')
 
 
+def says(test, program, said, arguments, status=None, memory=None):
+    """What cannot work is named in one message, and ends the machine if it cannot do without."""
+    with test.boot(machine.image_path(program, ARCH[test.machine_name]), net='user', timeout=20, mem=memory,
+                   publish=[f'{machine.free_port()}:7'],
+                   options=[word for argument in arguments for word in ('--qemu-arg', argument)]) as boot:
+        if status is None:
+            boot.wait_for(said)
+        elif boot.wait() != status or said not in boot.text:
+            raise Failure(f'not "{said}" and status {status}')
+
+
+def clock_without_a_reference(test):
+    """Neither a PIT nor a PM timer: a second is a second all the same."""
+    with test.boot(machine.image_path('a_second', ARCH[test.machine_name]),
+                   options=['--qemu-arg', '-machine', '--qemu-arg', 'pit=off']) as boot:
+        boot.wait_for('begins\n')
+        start = time.monotonic()
+        boot.wait_for('ends\n')
+        took = time.monotonic() - start
+        if 'neither a PIT nor a PM timer' not in boot.text:
+            raise Failure('there is a clock to measure by')
+        if took < 0.75:  # what the host is late in reading is less than that
+            raise Failure(f'a second took {took:.3f} s')
+
+
 def tests():
     return ([HostTest('machine.' + name, lambda test, m=memory, a=arguments: boots(test, m, a),
                       where, harts) for name, where, harts, memory, arguments in VARIANTS]
-            + [HostTest('machine.too-old', too_old, name, 2) for name in ('virt', 'microvm')])
+            + [HostTest('machine.too-old', too_old, name, 2) for name in ('virt', 'microvm')]
+            + [HostTest('machine.no-fp', lambda test: says(test, 'hello', 'rv64gc', ['-cpu', 'rv64,f=off,d=off'], 2),
+                        'virt', 1),
+               HostTest('machine.no-plic', lambda test: says(test, 'ports', 'without aia=', ['-machine', 'aia=aplic-imsic']),
+                        'virt', 2),
+               HostTest('machine.no-memory', lambda test: says(test, 'hello', 'fatal: no memory for', [], 2, '2M'),
+                        'microvm', 16),
+               HostTest('machine.no-reference', clock_without_a_reference, 'microvm', 1)])

@@ -7,9 +7,9 @@ import socket
 import sys
 import time
 
-from lib import machine
+from lib import machine, metrics
 from lib.machine import ARCH, MACHINES, SANITIZERS, TREE, Failure
-from lib.network import HostNet, Tap, UserNet, run_client, usable
+from lib.network import HostNet, Tap, TwoTaps, UserNet, run_client, usable
 from lib.programs import HostTest
 
 SCENARIOS = ['one_by_one', 'many', 'half_closed', 'resets', 'idle', 'slow_reader',
@@ -76,6 +76,41 @@ def limits(test, network):
     with test.boot(image, env=['IDLE=soon']) as boot:
         if boot.wait() != 1 or 'http: IDLE=soon: say a number' not in boot.text:
             raise Failure('IDLE=soon was not refused')
+
+
+# The machine's counters, and those of the tap device's other end.
+TAP_COUNTERS = {'received_frames': 'tx_packets', 'received_bytes': 'tx_bytes', 'sent_frames': 'rx_packets',
+                'sent_bytes': 'rx_bytes'}
+
+
+def counters(net):
+    """What the host has counted, what the machine has, and what the host has after that."""
+    def host():
+        return {(tap, what): net.counted(f'tap{tap}', what) for tap in (0, 1) for what in TAP_COUNTERS.values()}
+    before = host()
+    text = run_client(net, 'curl', '-sS', '--retry', '30', '--retry-all-errors', '-m', '3', 'http://10.77.0.2/metrics')
+    return before, metrics.parse(text)[0], host()
+
+
+def counted(test):
+    """What two interfaces carry is what the host sees at the other ends. Before the first look something may get lost."""
+    image = machine.image_path('http', ARCH[test.machine_name])
+    with TwoTaps([80]) as net, test.boot(image, net=net.net, env=net.env, timeout=60, prefix=net.prefix) as boot:
+        boot.wait_for('listening')
+        low, first, high = counters(net)
+        for address, times in ('10.77.0.2', 3), ('10.78.0.2', 50):
+            run_client(net, 'curl', '-sS', '-o', '/dev/null', f'http://{address}/x?[1-{times}]')
+        least, last, most = counters(net)
+    for tap in 0, 1:
+        label = f'interface="net{tap}"'
+        for ours, theirs in TAP_COUNTERS.items():
+            name, key = f'gump_interface_{ours}_total', (tap, theirs)
+            value = last[name][label] - first[name][label]
+            if not 0 < least[key] - high[key] <= value <= most[key] - low[key]:
+                raise Failure(f'{label}: {value} more {ours}, but {theirs} went from {low[key]}, {high[key]} to '
+                              f'{least[key]}, {most[key]}')
+        if last['gump_interface_up'][label] != 1 or last['gump_interface_sent_dropped_total'][label] != 0:
+            raise Failure(f'{label} is down, or has dropped what was to be sent')
 
 
 def switches(pid):
@@ -159,6 +194,9 @@ def tests():
                                           lambda test, f=function, w=network: f(test, w), name, n))
     if usable(Tap):
         found += [HostTest('net.limits.tap', lambda test: limits(test, Tap), name, n) for name, n in (('virt', 4), ('q35', 1))]
+        for name, n in ('virt', 2), ('q35', 2):
+            found.append(HostTest('net.counters', counted, name, n))
+            found[-1].source = 'examples/http.c'
     for how in 'hogs', 'yielders':
         found += [HostTest(f'net.busy.{how}', lambda test, how=how: busy(test, how), name, n)
                   for name in (*MACHINES, 'hosted') for n in (1, 2)]

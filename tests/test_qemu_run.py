@@ -171,6 +171,7 @@ def wrong_use(test):
                 (['--harts', '17', program], '--harts'),
                 (['--harts', 'many', program], '--harts'),
                 (['--mem', 'much', program], '--mem'),
+                (['--timeout', '0', program], '--timeout'),
                 (['--mem', '7M', program], 'virt needs 8M'),
                 (['--mem', '1024K', '--machine', 'q35', program], 'q35 needs 2M'),
                 (['--arch', 'sparc', program], 'sparc'),
@@ -206,7 +207,63 @@ def wrong_use(test):
                 raise Failure('QEMU was started')
 
 
+def unwritable(test):
+    """A tree that cannot be written boots images, and says so when something is to be built."""
+    with Folder() as folder:
+        image = machine.image_path('idle', 'x86_64')
+        os.symlink(os.path.join(TREE, 'subprojects'), folder.file('subprojects'))
+        shutil.copytree(os.path.join(TREE, 'qemu'), folder.file('qemu'))
+        folder.write('build', 'no folder\n')
+        own, trace = folder.file('qemu/run'), folder.file('trace.json')
+        env = dict(os.environ, TMPDIR=folder.path)
+        check(test, call(test, own, '--net', 'none', '--trace', trace, image, '0', env=env), 0, 'idle now', 'events in ')
+        check(test, call(test, own, '--net', 'none', folder.file('main.c'), env=env), 1, 'build cannot be written')
+        left = [name for name in os.listdir(folder.path) if name.startswith('gump-run.')]
+        if left:
+            raise Failure(f'{left} are left over')
+
+
+def qemu_alone(test):
+    """An image needs nothing but QEMU; without that the one missing thing is named. No apt: what it would do is said."""
+    with Folder() as folder:
+        os.mkdir(folder.file('bin'))
+        tools = ('bash basename cat cksum cut dirname env grep head id mkdir mktemp numfmt od readlink rm sed sort tail '
+                 'timeout tr uname').split()
+        for name in tools + ['qemu-system-x86_64']:
+            os.symlink(shutil.which(name), folder.file('bin/' + name))
+        env = dict(os.environ, PATH=folder.file('bin'))
+        image = machine.image_path('idle', 'x86_64')
+        check(test, call(test, *run('--net', 'none', image, '0'), env=env), 0, 'idle now')
+        os.unlink(folder.file('bin/qemu-system-x86_64'))
+        result = call(test, *run('--net', 'none', image, '0'), env=env)
+        check(test, result, 1, 'qemu-system-x86 ', 'no qemu-system-x86_64', 'no apt here')
+
+
+def unknown_tests(test):
+    """A name that no test has is an error, not a run in which nothing failed."""
+    for args, message in (['no.such.test', 'layering'], 'no.such.test'), (['layering', '--harts', '16'], 'no test is'):
+        result = call(test, os.path.join(TREE, 'tests/run'), *args)
+        check(test, result, 2, message, '--list')
+
+
+def one_target(test):
+    """Of qemu/build: another would be an option of Meson's; and the soak's help builds nothing."""
+    check(test, call(test, os.path.join(TREE, 'qemu/build'), 'riscv64', 'x86_64', timeout=30), 2, 'one target', 'x86_64')
+    check(test, call(test, os.path.join(TREE, 'tests/soak'), '--help', timeout=5), 0, 'usage: tests/soak', 'Half an hour')
+    check(test, call(test, os.path.join(TREE, 'tests/soak'), 'an', 'hour', timeout=5), 2, 'usage: tests/soak')
+
+
 def help_text(test):
+    for command in 'qemu/build', 'qemu/deps', 'qemu/gump-cc', 'qemu/trace', 'tests/run', 'tests/soak':
+        for option in '--help', '-h':
+            check(test, call(test, os.path.join(TREE, command), option, timeout=30), 0,
+                  'usage: ' + command.replace('qemu/gump-cc', 'gump-cc'))
+    check(test, call(test, os.path.join(TREE, 'qemu/build'), timeout=5), 2, 'usage: qemu/build')
+    for args in ['nothere', 'nothere', 'out.json'], [TREE + '/README.md', TREE + '/README.md', '/nothere/out.json']:
+        result = call(test, os.path.join(TREE, 'qemu/trace'), *args)
+        check(test, result, 1, 'qemu/trace: ')
+        if 'Traceback' in result[1]:
+            raise Failure('a mistake of the user is not one of qemu/trace')
     result = call(test, *run('--help'))
     check(test, result, 0, *('--arch --machine --harts --mem --net --publish -e --gdb --qemu-arg'
                              ' FILE.c DIR').split())
@@ -244,4 +301,4 @@ def tests():
     return ([HostTest(f'qemu-run.{f.__name__}', f, name, 4) for f in each
              for name in (MACHINES if f is odd_status else ('virt', 'q35'))]
             + [HostTest(f'qemu-run.{f.__name__}', f)
-               for f in (wrong_use, help_text, interrupted, published_port)])
+               for f in (wrong_use, unwritable, qemu_alone, unknown_tests, one_target, help_text, interrupted, published_port)])

@@ -140,9 +140,9 @@ static void fix_v6(uint8_t *ip, size_t size)
 
 /*
  * A segment that fits the last one which was sent: ports and numbers turned round. The input adds what it
- * likes to the numbers, and has the flags, the window, options and data.
+ * likes to the numbers, up to a window's end, and has the flags, the window, options and data.
  */
-static void answer(void)
+static void answer(unsigned scale)
 {
 	const uint8_t *sent = last_sent + ETHERNET;
 	uint8_t *ip = frame + ETHERNET, *tcp = ip + 20;
@@ -157,9 +157,9 @@ static void answer(void)
 	memcpy(tcp + 2, sent + 20, 2);
 	memcpy(&ack, sent + 24, 4);
 	ack = lwip_htonl(lwip_ntohl(ack) + length - 20 - (uint32_t)(sent[32] >> 4) * 4 + ((sent[33] & 3) != 0) +
-			 (uint32_t)(int8_t)tcp[8]);
+			 (uint32_t)(int8_t)tcp[8] * scale);
 	memcpy(&seq, sent + 28, 4);
-	seq = lwip_htonl(lwip_ntohl(seq) + (uint32_t)(int8_t)tcp[4]);
+	seq = lwip_htonl(lwip_ntohl(seq) + (uint32_t)(int8_t)tcp[4] * scale);
 	memcpy(tcp + 4, &seq, 4);
 	memcpy(tcp + 8, &ack, 4);
 }
@@ -196,7 +196,7 @@ static void world(void)
 		frame[12] = (uint8_t)(type >> 8);
 		frame[13] = (uint8_t)type;
 		if (kind == ANSWER)
-			answer();
+			answer(form & 16 ? 128 : 1);
 		if (type == ETHTYPE_IP)
 			fix_v4(frame + ETHERNET, size - ETHERNET);
 		else if (type == ETHTYPE_IPV6)

@@ -50,7 +50,8 @@ struct block {
 
 static struct block *blocks;
 static size_t taken;
-static bool memory_is_scarce; /* the input says so */
+static bool memory_is_scarce; /* the input says so: and then each fourth time there is none */
+static unsigned times_asked;
 
 void net_memory_init(void) {}
 void net_memory_promise(ssize_t bytes) {}
@@ -59,10 +60,12 @@ size_t net_memory_max(void) { return 16 << 20; }
 size_t net_memory_share(void) { return memory_is_scarce ? 8192 : 65536; }
 bool net_memory_tight(void) { return memory_is_scarce; }
 bool net_memory_scarce(void) { return memory_is_scarce; }
+bool net_memory_serves(size_t connections) { return !memory_is_scarce; }
+bool sched_reclaim_soon(void) { return false; }
 
 void *net_malloc(size_t size)
 {
-	if (size > (1 << 20) || taken > (16 << 20))
+	if (size > (1 << 20) || taken > (16 << 20) || (memory_is_scarce && ++times_asked % 4 == 0))
 		return NULL;
 	struct block *block = malloc(sizeof(*block) + size);
 	block->next = blocks;
@@ -96,6 +99,8 @@ void net_free(void *memory)
 
 /* Pages are for the device's rings and buffers; the last of them ends where the block does. */
 static void *pages[16];
+
+size_t pages_total(void) { return (64 << 20) / PAGE_SIZE; }
 
 void *pages_alloc(unsigned order, enum pages_owner owner)
 {
@@ -204,6 +209,7 @@ static void begin_again(void)
 	now = 1000 * MS;
 	poll = NULL;
 	polling_is_due = memory_is_scarce = false;
+	times_asked = 0;
 	deadline_of_poll = INT64_MAX;
 	(*__start_gump_init)(); /* net/net.c's start() */
 }

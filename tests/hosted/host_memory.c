@@ -2,7 +2,7 @@
 /*
  * go_memory() on a host: what it tells sums up, and malloc is seen.
  *
- * @test machines=hosted
+ * @test machines=hosted sanitize=undefined
  */
 #include "test.h"
 

@@ -3,11 +3,11 @@
  * Memory that is refused at each place where the scheduler asks for some. The machines' tests use all memory
  * up; here the allocator and mmap() are this program's own, and refuse when told to.
  *
- * @test harts=1,4
- * @test timer_without_place harts=1,4 status=2 "out of memory for a timer" !"not reached"
- * @test goroutine_of_a_timer harts=1,4 status=2 "go_timer_call: out of memory for a goroutine" !"not reached"
- * @test timers_of_a_removed_p harts=2,4 env=GUMPDEBUG=seed=0 status=2 "go_maxprocs: out of memory for timers" !"not reached"
- * @test harts=2 env=GUMPDEBUG=trace=60000000 args=first_of_all "no memory for a trace of 60000000 events a hart"
+ * @test harts=1,4 sanitize=
+ * @test timer_without_place harts=1,4 sanitize= status=2 "out of memory for a timer" !"not reached"
+ * @test goroutine_of_a_timer harts=1,4 sanitize= status=2 "go_timer_call: out of memory for a goroutine" !"not reached"
+ * @test timers_of_a_removed_p harts=2,4 sanitize= env=GUMPDEBUG=seed=0 status=2 "go_maxprocs: out of memory for timers" !"not reached"
+ * @test harts=2 sanitize= env=GUMPDEBUG=trace=60000000 args=first_of_all "no memory for a trace of 60000000 events a hart"
  */
 #include <errno.h>
 #include <gump/trace.h>

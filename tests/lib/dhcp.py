@@ -209,7 +209,8 @@ def main(interface):
     works('10.77.0.52')
 
 
-try:
-    main(*sys.argv[1:])
-except Wrong as wrong:
-    sys.exit(str(wrong))
+if __name__ == '__main__':
+    try:
+        main(*sys.argv[1:])
+    except Wrong as wrong:
+        sys.exit(str(wrong))

@@ -13,6 +13,9 @@ import sys
 import threading
 import time
 
+import dhcp
+from together import together
+
 OWN, OTHER, MACHINE = '10.77.0.1', '10.77.0.3', '10.77.0.2'
 OWN6, PREFIX = 'fd77::1', 'fd77::'
 MACHINE6 = 'fd77::5054:ff:fe12:3456'       # from QEMU's usual hardware address
@@ -26,9 +29,12 @@ class Wrong(Exception):
     """A dial did not end as it has to."""
 
 
+reached = MACHINE
+
+
 def ask(line):
     """What the machine answers to a line: [(what, milliseconds)]."""
-    with socket.create_connection((MACHINE, 9), timeout=WAIT) as s:
+    with socket.create_connection((reached, 9), timeout=WAIT) as s:
         s.sendall(line.encode() + b'\n')
         text = b''
         while piece := s.recv(65536):
@@ -73,7 +79,8 @@ def address(host, **more):
 
 
 class Query:
-    def __init__(self, data):
+    def __init__(self, data, server):
+        self.server = server    # the address that it was sent to
         self.id, at, labels = data[:2], 12, []
         while data[at]:
             labels.append(data[at + 1:at + 1 + data[at]].decode())
@@ -155,31 +162,34 @@ HOW = {
     'garbage': garbage,
     'lengths': lengths,
     'circle': circle,
+    'second': lambda q: [q.good()] if q.server == OWN else [],
 }
 asked = []
 
 
-def name_server():
-    sockets = []
-    for host in OWN, OTHER:
-        sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        sockets[-1].bind((host, 53))
+def name_server(*hosts):
+    """At each of them; without any, at OWN, while OTHER has only lies of the name `other` to tell."""
+    sockets = {}
+    for host in hosts or (OWN, OTHER):
+        sockets[host] = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
+        sockets[host].bind(socket.getaddrinfo(host, 53)[0][4])
 
-    def answer(data, client):
-        q = Query(data)
+    def answer(host, data, client):
+        q = Query(data, host)
         asked.append(q)
         if q.how == 'other':
-            sockets[1].sendto(q.lie(), client)
+            sockets[OTHER].sendto(q.lie(), client)
         if q.how.startswith('late'):
             time.sleep(1)
-            sockets[0].sendto(q.good(), client)
+            sockets[host].sendto(q.good(), client)
         for text in HOW.get(q.how, lambda _: [])(q):
-            sockets[0].sendto(text, client)
+            sockets[host].sendto(text, client)
 
-    def serve():
+    def serve(host):
         while True:
-            threading.Thread(target=answer, args=sockets[0].recvfrom(2000), daemon=True).start()
-    threading.Thread(target=serve, daemon=True).start()
+            threading.Thread(target=answer, args=(host, *sockets[host].recvfrom(2000)), daemon=True).start()
+    for host in hosts or (OWN,):
+        threading.Thread(target=serve, args=(host,), daemon=True).start()
 
 
 # ---- Scenarios ----
@@ -224,27 +234,20 @@ def crowd():
     """More at once than lwIP has room for, for one name and for many, also behind some that get no answer."""
     name_server()
     dial(f'late1.test:{PORT}', f'ok {OWN}:{PORT}', times=200, between=(0, 8000))
-    failures = []
-
-    def one(address, *args, **more):
-        try:
-            dial(address, *args, **more)
-        except (Wrong, OSError) as wrong:
-            failures.append(str(wrong))
-    threads = [threading.Thread(target=one, args=(f'late{n}.crowd.test:{PORT}', f'ok {OWN}:{PORT}'),
-                                kwargs={'between': (0, 20000)}) for n in range(40)]
-    threads += [threading.Thread(target=one, args=(f'silent.{n}.test:{PORT}', 'Connection timed out'),
-                                 kwargs={'deadline': 400, 'between': (400, 3000)}) for n in range(20)]
-    for thread in threads[::-1]:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
+    silent = [(dial, f'silent.{n}.test:{PORT}', 'Connection timed out', 400, 1, (400, 3000)) for n in range(20)]
+    late = [(dial, f'late{n}.crowd.test:{PORT}', f'ok {OWN}:{PORT}', 0, 1, (0, 20000)) for n in range(40)]
+    if failures := together(*silent, *late):
         raise Wrong('; '.join(failures[:3]))
 
 
+def name_servers(seconds, *hosts, length=None):
+    """The option of an advertisement that tells of them (RFC 8106)."""
+    text = struct.pack('!BBHI', 25, 1 + 2 * len(hosts) if length is None else length, 0, seconds)
+    return text + b''.join(socket.inet_pton(socket.AF_INET6, host) for host in hosts)
+
+
 def router(interface):
-    """Answers router solicitations, as RFC 4861 has it, until it is told to stop."""
+    """Answers router solicitations, as RFC 4861 has it; what it returns advertises at once, with more options."""
     index = socket.if_nametoindex(interface)
     s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
@@ -259,7 +262,7 @@ def router(interface):
             if s.recv(2000)[0] == 133:
                 s.sendto(advertisement, ('ff02::1', 0, 0, index))
     threading.Thread(target=serve, daemon=True).start()
-    return lambda: s.sendto(advertisement, ('ff02::1', 0, 0, index))
+    return lambda more=b'': s.sendto(advertisement + more, ('ff02::1', 0, 0, index))
 
 
 def ip(*words):
@@ -267,9 +270,13 @@ def ip(*words):
 
 
 def link_local(interface):
-    text = subprocess.run(['ip', '-6', '-o', 'addr', 'show', 'dev', interface, 'scope', 'link'], check=True,
-                          stdout=subprocess.PIPE, text=True).stdout
-    return text.split()[3].split('/')[0]
+    """This host's address there, once nobody else has turned out to have it."""
+    while True:
+        text = subprocess.run(['ip', '-6', '-o', 'addr', 'show', 'dev', interface, 'scope', 'link', '-tentative'], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+        if text:
+            return text.split()[3].split('/')[0]
+        time.sleep(0.1)
 
 
 def serves6(host):
@@ -312,6 +319,85 @@ def ipv6():
         dial(bad, 'Invalid argument')
 
 
+def without_ipv4(told=True):
+    """Nobody leases an address: the machine is reached over IPv6, and so are all that it asks. `told`: by a router."""
+    global reached
+    mine, found = link_local('tap0'), f'ok [{OWN6}]:{PORT}'
+    name_server(OWN6, mine + '%tap0')
+    advertise = router('tap0')
+    advertise()
+    serves6(MACHINE6)
+    reached = MACHINE6
+    if not told:
+        return dial(f'both.test:{PORT}', found)
+
+    def nobody_is_asked(name):
+        before = len(asked)
+        dial(f'{name}.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 1500))
+        if len(asked) != before:
+            raise Wrong(f'{asked[-1].server} was asked for {asked[-1].name}')
+    nobody_is_asked('both.before')
+    for bad in (b'\x19\1\0\0\0\0\xff\xff', name_servers(60, length=3), name_servers(60, OWN6, length=2), name_servers(60, OWN6)[:20],
+                name_servers(60, '::'), name_servers(60, OWN6, length=0), name_servers(60, OWN6, length=255), name_servers(0, OWN6)):
+        advertise(bad)
+    nobody_is_asked('both.bad')
+    advertise(name_servers(0xffffffff, OWN6))
+    dial(f'both.test:{PORT}', found)                    # of version 6, as there is no other address here
+    dial(f'aaaa.test:{PORT}', found)
+    dial(f'nobody.test:{PORT}', NO_ANSWER)
+    dial(f'both.two.test:{PORT}', found, times=20)
+    advertise(name_servers(0, OWN6))
+    nobody_is_asked('both.gone')
+    advertise(name_servers(2, OWN6))
+    dial(f'both.short.test:{PORT}', found)
+    time.sleep(2.1)
+    nobody_is_asked('both.expired')
+    advertise(name_servers(60, *[f'fd77::dead:{n}' for n in range(40)]))    # three count
+    advertise(name_servers(0, *[f'fd77::dead:{n}' for n in range(40)]))
+    advertise(name_servers(60, mine))
+    dial(f'both.link.test:{PORT}', found)
+    if asked[-1].server != mine + '%tap0':
+        raise Wrong(f'{asked[-1].server} was asked, not {mine}')
+
+
+def nobody_to_ask():
+    """No name server by hand, no lease, and no router that answers: that is said once three questions found none."""
+    dial(f'a.test:{PORT}', 'Connection timed out', deadline=300, between=(300, 1500))
+    dial(f'a.test:{PORT}', NO_ANSWER, between=(0, 20000))
+    dial(f'b.test:{PORT}', NO_ANSWER, between=(0, 3000))
+    advertise = router('tap0')
+    name_server(OWN6)
+    advertise(name_servers(60, OWN6))
+    serves6(MACHINE6)
+    dial(f'a.test:{PORT}', f'ok {OWN}:{PORT}')
+
+
+def without_ipv4_by_hand():
+    without_ipv4(told=False)
+
+
+def by_hand():
+    """dns=OTHER, and a lease tells of OWN: the one set by hand is asked first, the other one when it is silent."""
+    global reached
+    servers = dhcp.Servers('tap0')
+    since = servers.lease('10.77.0.50')
+    name_server(OTHER, OWN)
+    reached = '10.77.0.50'
+
+    def by(name, *who):
+        before = len(asked)
+        dial(f'{name}.test:{PORT}', f'ok {OWN}:{PORT}', between=(0, 10000))
+        servers = [q.server for q in asked[before:]]    # one whose answer is late is asked again
+        if [server for server, last in zip(servers, ['', *servers]) if server != last] != list(who):
+            raise Wrong(f'{name}: asked {servers}, not {who}')
+    by('a.one', OTHER)
+    servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached)
+    by('a.two', OTHER)
+    threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(4)],
+                     daemon=True).start()
+    by('second', OTHER, OWN)
+
+
 def main(scenario):
     ip('addr add', OTHER + '/24 dev tap0')
     ip('addr add', OWN6 + '/64 dev tap0 nodad')
@@ -322,5 +408,5 @@ def main(scenario):
 
 try:
     main(sys.argv[1])
-except Wrong as wrong:
+except (Wrong, dhcp.Wrong) as wrong:
     sys.exit(str(wrong))

@@ -30,7 +30,7 @@ def targets():
 
 def folder(pattern):
     """A library's sources, which Meson has unpacked."""
-    found = sorted(glob.glob(os.path.join(TREE, 'subprojects', pattern)))
+    found = sorted(glob.glob(os.path.join(TREE, 'subprojects', pattern)), key=lambda path: (len(path), path)) # 9, 10
     return os.path.relpath(found[-1], TREE) if found else pattern
 
 

@@ -7,10 +7,10 @@ and REQUESTS=5 then. Ends with a message and status 1 when an answer is not as i
 """
 import socket
 import sys
-import threading
 import time
 
 import metrics
+from together import together
 
 WAIT = 20
 ADDRESS, MOST = sys.argv[1], int(sys.argv[2])
@@ -140,25 +140,14 @@ def goes_away():
 
 def at_once():
     """Some connections, each with many requests."""
-    failures = []
-
     def one():
-        try:
-            for _ in range(200 // MOST):
-                c = Connection()
-                for _ in range(3):
-                    c.send(get('/at/once'))
-                    if c.answer()[0] != 200:
-                        raise ValueError('not 200')
-                c.socket.close()
-        except Exception as error:
-            failures.append(repr(error))
-    threads = [threading.Thread(target=one) for _ in range(MOST)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    expect('connections at once', failures[:3], [])
+        for _ in range(200 // MOST):
+            c = Connection()
+            for _ in range(3):
+                c.send(get('/at/once'))
+                expect('one of many', c.answer()[0], 200)
+            c.socket.close()
+    expect('connections at once', together(*[one] * MOST)[:3], [])
 
 
 def scrape():
@@ -266,20 +255,7 @@ def limits():
         c.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n' + 'x' * 10)
         expect('before its body', c.answer()[0], 200)
         expect('half a body', c.ends(), True)
-    run = [(many,), (slow_header, 0), (slow_header, 2), (silent, ''), (silent, get()), (half_a_body,)]
-    failures = []
-
-    def guarded(function, *args):
-        try:
-            function(*args)
-        except (Exception, SystemExit) as error:
-            failures.append(f'{function.__name__}{args}: {error!r}')
-    threads = [threading.Thread(target=guarded, args=one) for one in run]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
+    if failures := together(many, (slow_header, 0), (slow_header, 2), (silent, ''), (silent, get()), half_a_body):
         sys.exit('\n'.join(failures))
 
 

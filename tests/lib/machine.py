@@ -4,6 +4,7 @@
 A Machine is one boot. It is started in a session of its own, so that stop() ends whatever
 qemu/run has started, and nothing else.
 """
+import codecs
 import contextlib
 import os
 import random
@@ -44,7 +45,8 @@ def with_checks(asked=None):
 
 def target(arch, asked=None):
     """What qemu/build calls it."""
-    return arch + compiler + ('-checks' if with_checks(asked) else '')
+    name, dash, sanitizer = arch.partition('-')
+    return name + compiler + dash + sanitizer + ('-checks' if with_checks(asked) else '')
 
 
 def build_dir(arch, asked=None):
@@ -129,9 +131,10 @@ class Machine:
             pass
 
     def read(self):
+        decoder = codecs.getincrementaldecoder('utf-8')(errors='replace')  # a piece may end within a character
         while piece := os.read(self.process.stdout.fileno(), 65536):
             with self.changed:
-                self.text += piece.decode(errors='replace').replace('\r', '')
+                self.text += decoder.decode(piece).replace('\r', '')
                 self.changed.notify_all()
         with self.changed:
             self.process.stdout.close()

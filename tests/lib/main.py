@@ -22,9 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 from lib import machine, programs  # noqa: E402
 
-# What tests/run runs without being asked: these sanitizers, on 4 harts, and with them these programs.
-ALWAYS = 'thread', 'address'
-ALWAYS_PROGRAMS = 'chan', 'mutex', 'net', 'parallel', 'select', 'sync', 'timers'
+# What tests/run runs with each sanitizer without being asked: the programs of the scheduler and its channels, on 4
+# harts, or on as many as they are for.
+SANITIZED = {
+    'atomics', 'block', 'chains', 'chan', 'conservation', 'fences', 'goroutines', 'hartlock', 'heap', 'mutex', 'net',
+    'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select', 'select_stress', 'sleep', 'slices',
+    'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy', 'traces', 'wakeups'}
 SHOWN = 25  # lines of the console in the report of a failure
 
 
@@ -46,7 +49,8 @@ def options():
                         help='the stress suite instead, with 1, 2, 4 and 8 harts')
     parser.add_argument('--repeat', type=int, default=1, metavar='N', help='run each N times')
     parser.add_argument('-x', action='store_true', help='end after the first that fails')
-    parser.add_argument('-j', type=int, default=2, metavar='N', help='tests at once (default 2)')
+    parser.add_argument('-j', type=int, default=2, metavar='N',
+                        help='tests at once (default 2), and half as many of those that mostly wait')
     parser.add_argument('-v', action='store_true', help='show the console of all tests')
     parser.add_argument('--list', action='store_true', help='name the tests and run none')
     return parser.parse_args()
@@ -59,10 +63,13 @@ def all_tests():
     return tests
 
 
+def named(test, name):
+    return name in test.name or fnmatch.fnmatch(test.name, name)
+
+
 def wanted(test, chosen):
     """Does the command line ask for this test?"""
-    if chosen.name and not any(name in test.name or fnmatch.fnmatch(test.name, name)
-                               for name in chosen.name):
+    if chosen.name and not any(named(test, name) for name in chosen.name):
         return False
     if (chosen.arch or chosen.machine or chosen.sanitize) and not test.machine_name:
         return False
@@ -76,12 +83,13 @@ def wanted(test, chosen):
 
 
 def wanted_hosted(test, chosen):
-    if test.sanitizer and (machine.compiler or machine.checks):
-        return False  # there is no such build; those with a sanitizer have checks on
+    if test.sanitizer and (machine.compiler == '-coverage' or machine.checks or
+                           machine.compiler and not chosen.sanitize):
+        return False  # there is no such build (those with a sanitizer have checks on); clang's is asked for
     if chosen.sanitize or not test.sanitizer or test.machine_name == chosen.machine:
         return test.sanitizer == (chosen.sanitize or '') or test.machine_name == chosen.machine
-    return (not chosen.arch and not chosen.machine and test.harts == 4
-            and test.sanitizer in ALWAYS and test.name in ALWAYS_PROGRAMS)
+    return (not chosen.arch and not chosen.machine and test.most
+            and test.name.partition('.')[0] in SANITIZED)
 
 
 def archs_of(tests):
@@ -104,7 +112,7 @@ def prepare(tests, jobs):
             quiet('qemu/build', machine.target(arch, with_checks))
         wanted_sources = {test.source for test in tests if test.checks == with_checks}
         todo += [(source, arch, with_checks) for source, only in programs.sources()
-                 for arch in archs if only in (None, arch)
+                 for arch in archs if only in (None, arch.partition('-')[0])
                  and (source in wanted_sources or None in wanted_sources)]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: programs.build(*one), todo))
@@ -169,19 +177,27 @@ def main():
     signal.signal(signal.SIGTERM, ended)
     machine.compiler = '-clang' if chosen.clang else '-coverage' if chosen.coverage else ''
     machine.checks = chosen.checks
-    tests = [test for test in (programs.stress() if chosen.stress else all_tests())
-             if wanted(test, chosen)]
+    tests = list(programs.stress() if chosen.stress else all_tests())
+    unknown = [name for name in chosen.name if not any(named(test, name) for test in tests)]
+    tests = [test for test in tests if wanted(test, chosen)]
+    if unknown or not tests:
+        print('tests/run: ' + (f'no test is named {", ".join(unknown)}' if unknown else 'no test is all of that')
+              + '; see tests/run --list', file=sys.stderr)
+        return 2
     if chosen.list:
         for test in tests:
             print(f'{test.name}  {test.machine_name} {test.harts or ""}'.strip())
         return 0
     prepare(tests, chosen.j)
     report = Report(chosen.v)
-    for alone in False, True:
-        with ThreadPoolExecutor(1 if alone else chosen.j) as pool:
-            for test in runs(tests, chosen):
-                if test.alone == alone:
-                    pool.submit(run_one, test, report, chosen.x)
+    with ThreadPoolExecutor(chosen.j) as pool, ThreadPoolExecutor((chosen.j + 1) // 2) as beside:
+        for test in runs(tests, chosen):
+            if not test.alone:
+                (beside if test.waits else pool).submit(run_one, test, report, chosen.x)
+    with ThreadPoolExecutor(1) as pool:
+        for test in runs(tests, chosen):
+            if test.alone:
+                pool.submit(run_one, test, report, chosen.x)
     print(f'{report.passed} passed, {report.failed} failed')
     return 1 if report.failed else 0
 

@@ -26,6 +26,11 @@ class Wrong(Exception):
     """The machine did not do what it has to."""
 
 
+def check(what, got, want):
+    if got != want:
+        raise Wrong(f'{what}: {got!r:.300}, not {want!r:.300}')
+
+
 def checksum(data):
     if len(data) % 2:
         data += b'\0'
@@ -70,6 +75,7 @@ def parse_tcp(text):
 class Peer:
     def __init__(self, interface, machine, own, more=()):
         """`own` and `more` are this host's addresses; nobody else may have them."""
+        self.interface = interface
         self.machine = socket.inet_aton(machine)
         self.own = socket.inet_aton(own)
         self.addresses = {self.own, *map(socket.inet_aton, more)}
@@ -157,6 +163,10 @@ class Peer:
         total = checksum(header) ^ (0x0101 if bad_checksum else 0)
         self.socket.send(self.machine_mac + self.mac + b'\x08\0' + header[:10] + struct.pack('!H', total) + header[12:] + body)
 
+    def send_ip6(self, protocol, body, own, machine):
+        header = struct.pack('!IHBB', 6 << 28, len(body), protocol, 255) + own + machine
+        self.socket.send(self.machine_mac + self.mac + b'\x86\xdd' + header + body)
+
     def transport(self, protocol, body, at, own=None, bad_checksum=False):
         """The body with its checksum, of a pseudo header and itself, at `at`."""
         pseudo = (own or self.own) + self.machine + struct.pack('!BBH', 0, protocol, len(body))
@@ -215,6 +225,15 @@ class Connection:
         if not got or not got.flags & RST or got.seq != seq & MASK:
             raise Wrong(f'{what}: {got}, not a reset with seq {seq & MASK}')
 
+    def challenged(self, what):
+        """By a bare ACK; what the machine repeats meanwhile does not matter."""
+        end = time.monotonic() + WAIT
+        while time.monotonic() < end:
+            got = self.next(timeout=1)
+            if got and got.flags == ACK and not got.data and got.ack == self.seq:
+                return
+        raise Wrong(f'{what}: no challenge')
+
     def silence(self, what, timeout=0.4):
         if got := self.next(timeout):
             raise Wrong(f'{what}: {got}, not silence')
@@ -245,6 +264,34 @@ class Connection:
             if acknowledge:
                 self.send(ACK)
         return data, segments
+
+    def read_end(self, acknowledge=True):
+        """What the machine says until its FIN, of which it hears only if asked for."""
+        data = b''
+        while True:
+            got = self.next()
+            if not got:
+                raise Wrong(f'no FIN after {data!r}')
+            if got.seq != self.ack:
+                continue
+            data += got.data
+            self.ack = self.ack + len(got.data) + bool(got.flags & FIN) & MASK
+            self.send(ACK, ack=self.ack if acknowledge or not got.flags & FIN else self.ack - 1)
+            if got.flags & FIN:
+                return data
+
+    def finish(self):
+        """Ends it in order, after the machine's end or before."""
+        self.send(FIN | ACK)
+        end = time.monotonic() + WAIT
+        while not self.finished and time.monotonic() < end:
+            got = self.next()
+            if got and got.flags & FIN:
+                self.ack = got.seq + len(got.data) + 1 & MASK
+                self.send(ACK)
+                self.finished = True
+        if not self.finished:
+            raise Wrong('no FIN after ours')
 
     def reset(self):
         self.send(RST, seq=self.seq)

@@ -48,11 +48,13 @@ broken = {}  # image -> what the compiler said
 class Test:
     """One boot, or one check on the host: run() raises Failure, output is for the report."""
     alone = False
+    waits = False  # most of the time nothing runs, until a lease or a time-out is over: others run beside it
     sanitizer = ''
     source = None  # the program that is booted; None: it may be any, '': none is
     seed = None    # of random scheduling, in the build with checks
     machine_name = ''
     harts = 0
+    most = False   # a program's, on 4 harts, or on as many as it is for if that is less
 
     def __init__(self, name):
         self.name = name
@@ -69,7 +71,7 @@ class Test:
 
     def patience(self, seconds):
         """A time limit: random scheduling takes its time."""
-        return 4 * seconds if self.checks else seconds
+        return 4 * seconds if self.checks or self.sanitizer else seconds
 
     def run(self):
         raise NotImplementedError
@@ -116,8 +118,8 @@ class Boot(Test):
     def run(self):
         line = self.line
         if self.image in broken:
-            self.output = broken[self.image]
-            raise Failure('the program does not compile')
+            self.output, broken[self.image] = broken[self.image], ''  # once is enough
+            raise Failure('the program does not compile' + ('' if self.output else ': see above'))
         boot = Machine(self.image, self.machine_name, self.harts, mem=line.keys.get('mem'),
                        env=self.environment(line.list('env')), args=line.list('args'),
                        timeout=self.patience(float(line.keys.get('timeout', 30))),
@@ -221,8 +223,11 @@ def boots():
                 if name.startswith('hosted') and '4' in counts:
                     counts = [count for count in counts if count != '2']
                 for harts in counts:
-                    if arch in (None, ARCH[name]):
-                        yield Boot(source, line, name, int(harts), line.checks or None)
+                    if arch in (None, name.partition('-')[0], ARCH[name]):
+                        with_checks = line.checks and '-' not in name  # a sanitizer's build has them anyway
+                        boot = Boot(source, line, name, int(harts), with_checks or None)
+                        boot.most = harts == ('4' if '4' in counts else max(counts, key=int))
+                        yield boot
 
 
 def build(source, arch, with_checks=None):
@@ -239,7 +244,7 @@ def build(source, arch, with_checks=None):
     os.makedirs(os.path.dirname(image), exist_ok=True)
     target = arch.partition('-')[0]
     command = [os.path.join(TREE, 'qemu/gump-cc'), '--target=' + target,
-               '--build=' + machine.build_dir(arch, with_checks), *FLAGS, '-Ikernel/arch/' + target,
+               '--build=' + machine.build_dir(arch, with_checks), '--inside', *FLAGS, '-Ikernel/arch/' + target,
                f'-DGUMP_CHECKS={int(machine.with_checks(with_checks) or arch != target)}', source, '-o', image]
     done = subprocess.run(command, cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:

@@ -9,7 +9,8 @@ import random
 import socket
 import sys
 import threading
-import time
+
+from together import together
 
 HOST, SIZE, CONNECTIONS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 WAIT = 60
@@ -58,21 +59,7 @@ def both(number):
 
 
 def main():
-    failures = []
-
-    def one(function, number):
-        start = time.monotonic()
-        try:
-            function(number)
-        except (OSError, ValueError) as error:
-            failures.append(f'{function.__name__} {number}, after {time.monotonic() - start:.1f} s: {error!r}')
-    threads = [threading.Thread(target=one, args=(function, number))
-               for function in (up, down, both) for number in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
+    if failures := together(*[(function, number) for function in (up, down, both) for number in range(CONNECTIONS)]):
         sys.exit('\n'.join(failures))
 
 

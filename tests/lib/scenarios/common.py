@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the scenarios share: the peer that plays them, the services of tests/ports.c, and the usual first steps."""
+import socket
+import threading
+import time
+
+from peer import ACK, FIN, WAIT, Connection, check, mss
+
+MACHINE, OWN = '10.77.0.2', '10.77.0.9'
+ECHO, COUNT, FIGURES, TELLS, DEAF, HALF, PATTERN = 7, 9, 13, 14, 15, 16, 19
+ICMP = 1
+BYTES = bytes(range(251)) * 1000
+# A datagram that comes in pieces loses its place to a thousand newer ones, and what memory those take is measured: who
+# does the one, the other, or takes much memory waits for this.
+turn = threading.Lock()
+peer = None     # a Peer, once it is there
+
+
+def opened(port, options=mss(1460), window=None):
+    c = Connection(peer, port)
+    if window is not None:
+        c.window = window
+    c.open(options)
+    return c
+
+
+def echoes(c, data=b'still alive?'):
+    """It lives, and its numbers are as they should be."""
+    c.send(ACK, data)
+    check('an echo', c.read(len(data))[0], data)
+
+
+def figures():
+    """What tests/ports.c tells of itself."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            with socket.create_connection((MACHINE, FIGURES), timeout=WAIT) as s:
+                text = b''
+                while piece := s.recv(1000):
+                    text += piece
+            return {name: int(value) for name, value in (word.split('=') for word in text.decode().split())}
+        except OSError:
+            if time.monotonic() > end:
+                raise
+
+
+def finish_acknowledged(c):
+    c.send(FIN | ACK)
+    c.expect(ACK, 'the last ACK', ack=c.seq)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many who want something at once, and who is there no more."""
+import socket
+import struct
+import time
+
+from peer import ACK, MASK, RST, SYN, TCP, WAIT, Connection, Wrong, check, mss
+from scenarios import common
+from scenarios.common import MACHINE, ECHO, TELLS, opened, echoes, figures
+
+
+def syn_flood():
+    """Sources that are not there; a client that is there gets in all the same."""
+    sources = [socket.inet_aton(f'10.77.0.{n}') for n in range(100, 160)]
+
+    def send(number, flags, seq, **more):
+        own = sources[number % len(sources)]
+        common.peer.send_ip(TCP, common.peer.tcp(1024 + number % 60000, ECHO, flags, seq & MASK, 0, own=own, **more), own=own)
+    for number in range(6000):
+        send(number, SYN, number * 77777, options=mss(1460))
+        if number % 1000 == 999:
+            start = time.monotonic()
+            with socket.create_connection((MACHINE, ECHO), timeout=WAIT) as s:
+                s.sendall(b'?')
+                check('an echo in a flood', s.recv(1), b'?')
+            if time.monotonic() - start > 4:
+                raise Wrong(f'a client waited {time.monotonic() - start:.1f} s in a flood')
+    for number in range(6000):  # what comes next is not to be told beside thousands of answers sent once more
+        send(number, RST, number * 77777 + 1)
+
+
+def connection_flood():
+    """Whoever opens connections and says nothing: others are served."""
+    crowd = [socket.create_connection((MACHINE, ECHO), timeout=WAIT) for _ in range(500)]
+    c = opened(ECHO)
+    echoes(c)
+    c.finish()
+    check('connections', figures()['connections'] >= 500, True)
+    for number, s in enumerate(crowd):
+        if number % 2:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        s.close()
+
+
+def small_backlog():
+    """With backlog=4,100: who is half open for longest makes room, and others get in."""
+    half = [Connection(common.peer, ECHO) for _ in range(6)]
+    for c in half:
+        c.send(SYN, options=mss(1460))
+        c.ack = c.expect(SYN | ACK, 'an answer to a SYN', ack=c.seq).seq + 1 & MASK
+    for number, c in enumerate(half):
+        c.send(ACK)
+        if number < 2:
+            c.expect_reset(f'an ACK of the {number}. of six half open, of which four have room', seq=c.ack)
+        else:
+            echoes(c)
+            c.finish()
+
+
+def vanished():
+    """Peers that are gone without a word, with nothing said and with something to say: keep-alive finds the first."""
+    crowd = [opened(ECHO) for _ in range(20)]
+    for c in crowd:
+        echoes(c)
+        del common.peer.queues[TCP, c.own_port]
+    start = time.monotonic()
+    c = opened(ECHO)
+    while time.monotonic() < start + 7:     # who answers stays
+        got = c.next(timeout=1)
+        if got and got.seq == c.ack - 1 & MASK:
+            c.send(ACK)
+    echoes(c)
+    c.finish()
+
+
+def dies():
+    """A peer that is silent for ever, of whom the console tells (tests/test_hostile.py)."""
+    c = opened(TELLS)
+    c.send(ACK, b'hello')
+    c.expect(ACK, 'an acknowledgement', ack=c.seq)
+
+
+FLOODS = [syn_flood, connection_flood]
+SCENARIOS = [vanished]
+# Not without their names, on machines of their own.
+ASKED_FOR = [small_backlog, dies]
