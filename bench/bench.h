@@ -41,6 +41,7 @@ void bench_hog(void);
 void bench_speedup(void);
 void bench_fault(void);
 void bench_bytes(void);
+void bench_reclaim(void);
 
 /*
  * Prints what one of n operations takes in op(n), which is run a few times: the shortest time

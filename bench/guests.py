@@ -83,8 +83,8 @@ class Gump:
         os.makedirs(PLACE, exist_ok=True)
         run([os.path.join(TREE, 'qemu', 'build'), self.arch], 'qemu/build')
         sources = sorted(glob.glob(os.path.join(TREE, 'bench', '*.c')))
-        run([os.path.join(TREE, 'qemu', 'gump-cc'), f'--target={self.arch}', '-Wall', '-Wextra',
-             '-Werror', '-Wl,--wrap=hart_idle', *sources, '-o', self.image], 'gump-cc')
+        run([os.path.join(TREE, 'qemu', 'gump-cc'), f'--target={self.arch}', '--inside', '-Wall',
+             '-Wextra', '-Werror', '-Wl,--wrap=hart_idle', *sources, '-o', self.image], 'gump-cc')
 
     def boot(self, benchmark, mode, timeout):
         # qemu/run ends the machine, and so is given the time first.

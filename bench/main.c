@@ -32,6 +32,7 @@ static const struct {
 	{ "speedup", bench_speedup },
 	{ "fault", bench_fault },
 	{ "bytes", bench_bytes },
+	{ "reclaim", bench_reclaim },
 };
 
 void result(const char *name, double ns)

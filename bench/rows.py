@@ -32,6 +32,7 @@ BENCHMARKS = [
     Benchmark('hog-1ms', 'the same with a slice of 1 ms', 'hog', ('QUANTUM_US=1000',)),
     Benchmark('fault', 'a page that comes when a stack grows', alone=True),
     Benchmark('bytes', '100,000 goroutines: bytes of memory each', alone=True),
+    Benchmark('reclaim', 'a reclaim cycle beside 100,000 packed goroutines; for each that it packs', alone=True),
     Benchmark('speedup', '64 goroutines that compute: time at GOMAXPROCS=1 / time at 2'),
 ]
 NAMED = {benchmark.name: benchmark for benchmark in BENCHMARKS}
@@ -67,6 +68,8 @@ ROWS = [
     Row('bytes-created', 'bytes', 'goroutine that has not run, bytes', 384),
     Row('bytes-waiting', 'bytes', '  and waits', 4608),
     Row('bytes-reclaimed', 'bytes', '  after a reclaim cycle', 1024),
+    Row('reclaim', 'reclaim', 'reclaim cycle, 100,000 packed before', 50 * US),
+    Row('reclaim-each', 'reclaim', '  for each goroutine packed', 3000),
     Row('speedup', 'speedup', 'speed-up from 1 to 2 harts', 1.9),
 ]
 

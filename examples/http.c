@@ -14,6 +14,7 @@
 #include <gump.h>
 #include <gump/net.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 #define HEADER_MAX 8192
 /* of a request, what is read while nothing else waits: an idle connection is to be cheap */
 #define FIRST_MAX 512
-#define METRICS_MAX 8192
+#define METRICS_MAX 16384
 #define SECOND ((int64_t)1000 * 1000 * 1000)
 
 static struct limit {
@@ -153,6 +154,44 @@ static void put_network(struct text *text)
 	put(text, "gump_network_memory_max_bytes", "gauge", "What that is bounded by.", stats.memory_max);
 }
 
+static void put_interface(struct text *text, const char *name, const char *help, size_t offset)
+{
+	struct go_interface_stats stats;
+	describe(text, name, "counter", help);
+	for (int i = 0; go_interface_stats(i, &stats) == 0; i++) {
+		uint64_t value;
+		memcpy(&value, (const char *)&stats + offset, sizeof value);
+		append(text, "%s{interface=\"%s\"} %llu\n", name, stats.name, (unsigned long long)value);
+	}
+}
+
+/* A process of the host has none, and a metric without a sample is not one. */
+static void put_interfaces(struct text *text)
+{
+	struct go_interface_stats stats;
+	if (go_interface_stats(0, &stats))
+		return;
+	describe(text, "gump_interface_up", "gauge", "1: its device works.");
+	for (int i = 0; go_interface_stats(i, &stats) == 0; i++)
+		append(text, "gump_interface_up{interface=\"%s\"} %d\n", stats.name, stats.up);
+	const struct { const char *name, *help; size_t offset; } counters[] = {
+		{ "gump_interface_received_frames_total", "Frames that came.",
+		  offsetof(struct go_interface_stats, received_frames) },
+		{ "gump_interface_received_bytes_total", "Bytes that came.",
+		  offsetof(struct go_interface_stats, received_bytes) },
+		{ "gump_interface_received_dropped_total", "Frames that came and were of no use.",
+		  offsetof(struct go_interface_stats, received_dropped) },
+		{ "gump_interface_sent_frames_total", "Frames that were sent.",
+		  offsetof(struct go_interface_stats, sent_frames) },
+		{ "gump_interface_sent_bytes_total", "Bytes that were sent.",
+		  offsetof(struct go_interface_stats, sent_bytes) },
+		{ "gump_interface_sent_dropped_total", "Frames that the device had no room for.",
+		  offsetof(struct go_interface_stats, sent_dropped) },
+	};
+	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+		put_interface(text, counters[i].name, counters[i].help, counters[i].offset);
+}
+
 static bool answer_metrics(go_conn *conn, const struct request *request)
 {
 	struct text text = { .length = 0 };
@@ -160,6 +199,7 @@ static bool answer_metrics(go_conn *conn, const struct request *request)
 	put_scheduler(&text);
 	put_memory(&text);
 	put_network(&text);
+	put_interfaces(&text);
 	put(&text, "http_answers_total", "counter", "Requests that were answered.",
 	    atomic_load_explicit(&answered, memory_order_relaxed));
 	return respond(conn, request, "200 OK", request->close, text.bytes);

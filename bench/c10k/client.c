@@ -5,10 +5,12 @@
  *     client ADDRESS PORT [SOURCE]
  *
  * It does what lines of its input say, one after the other, and answers each with a line of figures, in
- * seconds; `failed` counts connections that could not be opened, were lost, or did not answer 200:
+ * seconds; `failed` counts connections that could not be opened, were lost, or did not answer 200, and its
+ * standard error says what happened to them:
  *
- *     open N          opens N connections, at most 256 of them at once
- *     burst           one request on each, and all the answers
+ *     open N          opens N connections, at most 200 of them at once
+ *     sweep           one request on each, at most 200 of them at once
+ *     burst           one request on each, all of them at once
  *     paced N RATE    N requests at RATE a second, each on the connection that was used longest ago
  *     close           closes all
  */
@@ -16,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,13 +26,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#define AT_ONCE 256
+#define AT_ONCE 200 /* of four such clients, SYNs and ACKs are about what the host's queue at the tap holds */
 #define EVENTS 256
 #define PATIENCE 60.0 /* seconds for a phase; what is not there then has failed */
 #define ANSWER_MAX 1024
@@ -63,11 +67,30 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static void lose(struct connection *connection)
+/* What became of those that failed: few reasons, each with how often. */
+static struct {
+	const char *what;
+	unsigned times;
+} reasons[16];
+
+static void lose(struct connection *connection, const char *what)
 {
+	unsigned i = 0;
+
+	while (i < 15 && reasons[i].what && strcmp(reasons[i].what, what) != 0)
+		i++;
+	reasons[i].what = what;
+	reasons[i].times++;
 	close(connection->fd);
 	connection->state = LOST;
 	failed++;
+}
+
+static void tell_reasons(const char *phase)
+{
+	for (unsigned i = 0; i < 16 && reasons[i].what; i++)
+		fprintf(stderr, "c10k client: %s: %u failed: %s\n", phase, reasons[i].times, reasons[i].what);
+	memset(reasons, 0, sizeof reasons);
 }
 
 static void begin_connect(struct connection *connection)
@@ -84,7 +107,7 @@ static void begin_connect(struct connection *connection)
 	if (source.sin_addr.s_addr && bind(connection->fd, (struct sockaddr *)&source, sizeof source))
 		die("bind");
 	if (connect(connection->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS)
-		lose(connection);
+		lose(connection, strerrorname_np(errno));
 	else if (epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event))
 		die("epoll_ctl");
 }
@@ -97,7 +120,7 @@ static void connected(struct connection *connection)
 
 	getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	if (error) {
-		lose(connection);
+		lose(connection, strerrorname_np(error));
 		return;
 	}
 	connection->state = IDLE;
@@ -113,7 +136,7 @@ static void ask(struct connection *connection, double due)
 	connection->have = 0;
 	connection->state = ASKED;
 	if (send(connection->fd, request, sizeof request - 1, MSG_NOSIGNAL) != sizeof request - 1)
-		lose(connection);
+		lose(connection, "not sent");
 }
 
 /* The length of a whole answer with status 200, 0 for a part of one, -1 for anything else. */
@@ -140,13 +163,13 @@ static bool readable(struct connection *connection)
 	if (n < 0 && errno == EAGAIN)
 		return false;
 	if (n <= 0 || connection->state != ASKED) {
-		lose(connection);
+		lose(connection, n < 0 ? strerrorname_np(errno) : n == 0 ? "closed" : "an answer to nothing");
 		return false;
 	}
 	text[n] = '\0';
 	long length = whole_answer(text, (unsigned)n);
 	if (length < 0)
-		lose(connection);
+		lose(connection, "not a 200");
 	if (length <= 0)
 		return false;
 	if (recv(connection->fd, text, (size_t)length, 0) != length)
@@ -155,19 +178,20 @@ static bool readable(struct connection *connection)
 	return true;
 }
 
-static unsigned in_state(enum state state)
+/* Is all that was sent acknowledged? */
+static bool has_arrived(int fd)
 {
-	unsigned n = 0;
-	for (unsigned i = 0; i < count; i++)
-		n += connections[i].state == state;
-	return n;
+	int left = 0;
+	return ioctl(fd, SIOCOUTQ, &left) == 0 && left == 0;
 }
 
 static void give_up(enum state state)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (connections[i].state == state)
-			lose(&connections[i]);
+			lose(&connections[i], state == CONNECTING             ? "not open in time"
+					      : has_arrived(connections[i].fd) ? "acknowledged, not answered in time"
+									       : "not acknowledged in time");
 }
 
 static int wait_events(struct epoll_event *events, double until)
@@ -208,17 +232,22 @@ static void open_all(unsigned n)
 		}
 	}
 	give_up(CONNECTING);
+	tell_reasons("open");
 	printf("open %.4f failed %u\n", now() - start, failed);
 }
 
-static void burst(void)
+/* One request on each, at most so many under way. */
+static void ask_all(const char *name, unsigned at_once)
 {
 	struct epoll_event events[EVENTS];
 	double start = now();
+	unsigned next = 0, under_way = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		ask(&connections[i], start);
-	for (unsigned left = in_state(ASKED); left > 0;) {
+	while (next < count || under_way > 0) {
+		for (; next < count && under_way < at_once; next++) {
+			ask(&connections[next], now());
+			under_way += connections[next].state == ASKED;
+		}
 		int got = wait_events(events, start + PATIENCE);
 		if (got == 0)
 			break;
@@ -226,11 +255,12 @@ static void burst(void)
 			struct connection *connection = events[i].data.ptr;
 			bool asked = connection->state == ASKED;
 			readable(connection);
-			left -= asked && connection->state != ASKED;
+			under_way -= asked && connection->state != ASKED;
 		}
 	}
 	give_up(ASKED);
-	printf("burst %.4f failed %u\n", now() - start, failed);
+	tell_reasons(name);
+	printf("%s %.4f failed %u\n", name, now() - start, failed);
 }
 
 static int by_size(const void *a, const void *b)
@@ -271,6 +301,7 @@ static void paced(unsigned n, unsigned rate)
 	}
 	close(timer);
 	give_up(ASKED);
+	tell_reasons("paced");
 	qsort(latency, answered, sizeof *latency, by_size);
 	printf("paced %.4f p50 %.6f p99 %.6f max %.6f failed %u\n", now() - start, latency[answered / 2],
 	       latency[answered * 99 / 100], latency[answered ? answered - 1 : 0], failed);
@@ -320,8 +351,10 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof line, stdin)) {
 		if (sscanf(line, "open %u", &n) == 1)
 			open_all(n);
+		else if (strcmp(line, "sweep\n") == 0)
+			ask_all("sweep", AT_ONCE);
 		else if (strcmp(line, "burst\n") == 0)
-			burst();
+			ask_all("burst", count);
 		else if (sscanf(line, "paced %u %u", &n, &rate) == 2)
 			paced(n, rate);
 		else if (strcmp(line, "close\n") == 0)
