@@ -42,6 +42,8 @@ struct arch_hart {
 	volatile int64_t slack;         /* not sooner than so long from when it is set */
 	int64_t retry_step;
 	int32_t steps;                  /* left, through the sanitizer's runtime: signals.c */
+	int64_t stepped_since;          /* and when they began */
+	int64_t step_after;             /* none before that time */
 	bool reporting;                 /* a fault's report is under way */
 	struct arch_fiber *fiber;       /* whose stack is in use; builds with a sanitizer only: fibers.c */
 };

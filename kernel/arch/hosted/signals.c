@@ -147,10 +147,13 @@ UNSANITIZED static void take(struct hart *hart, greg_t *r, bool here)
  * but some hundred instructions long. When it has been asked in vain for some time, the runtime is stepped
  * through, instruction by instruction, until it is back in the program: that takes as long as hundreds of its
  * calls, so not sooner, and only where a G could be preempted. Not over a system call, which may block the
- * step's own signal, or make a thread that would inherit the stepping; and not where a debugger steps.
+ * step's own signal, or make a thread that would inherit the stepping; and not where a debugger steps. A step
+ * takes 2 us, or 30 where the host is a guest itself, and others may wait for a lock of the runtime: after one
+ * in vain, the next is put off, so that at most a tenth of the time goes to those.
  */
 #define TRAP_FLAG 0x100
 #define STEPS_MAX 500
+#define STEPS_PAUSE 9 /* times as long as they took */
 
 static bool steps; /* with ThreadSanitizer only */
 
@@ -163,6 +166,7 @@ HOSTED_INLINE bool at_system_call(uintptr_t pc)
 UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 {
 	struct hart *hart = hart_self();
+	struct arch_hart *a = &hart->arch;
 	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
 	bool here = preemptible((uintptr_t)r[REG_RIP]);
 
@@ -170,9 +174,10 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 	(void)info;
 	if (!here && r[REG_EFL] & TRAP_FLAG)
 		return; /* when it has been stepped through */
-	if (!here && steps && hart->locks == 0 && hart->arch.retry_step == RETRY_MAX_NS) {
-		hart->arch.retry_step = 0;
-		hart->arch.steps = STEPS_MAX;
+	if (!here && steps && hart->locks == 0 && a->retry_step == RETRY_MAX_NS && a->step_after <= hart_now()) {
+		a->retry_step = 0;
+		a->steps = STEPS_MAX;
+		a->stepped_since = hart_now();
 		r[REG_EFL] |= TRAP_FLAG;
 	} else {
 		r[REG_EFL] &= ~TRAP_FLAG;
@@ -182,17 +187,28 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 
 static noreturn void fault(int signal, siginfo_t *info, void *context);
 
+/* A breakpoint is SI_KERNEL. Where a hypervisor loses DR6, Linux says TRAP_BRKPT of a step. */
+HOSTED_INLINE bool is_step(const siginfo_t *info, const greg_t *r)
+{
+	return info->si_code == TRAP_TRACE || (info->si_code == TRAP_BRKPT && r[REG_EFL] & TRAP_FLAG);
+}
+
 UNSANITIZED static void stepped(int signal, siginfo_t *info, void *context)
 {
 	struct hart *hart = hart_self();
+	struct arch_hart *a = &hart->arch;
 	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
 	bool here = preemptible((uintptr_t)r[REG_RIP]);
 
-	if (info->si_code != TRAP_TRACE)
+	if (!is_step(info, r))
 		fault(signal, info, context);
-	if (!here && --hart->arch.steps > 0 && !at_system_call((uintptr_t)r[REG_RIP]))
+	if (!here && --a->steps > 0 && !at_system_call((uintptr_t)r[REG_RIP]))
 		return;
 	r[REG_EFL] &= ~TRAP_FLAG;
+	if (!here) {
+		int64_t now = hart_now();
+		a->step_after = now + STEPS_PAUSE * (now - a->stepped_since);
+	}
 	take(hart, r, here);
 }
 
