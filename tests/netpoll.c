@@ -210,11 +210,12 @@ static void polled_at_the_next_turn_elsewhere(void)
 		before = turns;
 		hart_lock();
 		sched_netpoll_ready();
+		int told = turns; /* some more than before if the host was away */
 		hart_unlock();
 		bool polled = polled_since(0);
 		go_block_leave();
 		CHECK(polled);
-		CHECK_IN(turns_before - before, 0, 3);
+		CHECK_IN(turns_before, before, told + 3);
 	}
 	end_turns();
 	go_maxprocs(2);

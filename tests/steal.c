@@ -196,10 +196,14 @@ static void timers_in_the_last_round(void)
 	ring_comes_first(has_timer, BY_TIMER);
 }
 
-/* The M that this runs on has nothing to do next. */
+static _Atomic(bool) woken;
+
+/* The M that this runs on has nothing to do next. Who wakes one counts as one that spins meanwhile. */
 static void be_measured(void *unused)
 {
 	hart_lock();
+	while (!woken)
+		hart_relax();
 	clock_of_measured = now_ticks();
 	measured = m_self();
 	hart_unlock();
@@ -217,8 +221,9 @@ static void spins_for_4_us(void)
 		hart_lock(); /* not preempted: there is never work */
 		measured = NULL; /* it may be this M, which has just slept */
 		pauses = 0;
-		went_idle = false;
+		went_idle = woken = false;
 		go(be_measured, NULL);
+		woken = true;
 		for (int64_t end = go_now() + 5 * SECOND; !went_idle && pauses < 1000 && go_now() < end;)
 			hart_relax();
 		hart_unlock();
