@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Time slices: who shares one, who comes next when it is over, how long it is, and what is counted. On one
- * hart, where all of it can be seen. With ThreadSanitizer an interrupt takes longer than the shortest slice: its runtime
+ * hart, where all of it can be seen. With ThreadSanitizer an interrupt takes as long as a slice, or longer: its runtime
  * is stepped through first.
  *
  * @test alone harts=1 env=GUMPDEBUG=seed=0 args=-global_queue_each_61st
  * @test harts=1 env=QUANTUM_US=1000000|GUMPDEBUG=seed=0 args=global_queue_each_61st
- * @test harts=1 env=GUMPDEBUG=seed=0 quantum_is_10_ms
+ * @test harts=1 env=GUMPDEBUG=seed=0 quantum_is_10_ms sanitize=address,undefined
  * @test harts=1 env=QUANTUM_US=100|GUMPDEBUG=seed=0 quantum_is_100_us sanitize=address,undefined
- * @test harts=1 env=QUANTUM_US=99|GUMPDEBUG=seed=0 args=quantum_is_10_ms "QUANTUM_US=99 is not a number from 100"
- * @test harts=1 env=QUANTUM_US=1000001|GUMPDEBUG=seed=0 args=quantum_is_10_ms "QUANTUM_US=1000001 is not"
+ * @test harts=1 env=QUANTUM_US=99|GUMPDEBUG=seed=0 args=quantum_is_10_ms sanitize=address,undefined "QUANTUM_US=99 is not a number from 100"
+ * @test harts=1 env=QUANTUM_US=1000001|GUMPDEBUG=seed=0 args=quantum_is_10_ms sanitize=address,undefined "QUANTUM_US=1000001 is not"
  * @test harts=1 env=QUANTUM_US=1000000|GUMPDEBUG=seed=0 args=quantum_is_1_s
  */
 #include "sched/sched.h"

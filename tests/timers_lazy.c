@@ -4,7 +4,8 @@
  * memory may be used again at once, those that live fire at their times, and what is stopped takes no memory.
  *
  * @test
- * @test harts=1,4 mem=48M timeout=60 pile_up
+ * @test harts=1,4 mem=48M timeout=60 sanitize=address,undefined pile_up
+ * @test machines=hosted-thread harts=4 env=PART=20 timeout=60 args=pile_up
  * @test harts=1 mem=48M machines=virt,q35,microvm sleep_without_memory
  */
 #include "test.h"
@@ -151,7 +152,8 @@ static void pile_up(void)
 	void *block = malloc(MUCH);
 	CHECK(block);
 	free(block);
-	for (int round = 0; round < 2000; round++) {
+	int rounds = test_part(2000);
+	for (int round = 0; round < rounds; round++) {
 		int64_t start = go_now() + 3600 * SECOND;
 		for (int i = 0; i < TIMERS; i++)
 			go_timer_call(&timers[i], start + some_time(i + round), 0, forbidden, "it was stopped");

@@ -147,9 +147,9 @@ UNSANITIZED static void take(struct hart *hart, greg_t *r, bool here)
  * but some hundred instructions long. When it has been asked in vain for some time, the runtime is stepped
  * through, instruction by instruction, until it is back in the program: that takes as long as hundreds of its
  * calls, so not sooner, and only where a G could be preempted. Not over a system call, which may block the
- * step's own signal, or make a thread that would inherit the stepping; and not where a debugger steps. A step
- * takes 2 us, or 30 where the host is a guest itself, and others may wait for a lock of the runtime: after one
- * in vain, the next is put off, so that at most a tenth of the time goes to those.
+ * step's own signal, or make a thread that would inherit the stepping; and not where a debugger steps. Each
+ * takes 2 us, or 30 where the host is a guest itself, and others may wait for a lock of the runtime: after
+ * steps in vain the next are put off, so that at most a tenth of the time goes to those.
  */
 #define TRAP_FLAG 0x100
 #define STEPS_MAX 500
@@ -174,7 +174,8 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 	(void)info;
 	if (!here && r[REG_EFL] & TRAP_FLAG)
 		return; /* when it has been stepped through */
-	if (!here && steps && hart->locks == 0 && a->retry_step == RETRY_MAX_NS && a->step_after <= hart_now()) {
+	if (!here && steps && hart->locks == 0 && a->retry_step == RETRY_MAX_NS &&
+	    a->step_after <= hart_now()) {
 		a->retry_step = 0;
 		a->steps = STEPS_MAX;
 		a->stepped_since = hart_now();
