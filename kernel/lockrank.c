@@ -22,6 +22,7 @@ static _Atomic(bool) over; /* a report is under way: it may take what it needs *
 static const char *const names[LOCK_RANKS] = {
 	[LOCK_UNRANKED] = "a lock without a rank",
 	[LOCK_NET] = "net lock",
+	[LOCK_HANDLES] = "free handles",
 	[LOCK_CHANNEL] = "channel",
 	[LOCK_SEMA_ROOT] = "semaphore root",
 	[LOCK_COND] = "go_cond or go_sem",

@@ -16,6 +16,7 @@
 enum lock_rank {
 	LOCK_UNRANKED,
 	LOCK_NET,        /* net/net.c: all of lwIP */
+	LOCK_HANDLES,    /* net/handle.c: free slots */
 	LOCK_CHANNEL,
 	LOCK_SEMA_ROOT,  /* sched/sema.c: one of the table that mutexes and wait groups sleep in */
 	LOCK_COND,       /* go_cond, go_sem */

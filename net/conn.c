@@ -19,6 +19,7 @@
 #include "lwip/sys.h"
 #include "lwip_hooks.h"
 #include "net/demux.h"
+#include "net/handle.h"
 #include "net/keepalive.h"
 #include "net/limits.h"
 #include "net/memory.h"
@@ -32,7 +33,7 @@
 #define PROGRESS 536 /* bytes that must be acknowledged in the time of limit_stalled, or all there are */
 
 /* A window beyond the first counts as memory in use: all may be filled at once. */
-void conn_count_window(struct go_conn *conn)
+void conn_count_window(struct conn *conn)
 {
 	u32_t wnd = conn->pcb ? conn->pcb->rcv_wnd : 0;
 	u32_t beyond = wnd > FIRST_WINDOW ? wnd - FIRST_WINDOW : 0;
@@ -40,7 +41,7 @@ void conn_count_window(struct go_conn *conn)
 	conn->promised = beyond;
 }
 
-void conn_let_go(struct go_conn *conn)
+void conn_let_go(struct conn *conn)
 {
 	struct tcp_pcb *pcb = conn->pcb;
 	conn->pcb = NULL;
@@ -53,13 +54,13 @@ void conn_let_go(struct go_conn *conn)
 	pcb->stall_since = 0; /* another limit */
 }
 
-void conn_wake(struct go_conn *conn)
+void conn_wake(struct conn *conn)
 {
 	net_wake(&conn->desc, NETPOLL_READ);
 	net_wake(&conn->desc, NETPOLL_WRITE);
 }
 
-static void append(struct go_conn *conn, struct pbuf *p, u16_t room)
+static void append(struct conn *conn, struct pbuf *p, u16_t room)
 {
 	if (conn->rx)
 		conn->rx_last->next = p;
@@ -74,7 +75,7 @@ static void append(struct go_conn *conn, struct pbuf *p, u16_t room)
  * A pbuf of one byte takes 128. Once many lie there, small ones are copied together; until then it is
  * not worth the while.
  */
-static bool append_copy(struct go_conn *conn, const struct pbuf *p)
+static bool append_copy(struct conn *conn, const struct pbuf *p)
 {
 	if (p->len > SMALL || conn->rx_count < MANY)
 		return false;
@@ -94,7 +95,7 @@ static bool append_copy(struct go_conn *conn, const struct pbuf *p)
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error)
 {
-	struct go_conn *conn = arg;
+	struct conn *conn = arg;
 	if (!p) {
 		conn->peer_finished = true;
 		/* Both sides have finished: TIME_WAIT is lwIP's business, and it tells nobody when
@@ -122,7 +123,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t error
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
 {
-	struct go_conn *conn = arg;
+	struct conn *conn = arg;
 	size_t most = net_memory_share();
 	if (most > limit_sent * 1024)
 		most = limit_sent * 1024;
@@ -134,13 +135,13 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t length)
 /* A writer waits, maybe for memory, which may come back from elsewhere. */
 static err_t on_poll(void *arg, struct tcp_pcb *pcb)
 {
-	struct go_conn *conn = arg;
+	struct conn *conn = arg;
 	tcp_poll(pcb, NULL, 0);
 	net_wake(&conn->desc, NETPOLL_WRITE);
 	return ERR_OK;
 }
 
-void conn_retry(struct go_conn *conn)
+void conn_retry(struct conn *conn)
 {
 	demux_rouse(conn->pcb);
 	tcp_poll(conn->pcb, on_poll, 1);
@@ -149,7 +150,7 @@ void conn_retry(struct go_conn *conn)
 /* The pcb is gone already. */
 static void on_error(void *arg, err_t error)
 {
-	struct go_conn *conn = arg;
+	struct conn *conn = arg;
 	conn->pcb = NULL;
 	conn_count_window(conn);
 	if (error == ERR_RST)
@@ -159,18 +160,22 @@ static void on_error(void *arg, err_t error)
 	conn_wake(conn);
 }
 
-struct go_conn *conn_new(struct tcp_pcb *pcb)
+struct conn *conn_new(struct tcp_pcb *pcb)
 {
-	struct go_conn *conn = net_calloc(1, sizeof *conn);
+	struct conn *conn = net_calloc(1, sizeof *conn);
 	if (!conn)
 		return NULL;
+	conn->handle = handle_new(conn);
+	if (!conn->handle) {
+		net_free(conn);
+		return NULL;
+	}
 	conn->pcb = pcb;
 	conn->peer = pcb->remote_ip;
 	conn->peer_port = pcb->remote_port;
 	conn->withheld = (u32_t)(TCP_WND_MAX(pcb) - pcb->rcv_wnd);
 	conn->deadline[NETPOLL_READ] = conn->deadline[NETPOLL_WRITE] = GO_FOREVER;
 	conn->challenged = sys_now() - CHALLENGE_MS;
-	conn->references = 1;
 	tcp_arg(pcb, conn);
 	tcp_recv(pcb, on_recv);
 	tcp_sent(pcb, on_sent);
@@ -183,7 +188,7 @@ struct go_conn *conn_new(struct tcp_pcb *pcb)
 	return conn;
 }
 
-void conn_count(struct go_conn *conn, uint64_t *how)
+void conn_count(struct conn *conn, uint64_t *how)
 {
 	conn->counted = true;
 	net_counts.connections++;
@@ -192,7 +197,7 @@ void conn_count(struct go_conn *conn, uint64_t *how)
 
 bool conn_has_unread(const struct tcp_pcb *pcb)
 {
-	const struct go_conn *conn = pcb->callback_arg;
+	const struct conn *conn = pcb->callback_arg;
 	return pcb->recv == on_recv && conn->rx_bytes >= TCP_MSS;
 }
 
@@ -216,7 +221,7 @@ bool net_is_stalled(struct tcp_pcb *pcb)
 
 bool conn_may_challenge(const struct tcp_pcb *pcb)
 {
-	struct go_conn *conn = pcb->callback_arg;
+	struct conn *conn = pcb->callback_arg;
 	u32_t now = sys_now();
 
 	if (pcb->recv != on_recv)

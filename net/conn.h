@@ -3,7 +3,6 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "gump.h"
@@ -11,11 +10,9 @@
 #include "lwip/tcp.h"
 #include "net/net.h"
 
-/*
- * Fields are under the net lock unless they say otherwise. `references` counts the program's own
- * (until close) and one for each call that is under way: the last one frees the connection.
- */
-struct go_conn {
+/* Fields are under the net lock unless they say otherwise. */
+struct conn {
+	go_conn *handle;            /* constant: net/handle.h */
 	struct tcp_pcb *pcb;        /* NULL: lwIP has done with it */
 	struct netpoll_desc desc;
 	struct pbuf *rx, *rx_last;  /* received and not read: single pbufs, linked by next */
@@ -37,8 +34,7 @@ struct go_conn {
 	int64_t deadline[2];        /* by enum netpoll_mode */
 	int64_t arrived;            /* ns: since then it waits to be accepted */
 	go_mutex turn[2];           /* one reader and one writer at a time; before the net lock */
-	_Atomic(uint32_t) references;
-	struct go_conn *next;       /* in the listener's queue */
+	struct conn *next;       /* in the listener's queue */
 };
 
 #define FIRST_WINDOW (16 * 1024) /* the peer may send so much before the program has read any */
@@ -46,17 +42,17 @@ struct go_conn {
 /* net/conn.c; all under the net lock. */
 
 /* NULL: no memory. The pcb stays the caller's then. */
-struct go_conn *conn_new(struct tcp_pcb *pcb);
+struct conn *conn_new(struct tcp_pcb *pcb);
 /* lwIP goes on with the pcb alone. */
-void conn_let_go(struct go_conn *conn);
+void conn_let_go(struct conn *conn);
 /* Both who read and who write look at the state again. */
-void conn_wake(struct go_conn *conn);
+void conn_wake(struct conn *conn);
 /* Wakes the writer in 500 ms at the latest, once. */
-void conn_retry(struct go_conn *conn);
+void conn_retry(struct conn *conn);
 /* After the receive window or the pcb changed. */
-void conn_count_window(struct go_conn *conn);
+void conn_count_window(struct conn *conn);
 /* The program gets it. */
-void conn_count(struct go_conn *conn, uint64_t *how);
+void conn_count(struct conn *conn, uint64_t *how);
 /* True: what came was not read. */
 bool conn_has_unread(const struct tcp_pcb *pcb);
 /* Once in 500 ms; as often as RFC 5961, 7 and Linux have it, for each connection by itself. */
@@ -67,7 +63,7 @@ bool conn_may_challenge(const struct tcp_pcb *pcb);
  * get their stacks when they first run.
  */
 extern size_t net_fresh;
-static inline void conn_begin(struct go_conn *conn)
+static inline void conn_begin(struct conn *conn)
 {
 	if (conn->fresh)
 		net_fresh--;

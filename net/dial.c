@@ -140,16 +140,16 @@ int net_resolve(struct address *address, int64_t deadline)
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
-	struct go_conn *conn = arg;
+	struct conn *conn = arg;
 	conn->connecting = false;
 	net_wake(&conn->desc, NETPOLL_WRITE);
 	return ERR_OK;
 }
 
-static int connect(const struct address *address, int64_t deadline, struct go_conn **result)
+static int connect(const struct address *address, int64_t deadline, struct conn **result)
 {
 	struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&address->ip));
-	struct go_conn *conn = pcb ? conn_new(pcb) : NULL;
+	struct conn *conn = pcb ? conn_new(pcb) : NULL;
 	if (!conn) {
 		if (pcb)
 			tcp_abort(pcb);
@@ -171,7 +171,7 @@ static int connect(const struct address *address, int64_t deadline, struct go_co
 go_conn *go_dial(const char *addr, int64_t deadline)
 {
 	struct address address;
-	struct go_conn *conn = NULL;
+	struct conn *conn = NULL;
 	int error = 0;
 	if (!address_parse(addr, &address) || address.port == 0 || !address.host[0])
 		error = EINVAL;
@@ -194,9 +194,9 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 	}
 	net_unlock();
 	if (!error)
-		return conn;
+		return conn->handle;
 	if (conn)
-		go_conn_close(conn);
+		go_conn_close(conn->handle);
 	errno = error;
 	return NULL;
 }

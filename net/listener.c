@@ -14,13 +14,13 @@
  * have a limit of their own: a client whose connection made room for another's is reset when it goes on with
  * it, which it has not deserved by a program that is slow to accept.
  */
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "kernel/hart.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
 #include "net/conn.h"
+#include "net/handle.h"
 #include "net/memory.h"
 #include "net/option.h"
 
@@ -33,10 +33,11 @@
 
 size_t net_fresh;
 
-struct go_listener { /* under the net lock */
+struct listener { /* under the net lock */
+	go_listener *handle;          /* constant; half-open pcbs have references, too */
 	struct tcp_pcb *pcb;
 	struct netpoll_desc desc;
-	struct go_conn *first, *last; /* established, not accepted */
+	struct conn *first, *last; /* established, not accepted */
 	unsigned waiting;             /* how many those are */
 	unsigned half_open;
 	unsigned half_open_max, waiting_max;
@@ -44,33 +45,21 @@ struct go_listener { /* under the net lock */
 	struct half_open *oldest, *youngest;
 	bool closed;
 	go_mutex turn;                /* one acceptor waits at a time; before the net lock */
-	_Atomic(uint32_t) references; /* the program's, calls under way, half-open pcbs */
 };
 
-/* As in net/conn.c: the last one sees what the others did. */
-static bool was_last(struct go_listener *listener)
-{
-	return atomic_fetch_sub_explicit(&listener->references, 1, memory_order_acq_rel) == 1;
-}
-
 struct half_open { /* a pcb's note; in its listener's list */
-	struct go_listener *listener;
+	struct listener *listener;
 	struct tcp_pcb *pcb;
 	struct half_open *older, *younger;
 };
 
-static void release(struct go_listener *listener)
+static void release(struct listener *listener)
 {
-	if (!was_last(listener))
+	if (!handle_leave(listener->handle))
 		return;
 	net_lock();
 	net_free(listener);
 	net_unlock();
-}
-
-static void refer(struct go_listener *listener)
-{
-	atomic_fetch_add_explicit(&listener->references, 1, memory_order_relaxed);
 }
 
 /* ---- lwIP's callbacks ---- */
@@ -83,7 +72,7 @@ static const struct tcp_ext_arg_callbacks half_open_callbacks = {
 	.passive_open = half_opened,
 };
 
-static void half_open_add(struct half_open *half, struct go_listener *listener)
+static void half_open_add(struct half_open *half, struct listener *listener)
 {
 	half->listener = listener;
 	half->older = listener->youngest;
@@ -94,12 +83,12 @@ static void half_open_add(struct half_open *half, struct go_listener *listener)
 		listener->oldest = half;
 	listener->youngest = half;
 	listener->half_open++;
-	refer(listener);
+	handle_refer(listener->handle);
 }
 
 static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *pcb)
 {
-	struct go_listener *listener = lpcb->callback_arg;
+	struct listener *listener = lpcb->callback_arg;
 	bool serves = net_memory_serves(0) || sched_reclaim_soon();
 	struct half_open *half = NULL;
 	if (serves && listener->waiting < listener->waiting_max && !net_memory_tight())
@@ -124,7 +113,7 @@ static err_t half_opened(u8_t id, struct tcp_pcb_listen *lpcb, struct tcp_pcb *p
 /* It is established, or its pcb is freed. */
 static void half_open_remove(struct half_open *half)
 {
-	struct go_listener *listener = half->listener;
+	struct listener *listener = half->listener;
 	if (half->younger)
 		half->younger->older = half->older;
 	else
@@ -135,7 +124,7 @@ static void half_open_remove(struct half_open *half)
 		listener->oldest = half->younger;
 	net_free(half);
 	listener->half_open--;
-	if (was_last(listener))
+	if (handle_leave(listener->handle))
 		net_free(listener);
 }
 
@@ -157,14 +146,14 @@ static u8_t half_open_id(void)
 
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t error)
 {
-	struct go_listener *listener = arg;
+	struct listener *listener = arg;
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
 	struct half_open *half = tcp_ext_arg_get(pcb, half_open_id());
 	pcb->listener = NULL; /* it need not be found when the listener closes */
 	tcp_ext_arg_set(pcb, half_open_id(), NULL);
 	half_open_remove(half);
-	struct go_conn *conn = conn_new(pcb);
+	struct conn *conn = conn_new(pcb);
 	if (!conn) {
 		net_counts.turned_away++;
 		return ERR_MEM; /* lwIP resets it */
@@ -218,7 +207,7 @@ static struct tcp_pcb *listen_on(const struct address *address, int *error)
 }
 
 /* backlog=HALF_OPEN,WAITING */
-static void set_backlog(struct go_listener *listener)
+static void set_backlog(struct listener *listener)
 {
 	const char *option = getenv("backlog"), *at = option;
 	unsigned half_open, waiting;
@@ -243,11 +232,15 @@ go_listener *go_listen(const char *addr)
 	if (!address_parse_own(addr, &address))
 		return NULL;
 	net_lock();
-	struct go_listener *listener = net_calloc(1, sizeof *listener);
+	struct listener *listener = net_calloc(1, sizeof *listener);
 	if (listener)
 		listener->pcb = listen_on(&address, &error);
+	if (listener && listener->pcb && !(listener->handle = handle_new(listener))) {
+		tcp_close(listener->pcb);
+		listener->pcb = NULL;
+		error = ENOMEM;
+	}
 	if (listener && listener->pcb) {
-		listener->references = 1;
 		set_backlog(listener);
 		tcp_arg(listener->pcb, listener);
 		tcp_accept(listener->pcb, on_accept);
@@ -258,13 +251,13 @@ go_listener *go_listen(const char *addr)
 		errno = error;
 	}
 	net_unlock();
-	return listener;
+	return listener ? listener->handle : NULL;
 }
 
 /* The first of the queue, which is not empty. */
-static struct go_conn *take(struct go_listener *listener)
+static struct conn *take(struct listener *listener)
 {
-	struct go_conn *conn = listener->first;
+	struct conn *conn = listener->first;
 	listener->first = conn->next;
 	conn->next = NULL;
 	listener->waiting--;
@@ -272,14 +265,14 @@ static struct go_conn *take(struct go_listener *listener)
 }
 
 /* There is no memory to serve the first of the queue. The net lock is released meanwhile. */
-static void turn_away(struct go_listener *listener)
+static void turn_away(struct listener *listener)
 {
-	struct go_conn *conn = take(listener);
+	struct conn *conn = take(listener);
 	net_counts.turned_away++;
 	if (conn->pcb)
 		tcp_abort(conn->pcb);
 	net_unlock();
-	go_conn_close(conn);
+	go_conn_close(conn->handle);
 	net_lock();
 }
 
@@ -287,7 +280,7 @@ static void turn_away(struct go_listener *listener)
  * Waits until the first of the queue can be served, or turns it away when nothing has gone on for long: those
  * that were given out before take their memory, and a reclaim cycle finds some.
  */
-static void wait_for_memory(struct go_listener *listener)
+static void wait_for_memory(struct listener *listener)
 {
 	size_t fresh = net_fresh;
 	if (listener->stuck_since == 0)
@@ -305,10 +298,12 @@ static void wait_for_memory(struct go_listener *listener)
 		listener->stuck_since = 0;
 }
 
-go_conn *go_accept(go_listener *listener)
+go_conn *go_accept(go_listener *handle)
 {
-	struct go_conn *conn = NULL;
-	refer(listener);
+	struct listener *listener = handle_enter(handle);
+	struct conn *conn = NULL;
+	if (!listener)
+		return NULL;
 	go_mutex_lock(&listener->turn);
 	net_lock();
 	while (!listener->closed && !conn) {
@@ -330,30 +325,30 @@ go_conn *go_accept(go_listener *listener)
 	net_unlock();
 	go_mutex_unlock(&listener->turn);
 	release(listener);
-	if (!conn)
-		errno = EBADF;
-	return conn;
+	if (conn)
+		return conn->handle;
+	errno = EBADF;
+	return NULL;
 }
 
-void go_listener_close(go_listener *listener)
+void go_listener_close(go_listener *handle)
 {
-	net_lock();
-	if (listener->closed) {
-		net_unlock();
+	struct listener *listener = handle_close(handle);
+	if (!listener)
 		return;
-	}
+	net_lock();
 	listener->closed = true;
 	for (struct half_open *half = listener->oldest; half; half = half->younger)
 		half->pcb->listener = NULL; /* they are reset when they complete */
 	tcp_close(listener->pcb);           /* frees it */
 	listener->pcb = NULL;
-	struct go_conn *conn = listener->first;
+	struct conn *conn = listener->first;
 	listener->first = NULL;
 	net_wake(&listener->desc, NETPOLL_READ);
 	net_unlock();
 	while (conn) {
-		struct go_conn *next = conn->next;
-		go_conn_close(conn);
+		struct conn *next = conn->next;
+		go_conn_close(conn->handle);
 		conn = next;
 	}
 	release(listener);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernel/pages.h"
+#include "net/handle.h"
 #include "net/limits.h"
 
 #define SLAB_ORDER 2
@@ -187,6 +188,11 @@ void *net_calloc(size_t count, size_t size)
 		return NULL;
 	void *memory = net_malloc(total);
 	return memory ? memset(memory, 0, total) : NULL;
+}
+
+void *handle_memory(size_t size)
+{
+	return net_calloc(1, size);
 }
 
 void net_free(void *memory)

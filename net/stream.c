@@ -3,8 +3,8 @@
  * Connections as the program sees them: reading, writing, closing.
  *
  * A call takes its turn (one reader and one writer at a time), then loops under the net lock: look at
- * the state, act, or park until it changes. It holds a reference, so that the connection lives until
- * those whom its close woke have left.
+ * the state, act, or park until it changes. It holds a reference (net/handle.h), so that the connection lives
+ * until those whom its close woke have left.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/demux.h"
+#include "net/handle.h"
 #include "net/limits.h"
 #include "net/memory.h"
 
@@ -20,25 +21,28 @@
 #define READ_MAX (32 * 1024)
 #define WRITE_MAX (16 * 1024)
 
-static void release(struct go_conn *conn)
+static void release(struct conn *conn)
 {
-	/* Release what this call did, acquire what others did, before the last one frees it. */
-	if (atomic_fetch_sub_explicit(&conn->references, 1, memory_order_acq_rel) > 1)
+	if (!handle_leave(conn->handle))
 		return;
 	net_lock();
 	net_free(conn);
 	net_unlock();
 }
 
-static void enter(struct go_conn *conn, enum netpoll_mode mode)
+/* NULL with EBADF: it was closed. */
+static struct conn *enter(const go_conn *handle, enum netpoll_mode mode)
 {
-	atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
+	struct conn *conn = handle_enter(handle);
+	if (!conn)
+		return NULL;
 	go_mutex_lock(&conn->turn[mode]);
 	net_lock();
 	conn_begin(conn);
+	return conn;
 }
 
-static void leave(struct go_conn *conn, enum netpoll_mode mode)
+static void leave(struct conn *conn, enum netpoll_mode mode)
 {
 	net_unlock();
 	go_mutex_unlock(&conn->turn[mode]);
@@ -54,7 +58,7 @@ static bool passed(int64_t deadline)
  * Tells the peer that there is room for `n` more bytes, but for no more in all than this
  * connection's share. What is withheld is given out with a later read.
  */
-static void open_window(struct go_conn *conn, size_t n)
+static void open_window(struct conn *conn, size_t n)
 {
 	struct tcp_pcb *pcb = conn->pcb;
 	size_t most = net_memory_share();
@@ -77,7 +81,7 @@ static void open_window(struct go_conn *conn, size_t n)
 }
 
 /* Copies out of the queue. */
-static size_t take(struct go_conn *conn, char *buf, size_t size)
+static size_t take(struct conn *conn, char *buf, size_t size)
 {
 	size_t done = 0;
 	if (size > READ_MAX)
@@ -106,13 +110,15 @@ static size_t take(struct go_conn *conn, char *buf, size_t size)
 	return done;
 }
 
-ssize_t go_read(go_conn *conn, void *buf, size_t size)
+ssize_t go_read(go_conn *handle, void *buf, size_t size)
 {
 	ssize_t answer = 0;
 	int error = 0;
 	if (size == 0)
 		return 0;
-	enter(conn, NETPOLL_READ);
+	struct conn *conn = enter(handle, NETPOLL_READ);
+	if (!conn)
+		return -1;
 	for (;;) {
 		if (conn->closed)
 			error = EBADF;
@@ -176,11 +182,13 @@ static err_t put(struct tcp_pcb *pcb, const char *buf, size_t size, size_t *done
 	return error;
 }
 
-ssize_t go_write(go_conn *conn, const void *buf, size_t size)
+ssize_t go_write(go_conn *handle, const void *buf, size_t size)
 {
 	size_t done = 0;
 	int error = 0;
-	enter(conn, NETPOLL_WRITE);
+	struct conn *conn = enter(handle, NETPOLL_WRITE);
+	if (!conn)
+		return -1;
 	while (!error) {
 		size_t n = 0;
 		err_t lwip;
@@ -212,10 +220,12 @@ ssize_t go_write(go_conn *conn, const void *buf, size_t size)
 	return error ? net_fail(error) : (ssize_t)done;
 }
 
-int go_shutdown(go_conn *conn)
+int go_shutdown(go_conn *handle)
 {
 	int error = 0;
-	atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
+	struct conn *conn = handle_enter(handle);
+	if (!conn)
+		return -1;
 	net_lock();
 	if (conn->closed)
 		error = EBADF;
@@ -233,13 +243,12 @@ int go_shutdown(go_conn *conn)
 	return error ? net_fail(error) : 0;
 }
 
-int go_conn_close(go_conn *conn)
+int go_conn_close(go_conn *handle)
 {
+	struct conn *conn = handle_close(handle);
+	if (!conn)
+		return -1;
 	net_lock();
-	if (conn->closed) {
-		net_unlock();
-		return net_fail(EBADF);
-	}
 	conn->closed = true;
 	conn_begin(conn);
 	net_counts.connections -= conn->counted;
@@ -266,16 +275,25 @@ int go_conn_close(go_conn *conn)
 	return 0;
 }
 
-void go_conn_deadline(go_conn *conn, int64_t read, int64_t write)
+void go_conn_deadline(go_conn *handle, int64_t read, int64_t write)
 {
+	struct conn *conn = handle_enter(handle);
+	if (!conn)
+		return;
 	net_lock();
 	conn->deadline[NETPOLL_READ] = read;
 	conn->deadline[NETPOLL_WRITE] = write;
 	conn_wake(conn); /* who waits looks at the new ones */
 	net_unlock();
+	release(conn);
 }
 
-int go_conn_peer(const go_conn *conn, char *buf, size_t size)
+int go_conn_peer(const go_conn *handle, char *buf, size_t size)
 {
-	return address_format(&conn->peer, conn->peer_port, buf, size) ? 0 : net_fail(ERANGE);
+	struct conn *conn = handle_enter(handle);
+	if (!conn)
+		return -1;
+	bool fits = address_format(&conn->peer, conn->peer_port, buf, size);
+	release(conn);
+	return fits ? 0 : net_fail(ERANGE);
 }

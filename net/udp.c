@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* UDP: a queue of datagrams that came and were not read, bounded, the newest dropped beyond. */
-#include <stdatomic.h>
 #include <string.h>
 
 #include "gump.h"
@@ -10,6 +9,7 @@
 #include "lwip/udp.h"
 #include "net/address.h"
 #include "net/dial.h"
+#include "net/handle.h"
 #include "net/limits.h"
 #include "net/memory.h"
 #include "net/net.h"
@@ -23,7 +23,8 @@ struct datagram {
 	u16_t port;
 };
 
-struct go_udp { /* under the net lock */
+struct udp { /* under the net lock */
+	go_udp *handle;               /* constant: net/handle.h */
 	struct udp_pcb *pcb;
 	struct netpoll_desc desc;
 	struct datagram *first, *last;
@@ -31,13 +32,12 @@ struct go_udp { /* under the net lock */
 	size_t bytes;
 	bool closed;
 	go_mutex turn;                /* one receiver waits at a time; before the net lock */
-	_Atomic(uint32_t) references; /* as in net/conn.c */
 };
 
 static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
 			u16_t port)
 {
-	struct go_udp *udp = arg;
+	struct udp *udp = arg;
 	struct datagram *datagram = NULL;
 	if (udp->count < limit_datagrams && udp->bytes + p->tot_len <= limit_datagrams_size * 1024 &&
 	    !net_memory_tight())
@@ -57,7 +57,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 	net_wake(&udp->desc, NETPOLL_READ);
 }
 
-static struct datagram *take(struct go_udp *udp)
+static struct datagram *take(struct udp *udp)
 {
 	struct datagram *datagram = udp->first;
 	udp->first = datagram->next;
@@ -72,15 +72,10 @@ static void drop(struct datagram *datagram)
 	net_free(datagram);
 }
 
-static void refer(struct go_udp *udp)
-{
-	atomic_fetch_add_explicit(&udp->references, 1, memory_order_relaxed);
-}
-
 /* Under the net lock. */
-static void release(struct go_udp *udp)
+static void release(struct udp *udp)
 {
-	if (atomic_fetch_sub_explicit(&udp->references, 1, memory_order_acq_rel) > 1)
+	if (!handle_leave(udp->handle))
 		return;
 	while (udp->first)
 		drop(take(udp));
@@ -90,7 +85,7 @@ static void release(struct go_udp *udp)
 go_udp *go_udp_open(const char *addr)
 {
 	struct address address;
-	struct go_udp *udp = NULL;
+	struct udp *udp = NULL;
 	err_t lwip = ERR_MEM;
 	if (!address_parse_own(addr, &address))
 		return NULL;
@@ -98,9 +93,12 @@ go_udp *go_udp_open(const char *addr)
 	struct udp_pcb *pcb = udp_new_ip_type(IP_GET_TYPE(&address.ip));
 	if (pcb && (lwip = udp_bind(pcb, &address.ip, address.port)) == ERR_OK)
 		udp = net_calloc(1, sizeof *udp);
+	if (udp && !(udp->handle = handle_new(udp))) {
+		net_free(udp);
+		udp = NULL;
+	}
 	if (udp) {
 		udp->pcb = pcb;
-		udp->references = 1;
 		ip_set_option(pcb, SOF_BROADCAST);
 		udp_recv(pcb, on_datagram, udp);
 	} else {
@@ -109,14 +107,16 @@ go_udp *go_udp_open(const char *addr)
 		errno = lwip == ERR_OK ? ENOMEM : net_errno(lwip);
 	}
 	net_unlock();
-	return udp;
+	return udp ? udp->handle : NULL;
 }
 
-ssize_t go_udp_recv(go_udp *udp, void *buf, size_t size, char *from, size_t from_size)
+ssize_t go_udp_recv(go_udp *handle, void *buf, size_t size, char *from, size_t from_size)
 {
+	struct udp *udp = handle_enter(handle);
 	struct datagram *datagram = NULL;
 	ssize_t answer = 0;
-	refer(udp);
+	if (!udp)
+		return -1;
 	go_mutex_lock(&udp->turn);
 	net_lock();
 	while (!udp->closed && !udp->first)
@@ -138,15 +138,17 @@ ssize_t go_udp_recv(go_udp *udp, void *buf, size_t size, char *from, size_t from
 	return answer < 0 ? net_fail(ERANGE) : answer;
 }
 
-ssize_t go_udp_send(go_udp *udp, const void *buf, size_t size, const char *to)
+ssize_t go_udp_send(go_udp *handle, const void *buf, size_t size, const char *to)
 {
 	struct address address;
 	if (!address_parse(to, &address) || address.port == 0 || !address.host[0])
 		return net_fail(EINVAL);
 	if (size > 65507)
 		return net_fail(EMSGSIZE);
+	struct udp *udp = handle_enter(handle);
+	if (!udp)
+		return -1;
 	net_lock();
-	refer(udp);
 	int error = net_resolve(&address, hart_now() + SEND_WAIT);
 	if (error == ETIMEDOUT)
 		error = EHOSTUNREACH;
@@ -168,15 +170,16 @@ ssize_t go_udp_send(go_udp *udp, const void *buf, size_t size, const char *to)
 	return error ? net_fail(error) : (ssize_t)size;
 }
 
-void go_udp_close(go_udp *udp)
+void go_udp_close(go_udp *handle)
 {
+	struct udp *udp = handle_close(handle);
+	if (!udp)
+		return;
 	net_lock();
-	if (!udp->closed) {
-		udp->closed = true;
-		udp_remove(udp->pcb);
-		udp->pcb = NULL;
-		net_wake(&udp->desc, NETPOLL_READ);
-		release(udp);
-	}
+	udp->closed = true;
+	udp_remove(udp->pcb);
+	udp->pcb = NULL;
+	net_wake(&udp->desc, NETPOLL_READ);
+	release(udp);
 	net_unlock();
 }

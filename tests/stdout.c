@@ -14,6 +14,7 @@
  * @test sleeps machines=virt,q35,microvm harts=1,2 status=2 lines=1 each=/fatal: all.+/ /(main,|worker,){4}\n/
  * @test sleeps machines=hosted harts=1,2 status=2 /(main,|worker,){4}fatal: all/
  * @test flushed harts=1 lines=1 each=/one,two,three,four/ status=0
+ * @test beside harts=1 machines=hosted status=0
  */
 #include <unistd.h>
 
@@ -107,6 +108,33 @@ static int flushed(void)
 	return 0;
 }
 
+static _Atomic(bool) enough;
+
+static void print_on(void *unused)
+{
+	while (!enough)
+		printf("and so on\n");
+	go_waitgroup_done(&all);
+}
+
+/* Whoever prints all the time lets others run, though hardly ever outside the library and the host's kernel. */
+static int beside(void)
+{
+	int soon = 0;
+	go_waitgroup_add(&all, 1);
+	go(print_on, NULL);
+	for (int i = 0; i < 20; i++) {
+		int64_t due = go_now() + MS;
+		go_sleep(MS);
+		soon += go_now() - due < 20 * MS;
+	}
+	CHECK_IN(soon, 10, 20); /* the host may be away at times */
+	enough = true;
+	go_waitgroup_wait(&all);
+	printf("PASS\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "written") == 0)
@@ -115,6 +143,8 @@ int main(int argc, char **argv)
 		printf("PASS\nno_newline_at_the_end");
 		return 0;
 	}
+	if (argc > 1 && strcmp(argv[1], "beside") == 0)
+		return beside();
 	if (argc > 1)
 		return strcmp(argv[1], "flushed") == 0 ? flushed() : end(argv[1]);
 	go_waitgroup_add(&all, PRINTERS);

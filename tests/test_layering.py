@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     'kernel/arch/': r'kernel/[^/]*',
     'boot/': r'kernel/[^/]*|drivers/.*|libfdt\.h|@arch',
     'kernel/arch/hosted/': r'kernel/[^/]*|kernel/arch/x86_64/save\.h',  # the same processor
-    'net/hosted/': r'net/(hostport|keepalive)\.h|sched/netpoll\.h|kernel/[^/]*|gump\.h|gump/net\.h|@arch',
+    'net/hosted/': r'net/(handle|hostport|keepalive)\.h|sched/netpoll\.h|kernel/[^/]*|gump\.h|gump/net\.h|@arch',
 }
 # (who, whose): the symbols of the second that objects of the first may need. @hart.h is what
 # that header declares of the scheduler. The return thunk is the compiler's, for SWITCHES of hart.h.

@@ -6,11 +6,12 @@
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
  * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline passed), EPIPE
  * (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes), ERANGE (a buffer
- * too small for an address), EBADF (closed meanwhile by another goroutine). In the hosted build
+ * too small for an address), EBADF (closed, also by another goroutine meanwhile). In the hosted build
  * also what the host's kernel says, such as EACCES for a port below 1024.
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
- * After close the pointer is dead, as with free().
+ * So does every later call with what was closed, whatever was opened since: these pointers are
+ * no addresses, and are not used again.
  */
 #ifndef GUMP_NET_H
 #define GUMP_NET_H

@@ -33,13 +33,14 @@ static int failed(struct socket *s, int error)
 
 ssize_t go_read(go_conn *conn, void *buf, size_t size)
 {
-	struct socket *s = &conn->socket;
 	ssize_t n = 0;
 	int error;
 
 	if (size == 0)
 		return 0;
-	socket_enter(s, NETPOLL_READ);
+	struct socket *s = socket_enter(conn, NETPOLL_READ);
+	if (s == NULL)
+		return -1;
 	while ((error = socket_before(s, NETPOLL_READ)) == 0) {
 		n = recv(s->fd, buf, size, 0);
 		if (n > 0)
@@ -60,11 +61,12 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 
 ssize_t go_write(go_conn *conn, const void *buf, size_t size)
 {
-	struct socket *s = &conn->socket;
+	struct socket *s = socket_enter(conn, NETPOLL_WRITE);
 	size_t done = 0;
 	int error;
 
-	socket_enter(s, NETPOLL_WRITE);
+	if (s == NULL)
+		return -1;
 	while ((error = socket_before(s, NETPOLL_WRITE)) == 0 && done < size) {
 		ssize_t n = send(s->fd, (const char *)buf + done, size - done, MSG_NOSIGNAL);
 		if (n >= 0) {
@@ -84,9 +86,11 @@ ssize_t go_write(go_conn *conn, const void *buf, size_t size)
 
 int go_shutdown(go_conn *conn)
 {
-	struct socket *s = &conn->socket;
+	struct socket *s = handle_enter(conn);
 	struct glist ready = { 0 };
 
+	if (s == NULL)
+		return -1;
 	spin_lock(&s->source.lock);
 	int error = s->closed ? EBADF : s->error;
 	if (error == 0 && !s->write_finished && shutdown(s->fd, SHUT_WR) != 0)
@@ -96,12 +100,13 @@ int go_shutdown(go_conn *conn)
 	source_wake(&s->source, NETPOLL_WRITE, &ready);
 	spin_unlock(&s->source.lock);
 	netpoll_inject(&ready);
+	socket_release(s);
 	return error != 0 ? net_fail(error) : 0;
 }
 
 int go_conn_close(go_conn *conn)
 {
-	int answer = socket_close(&conn->socket);
+	int answer = socket_close(conn);
 
 	if (answer == 0)
 		count_closed();
@@ -110,10 +115,21 @@ int go_conn_close(go_conn *conn)
 
 void go_conn_deadline(go_conn *conn, int64_t read, int64_t write)
 {
-	socket_set_deadline(&conn->socket, read, write);
+	struct socket *s = handle_enter(conn);
+
+	if (s == NULL)
+		return;
+	socket_set_deadline(s, read, write);
+	socket_release(s);
 }
 
 int go_conn_peer(const go_conn *conn, char *buf, size_t size)
 {
-	return endpoint_format(&conn->socket.end, buf, size) ? 0 : net_fail(ERANGE);
+	struct socket *s = handle_enter(conn);
+
+	if (s == NULL)
+		return -1;
+	bool fits = endpoint_format(&s->end, buf, size);
+	socket_release(s);
+	return fits ? 0 : net_fail(ERANGE);
 }

@@ -24,7 +24,7 @@ static int connect_to(struct socket *s, const union endpoint *host)
 {
 	int error;
 
-	socket_enter(s, NETPOLL_WRITE);
+	socket_enter(s->handle, NETPOLL_WRITE);
 	while ((error = socket_before(s, NETPOLL_WRITE)) == 0) {
 		if (connect(s->fd, &host->any, endpoint_size(host)) == 0 || errno == EISCONN) {
 			error = to_itself(s->fd) ? ECONNREFUSED : 0;
@@ -72,10 +72,10 @@ go_conn *go_dial(const char *addr, int64_t deadline)
 
 	if (error == 0) {
 		count_dialled();
-		return (go_conn *)s;
+		return s->handle;
 	}
 	if (s != NULL)
-		socket_close(s);
+		socket_close(s->handle);
 	errno = error;
 	return NULL;
 }

@@ -21,9 +21,9 @@ go_listener *go_listen(const char *addr)
 		return NULL;
 	conn_options(s->fd);
 	if (listen(s->fd, BACKLOG) == 0)
-		return (go_listener *)s;
+		return s->handle;
 	int error = net_errno(errno);
-	socket_close(s);
+	socket_close(s->handle);
 	errno = error;
 	return NULL;
 }
@@ -43,9 +43,10 @@ static struct socket *accept_one(struct socket *s)
 
 go_conn *go_accept(go_listener *listener)
 {
-	struct socket *s = &listener->socket, *conn = NULL;
+	struct socket *s = socket_enter(listener, NETPOLL_READ), *conn = NULL;
 
-	socket_enter(s, NETPOLL_READ);
+	if (s == NULL)
+		return NULL;
 	while (socket_before(s, NETPOLL_READ) == 0 && (conn = accept_one(s)) == NULL) {
 		int error = net_errno(errno);
 		if (error == EAGAIN)
@@ -55,14 +56,15 @@ go_conn *go_accept(go_listener *listener)
 		/* Otherwise the connection has ended before it was accepted. */
 	}
 	socket_leave(s, NETPOLL_READ);
-	if (conn == NULL)
+	if (conn == NULL) {
 		errno = EBADF;
-	else
-		count_accepted();
-	return (go_conn *)conn;
+		return NULL;
+	}
+	count_accepted();
+	return conn->handle;
 }
 
 void go_listener_close(go_listener *listener)
 {
-	socket_close(&listener->socket);
+	socket_close(listener);
 }

@@ -46,7 +46,7 @@ static int open_at(struct address *own, int type, struct socket **result)
 	if (s == NULL)
 		return ENOMEM;
 	if ((error = ports_bind(s, &host)) != 0)
-		socket_close(s);
+		socket_close(s->handle);
 	*result = s;
 	return error;
 }

@@ -57,6 +57,11 @@ static struct socket *take_free(void)
 	return s;
 }
 
+void *handle_memory(size_t size)
+{
+	return calloc(1, size);
+}
+
 static void put_free(struct socket *s)
 {
 	spin_lock(&free_lock);
@@ -80,9 +85,13 @@ struct socket *socket_new(int fd, sa_family_t family, int type, const union endp
 		s->error = 0;
 		s->deadline[NETPOLL_READ] = s->deadline[NETPOLL_WRITE] = GO_FOREVER;
 		spin_unlock(&s->source.lock);
-		atomic_store_explicit(&s->references, 1, memory_order_relaxed);
-		if (poller_add(s))
+		s->handle = handle_new(s);
+		if (s->handle != NULL && poller_add(s))
 			return s;
+		if (s->handle != NULL) {
+			handle_close(s->handle);
+			handle_leave(s->handle);
+		}
 		put_free(s);
 	}
 	close(fd);
@@ -90,10 +99,9 @@ struct socket *socket_new(int fd, sa_family_t family, int type, const union endp
 	return NULL;
 }
 
-static void release(struct socket *s)
+void socket_release(struct socket *s)
 {
-	/* Release what this call did, acquire what others did, before the last one gives it back. */
-	if (atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) > 1)
+	if (!handle_leave(s->handle))
 		return;
 	close(s->fd);
 	put_free(s);
@@ -101,16 +109,19 @@ static void release(struct socket *s)
 
 /* ---- A call ---- */
 
-void socket_enter(struct socket *s, enum netpoll_mode mode)
+struct socket *socket_enter(const void *handle, enum netpoll_mode mode)
 {
-	atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
-	go_mutex_lock(&s->turn[mode]);
+	struct socket *s = handle_enter(handle);
+
+	if (s != NULL)
+		go_mutex_lock(&s->turn[mode]);
+	return s;
 }
 
 void socket_leave(struct socket *s, enum netpoll_mode mode)
 {
 	go_mutex_unlock(&s->turn[mode]);
-	release(s);
+	socket_release(s);
 }
 
 static bool passed(int64_t deadline)
@@ -202,22 +213,22 @@ static void disconnect(struct socket *s)
 	close(nowhere);
 }
 
-int socket_close(struct socket *s)
+int socket_close(const void *handle)
 {
+	struct socket *s = handle_close(handle);
 	struct glist ready = { 0 };
 
+	if (s == NULL)
+		return -1;
 	spin_lock(&s->source.lock);
-	bool closed = s->closed;
 	s->closed = true;
 	source_wake(&s->source, NETPOLL_READ, &ready);
 	source_wake(&s->source, NETPOLL_WRITE, &ready);
 	spin_unlock(&s->source.lock);
-	if (closed)
-		return net_fail(EBADF);
 	ports_release(s);
-	if (atomic_load_explicit(&s->references, memory_order_relaxed) > 1)
+	if (handle_shared(handle))
 		disconnect(s);
 	netpoll_inject(&ready);
-	release(s);
+	socket_release(s);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "address.h"
 #include "gump.h"
 #include "kernel/hart.h"
+#include "net/handle.h"
 #include "sched/netpoll.h"
 
 /* What a thread that is no hart tells goroutines something through: poller.c. */
@@ -29,12 +30,13 @@ struct source {
  * Its memory is never given back, only used for another socket: the poller may have been told of an event
  * just before the socket was closed. Whoever then has the memory tries once more than it need.
  *
- * `references` counts the program's own (until close) and one for each call under way: the last one gives the
- * descriptor's number back. So no call uses a number that has become another socket's.
+ * The last reference (net/handle.h) gives the descriptor's number back. So no call uses a number that has
+ * become another socket's.
  */
 struct socket {
 	struct source source;          /* first */
-	int fd;                        /* constant, as the next three */
+	void *handle;                  /* constant, as the next four: a go_conn, go_listener or go_udp */
+	int fd;
 	int type;                      /* SOCK_STREAM, SOCK_DGRAM */
 	sa_family_t family;            /* of the host's socket */
 	union endpoint end;            /* of a connection the peer, else its own as asked for */
@@ -47,16 +49,11 @@ struct socket {
 	go_mutex turn[2];              /* one reader and one writer at a time; before source.lock */
 	/* the poller hears when there is room to write; by whose turn that is */
 	bool watches_write;
-	_Atomic(uint32_t) references;
 	struct socket *next_free;
 	/* ports.c */
 	struct socket *next_bound;
 	uint16_t host_port;
 };
-
-struct go_conn { struct socket socket; };
-struct go_listener { struct socket socket; };
-struct go_udp { struct socket socket; };
 
 /* poller.c */
 void source_wake(struct source *source, enum netpoll_mode mode, struct glist *ready); /* under its lock */
@@ -69,7 +66,7 @@ struct socket *socket_new(int fd, sa_family_t family, int type, const union endp
 int socket_fd(sa_family_t family, int type); /* -1 and errno */
 /* One at an address of the program's own. NULL and errno. */
 struct socket *socket_open(const char *addr, int type);
-void socket_enter(struct socket *s, enum netpoll_mode mode);
+struct socket *socket_enter(const void *handle, enum netpoll_mode mode); /* NULL with EBADF: it was closed */
 void socket_leave(struct socket *s, enum netpoll_mode mode);
 /*
  * Around each attempt of a call that has its turn: whether it may be made (0 or an errno), and, when there
@@ -81,7 +78,8 @@ void socket_wait(struct socket *s, enum netpoll_mode mode);
 int socket_failed(struct socket *s, int error);
 int socket_error(struct socket *s);
 void socket_set_deadline(struct socket *s, int64_t read, int64_t write);
-int socket_close(struct socket *s);
+void socket_release(struct socket *s);      /* what handle_enter() gave */
+int socket_close(const void *handle);       /* 0, or -1 with EBADF */
 
 void conn_options(int fd); /* conn.c: of a connection, or a listener, whose connections inherit them */
 int net_errno(int error); /* one of those that gump/net.h names, as far as there is one */

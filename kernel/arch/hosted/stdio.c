@@ -4,7 +4,13 @@
  *
  * It is a stream without a buffer, which calls put() with what one printf() makes, and with the stream's lock
  * held: so nothing here is preempted or parks, nor in lines_put(). stderr is the library's own.
+ *
+ * Who prints in a loop is in the library, or in the kernel for it, for all but a thousandth of the time, and
+ * is preempted outside, by chance (signals.c). So what prints has a front here, which waits for the stream,
+ * and looks whether a preemption waits when the library has returned.
  */
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -46,6 +52,117 @@ int fflush(FILE *file)
 	if (file == NULL || file == stdout)
 		lines_flush();
 	return status;
+}
+
+/* The library's, by their other names. */
+extern int _IO_vfprintf(FILE *file, const char *format, va_list args);
+extern int _IO_puts(const char *text);
+extern int _IO_fputs(const char *text, FILE *file);
+extern int _IO_putc(int c, FILE *file);
+extern size_t _IO_fwrite(const void *data, size_t size, size_t count, FILE *file);
+
+/*
+ * Who waits for the stream may be preempted, which the library's own wait is not: the hart has other
+ * goroutines, and timers. Who has it is not, since the stream is the thread's.
+ */
+static void enter(FILE *file)
+{
+	for (;;) {
+		hart_lock();
+		if (ftrylockfile(file) == 0)
+			return;
+		hart_unlock();
+		SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+}
+
+/* The signal comes before its system call has returned, which is in gump's own text. */
+UNSANITIZED static void leave(FILE *file)
+{
+	struct hart *hart = hart_self();
+
+	funlockfile(file);
+	bool asked = hart->arch.retry != INT64_MAX;
+	hart_unlock();
+	if (asked)
+		hart_signal(hart);
+}
+
+int vfprintf(FILE *file, const char *format, va_list args)
+{
+	enter(file);
+	int n = _IO_vfprintf(file, format, args);
+	leave(file);
+	return n;
+}
+
+int vprintf(const char *format, va_list args)
+{
+	return vfprintf(stdout, format, args);
+}
+
+int fprintf(FILE *file, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int n = vfprintf(file, format, args);
+	va_end(args);
+	return n;
+}
+
+int printf(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int n = vfprintf(stdout, format, args);
+	va_end(args);
+	return n;
+}
+
+int puts(const char *text)
+{
+	FILE *file = stdout;
+
+	enter(file);
+	int status = _IO_puts(text);
+	leave(file);
+	return status;
+}
+
+int fputs(const char *text, FILE *file)
+{
+	enter(file);
+	int status = _IO_fputs(text, file);
+	leave(file);
+	return status;
+}
+
+int fputc(int c, FILE *file)
+{
+	enter(file);
+	int status = _IO_putc(c, file);
+	leave(file);
+	return status;
+}
+
+int putc(int c, FILE *file)
+{
+	return fputc(c, file);
+}
+
+int putchar(int c)
+{
+	return fputc(c, stdout);
+}
+
+size_t fwrite(const void *data, size_t size, size_t count, FILE *file)
+{
+	enter(file);
+	size_t n = _IO_fwrite(data, size, count, file);
+	leave(file);
+	return n;
 }
 
 /* The very last of exit(): whatever atexit() and destructors have printed. */
