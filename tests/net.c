@@ -3,6 +3,7 @@
  * The network calls, from one machine to itself: no device is needed for that.
  *
  * @test timeout=120
+ * @test timeout=60 args=closed_for_good|closed_between_calls
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -508,7 +509,7 @@ static void datagrams(void)
 }
 
 TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(not_to_itself), TEST(in_use), TEST(names),
-      TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST(closed_for_good), TEST(closed_between_calls),
+      TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST_WHEN_NAMED(closed_for_good), TEST_WHEN_NAMED(closed_between_calls),
       TEST(unread_data_resets),
       TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes),
       TEST(backlog), TEST(dials_by_other_names), TEST(datagrams));

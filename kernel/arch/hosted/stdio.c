@@ -6,11 +6,10 @@
  * held: so nothing here is preempted or parks, nor in lines_put(). stderr is the library's own.
  *
  * Who prints in a loop is in the library, or in the kernel for it, for all but a thousandth of the time, and
- * is preempted outside, by chance (signals.c). So what prints has a front here, which waits for the stream,
- * and looks whether a preemption waits when the library has returned.
+ * would be preempted outside, by chance (signals.c). So what prints has a front here, which waits for the
+ * stream, and is preempted when the library has returned.
  */
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -76,16 +75,11 @@ static void enter(FILE *file)
 	}
 }
 
-/* The signal comes before its system call has returned, which is in gump's own text. */
-UNSANITIZED static void leave(FILE *file)
+/* A signal that came meanwhile has asked for a preemption: it is here. */
+static void leave(FILE *file)
 {
-	struct hart *hart = hart_self();
-
 	funlockfile(file);
-	bool asked = hart->arch.retry != INT64_MAX;
 	hart_unlock();
-	if (asked)
-		hart_signal(hart);
 }
 
 int vfprintf(FILE *file, const char *format, va_list args)
