@@ -85,6 +85,11 @@ void *net_calloc(size_t count, size_t size)
 	return memory ? memset(memory, 0, count * size) : NULL;
 }
 
+void *handle_memory(size_t size)
+{
+	return net_calloc(1, size);
+}
+
 void net_free(void *memory)
 {
 	if (!memory)
