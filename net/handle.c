@@ -2,7 +2,7 @@
 /*
  * Slots lie in chunks that stay, so whatever number a handle has can be looked at, without a lock. A slot's
  * word has its generation, whether it was closed, and how many references there are: one compare-and-swap
- * sees that it is the same still and takes a reference. When the last one is left, the next generation begins.
+ * sees that it is the same still and takes a reference. When the last is left, the next generation begins.
  *
  * A handle has the generation above and the number below. Generations have their topmost bit set, and so
  * handles are addresses of nothing: whoever follows one faults.
