@@ -68,9 +68,9 @@ static void put_free(uint32_t number, struct slot *slot, uint64_t generation)
 
 static bool add_chunk(void)
 {
-	struct slot *chunk = handle_memory(CHUNK * sizeof(struct slot));
+	struct slot *chunk;
 
-	if (chunk == NULL)
+	if (slot_at(CHUNK * CHUNKS - 1) != NULL || (chunk = handle_memory(CHUNK * sizeof(*chunk))) == NULL)
 		return false;
 	spin_lock(&lock);
 	bool room = chunk_count < CHUNKS;

@@ -80,6 +80,7 @@ void device_attach(void (*handler)(void));
 void device_interrupt(void);               /* from a thread that is no hart's: wakes one, or interrupts one */
 void device_events(void);                  /* from the signal handler */
 void hart_signal(struct hart *hart);
+extern __thread bool thread_is_hart;       /* signals.c: thread_install() was called on this thread */
 
 bool memory_read(void *to, uintptr_t from, size_t size); /* context.c: false where there is none */
 

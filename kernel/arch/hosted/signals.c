@@ -405,6 +405,8 @@ void signals_init(void)
 
 #define ARCH_SET_GS 0x1001
 
+__thread bool thread_is_hart;
+
 void thread_install(struct hart *hart)
 {
 	stack_t stack = { .ss_size = SIGNAL_STACK };
@@ -417,6 +419,7 @@ void thread_install(struct hart *hart)
 	hart->arch.thread = (int)SYS(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	pause_if_asked(hart);
 	hart->arch.error = __errno_location();
+	thread_is_hart = true;
 	hart->arch.irq_off = 1;
 	SYS(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0); /* timer.c has its own */
 	timer_install(hart);

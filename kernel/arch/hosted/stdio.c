@@ -62,11 +62,14 @@ extern size_t _IO_fwrite(const void *data, size_t size, size_t count, FILE *file
 
 /*
  * Who waits for the stream may be preempted, which the library's own wait is not: the hart has other
- * goroutines, and timers. Who has it is not, since the stream is the thread's.
+ * goroutines, and timers. Who has it is not, since the stream is the thread's. A thread that is no hart has a
+ * hart's %gs from its creator, and must not touch that.
  */
 static void enter(FILE *file)
 {
-	for (;;) {
+	if (!thread_is_hart)
+		flockfile(file);
+	while (thread_is_hart) {
 		hart_lock();
 		if (ftrylockfile(file) == 0)
 			return;
@@ -79,7 +82,8 @@ static void enter(FILE *file)
 static void leave(FILE *file)
 {
 	funlockfile(file);
-	hart_unlock();
+	if (thread_is_hart)
+		hart_unlock();
 }
 
 int vfprintf(FILE *file, const char *format, va_list args)
