@@ -11,7 +11,7 @@
 #include <gump/net.h>
 #include <stdatomic.h>
 
-#include "test.h"
+#include "service.h"
 
 static size_t stack, heap;
 static _Atomic(unsigned) served;
@@ -61,18 +61,6 @@ static void tell(void *conn)
 		go_write(conn, text, (size_t)length);
 	}
 	go_conn_close(conn);
-}
-
-struct service {
-	go_listener *listener;
-	void (*serve)(void *);
-};
-
-static void accept_all(void *arg)
-{
-	struct service *service = arg;
-	for (go_conn *conn; (conn = go_accept(service->listener));)
-		CHECK_EQ(go_try(service->serve, conn, NULL), 0);
 }
 
 int main(int argc, char **argv)

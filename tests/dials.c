@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <gump/net.h>
 
-#include "test.h"
+#include "service.h"
 
 #define LINE 600
 
@@ -78,18 +78,6 @@ static void echo(void *conn)
 	while ((n = go_read(conn, buf, sizeof(buf))) > 0 && go_write(conn, buf, (size_t)n) == n)
 		;
 	go_conn_close(conn);
-}
-
-struct service {
-	go_listener *listener;
-	void (*serve)(void *);
-};
-
-static void accept_all(void *arg)
-{
-	struct service *service = arg;
-	for (go_conn *conn; (conn = go_accept(service->listener));)
-		go(service->serve, conn);
 }
 
 int main(void)

@@ -37,8 +37,7 @@ def tests():
     scenarios['dhcp'] = dhcp
     for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):
-            test = HostTest(scenario, function, name, harts)
+            test = HostTest(scenario, function, name, harts, waits=True)
             test.source = 'tests/dials.c'
-            test.waits = True
             found.append(test)
     return found

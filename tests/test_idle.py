@@ -75,12 +75,12 @@ def uninterrupted(test, env=()):
 
 
 def tests():
-    found = [HostTest('idle.sleeping', sleeping, name, n) for name in MACHINES for n in (1, 4)]
+    found = [HostTest('idle.sleeping', sleeping, name, n, waits=True) for name in MACHINES for n in (1, 4)]
     if os.path.exists(os.path.join(TREE, 'examples/http.c')):
-        found += [HostTest('idle.serving', serving, name, 4) for name in MACHINES]
-    own = [HostTest('idle.uninterrupted', uninterrupted, name, n) for name in MACHINES for n in (1, 4)]
-    own += [HostTest('idle.uninterrupted.two_ps', lambda test: uninterrupted(test, ['GOMAXPROCS=2']), name, 4)
-            for name in MACHINES]
+        found += [HostTest('idle.serving', serving, name, 4, waits=True) for name in MACHINES]
+    own = [HostTest('idle.uninterrupted', uninterrupted, name, n, waits=True) for name in MACHINES for n in (1, 4)]
+    own += [HostTest('idle.uninterrupted.two_ps', lambda test: uninterrupted(test, ['GOMAXPROCS=2']), name, 4,
+                     waits=True) for name in MACHINES]
     for test in own:
         test.source = 'tests/idle.c'
     clocked = [HostTest('idle.deadlines', deadlines, name, 1) for name in MACHINES]

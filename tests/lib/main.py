@@ -26,7 +26,7 @@ from lib import machine, programs  # noqa: E402
 # harts, or on as many as they are for.
 SANITIZED = {
     'atomics', 'block', 'chains', 'chan', 'conservation', 'fences', 'goroutines', 'hartlock', 'heap', 'mutex', 'net',
-    'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select', 'select_stress', 'sleep', 'slices',
+    'net_closed', 'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select', 'select_stress', 'sleep', 'slices',
     'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy', 'traces', 'wakeups'}
 SHOWN = 25  # lines of the console in the report of a failure
 

@@ -8,7 +8,7 @@ A line of a program's first comment that starts with @test stands for boots on e
 NAME is the program's argument (and part of the test's name). EXPECTED is "text" or /regex/ that
 the console must show, with ! before it one that it must not. Keys:
 
-    harts=1,2,4      the numbers of harts (this is the default)
+    harts=1,2,4      the numbers of harts (this is the default); with 4 among them, 2 is for virt and q35 only
     machines=virt,q35,microvm,hosted   hosted is no machine but a process of this host
     sanitize=thread,address,undefined  on hosted also with these; empty: with none
     status=0         the expected exit status; with 0 a line PASS is expected too
@@ -80,10 +80,10 @@ class Test:
 class HostTest(Test):
     """A function of a test_*.py file; it may set output and command of the test it is given."""
 
-    def __init__(self, name, function, machine_name='', harts=0, alone=False):
+    def __init__(self, name, function, machine_name='', harts=0, alone=False, waits=False):
         super().__init__(name)
         self.function, self.machine_name, self.harts = function, machine_name, harts
-        self.alone = alone
+        self.alone, self.waits = alone, waits
         self.sanitizer = machine_name.partition('-')[2]
 
     def run(self):
@@ -220,7 +220,7 @@ def boots():
                           line.keys.get('sanitize', ','.join(machine.SANITIZERS)).split(',') if name]
             for name in names:
                 counts = line.keys.get('harts', '1,2,4').split(',')
-                if name.startswith('hosted') and '4' in counts:
+                if name not in ('virt', 'q35') and '4' in counts:
                     counts = [count for count in counts if count != '2']
                 for harts in counts:
                     if arch in (None, name.partition('-')[0], ARCH[name]):
