@@ -93,9 +93,9 @@ size_t go_reclaim(void);
 
 /*
  * Around code that holds the hart without needing the scheduler: other goroutines move on. They
- * nest. Between them this goroutine may not wait, wake or start another (printf, malloc and go_now
- * are fine): that ends the machine. A panic and go_exit leave what they end. Leaving one that was
- * not entered panics.
+ * nest. Between them this goroutine may not wait, wake or start another, which calls of <gump/net.h>
+ * may (printf, malloc and go_now are fine): that ends the machine. A panic and go_exit leave what they
+ * end. Leaving one that was not entered panics.
  */
 void go_block_enter(void);
 void go_block_leave(void);

@@ -10,9 +10,8 @@
  * it has not: whoever sends it would end the machine. The same holds for data behind a FIN that is kept,
  * since that FIN moves behind them. Neither is what an honest peer sends: it is dropped, and answered.
  *
- * A closed window: lwIP takes every segment for one outside of it and answers, even a mere
- * acknowledgement; two such peers that do not read would answer each other for ever. One byte of
- * window that is never announced makes it see that nothing is wrong.
+ * A peer's end, with nothing before it, at a closed window: lwIP takes it for a byte beyond, and answers
+ * until there is room. One byte of window that is never announced, and that nothing else can take, is for it.
  *
  * A segment without ACK: lwIP would take its data, and a reset of a connection that is being opened (RFC
  * 9293, 3.10.7 has both dropped). An acknowledgement of our SYN without the peer's: lwIP would answer with a
@@ -136,7 +135,8 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t 
 	if (p->tot_len > 0 && net_memory_scarce() &&
 	    (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) || conn_has_unread(pcb)))
 		return ERR_MEM;
-	if (p->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt)
+	bool is_end = TCPH_FLAGS(header) & TCP_FIN && p->tot_len == 0 && header->seqno == pcb->rcv_nxt;
+	if (is_end && pcb->rcv_wnd == 0)
 		pcb->rcv_wnd = 1;
 	return ERR_OK;
 }

@@ -51,7 +51,8 @@ void conn_let_go(struct conn *conn)
 	tcp_sent(pcb, NULL);
 	tcp_err(pcb, NULL);
 	tcp_poll(pcb, NULL, 0);
-	pcb->stall_since = 0; /* another limit */
+	pcb->stall_since = 0;     /* another limit */
+	pcb->tmr = tcp_ticks;     /* that of FIN-WAIT-2, if it is there already, counts from here */
 }
 
 void conn_wake(struct conn *conn)

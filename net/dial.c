@@ -159,7 +159,7 @@ static int connect(const struct address *address, int64_t deadline, struct conn 
 	conn->connecting = true;
 	err_t lwip = tcp_connect(pcb, &address->ip, address->port, on_connected);
 	if (lwip != ERR_OK)
-		return lwip == ERR_RTE ? EHOSTUNREACH : net_errno(lwip);
+		return lwip == ERR_BUF ? EADDRINUSE : net_errno(lwip); /* no port is left */
 	conn->peer = pcb->remote_ip;
 	conn->peer_port = pcb->remote_port;
 	while (conn->connecting && !conn->error)

@@ -20,18 +20,44 @@ static bool parse_port(const char *text, uint16_t *port)
 	return value <= 65535;
 }
 
-/* Four numbers. Parsers of addresses also take "1" for 0.0.0.1, which is more likely a name. */
-static bool looks_like_v4(const char *host)
+/*
+ * What ends in a number is an address and no name (WHATWG's URL standard, "ends in a number"), whatever
+ * parsers of addresses make of it: they take "1" for 0.0.0.1, and 010 and 0x8 for 8.
+ */
+static bool ends_in_number(const char *host)
 {
-	unsigned dots = 0;
+	size_t length = strlen(host);
 
-	for (; *host != '\0'; host++) {
-		if (*host == '.')
-			dots++;
-		else if (*host < '0' || *host > '9')
-			return false;
+	if (length > 0 && host[length - 1] == '.')
+		length--;
+	size_t start = length;
+	while (start > 0 && host[start - 1] != '.')
+		start--;
+	const char *digits = "0123456789";
+	if (length - start >= 2 && host[start] == '0' && (host[start + 1] | 0x20) == 'x') {
+		digits = "0123456789abcdefABCDEF";
+		start += 2;
+	} else if (start == length) {
+		return false;
 	}
-	return dots == 3;
+	return strspn(host + start, digits) >= length - start;
+}
+
+/* Four numbers up to 255, without zeros before them. */
+static bool is_v4(const char *host)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		size_t digits = strspn(host, "0123456789");
+		unsigned value = 0;
+		if (digits < 1 || digits > 3 || (digits > 1 && *host == '0'))
+			return false;
+		for (; digits > 0; digits--)
+			value = value * 10 + (unsigned)(*host++ - '0');
+		if (value > 255 || *host != (i < 3 ? '.' : '\0'))
+			return false;
+		host += i < 3;
+	}
+	return true;
 }
 
 /* As DNS has them: labels of 1 to 63 bytes, 253 in all. A dot at the end is fine. */
@@ -68,8 +94,10 @@ bool hostport_parse(const char *text, struct hostport *hostport)
 	hostport->host[length] = '\0';
 	hostport->kind = brackets ? HOST_V6
 		       : length == 0 ? HOST_ANY
-		       : looks_like_v4(hostport->host) ? HOST_V4 : HOST_NAME;
+		       : ends_in_number(hostport->host) ? HOST_V4 : HOST_NAME;
 	if (hostport->kind == HOST_NAME && !is_name(hostport->host))
+		return false;
+	if (hostport->kind == HOST_V4 && !is_v4(hostport->host))
 		return false;
 	/* IPv6 without brackets: where does the port begin? */
 	return brackets || strchr(hostport->host, ':') == NULL;

@@ -4,8 +4,8 @@
  * those are found. A device that breaks its rings takes its own interface down and no other.
  *
  * In: a frame is copied into a pbuf of its own length, because buffers of the device are few and
- * a frame may wait for its reader for ever. Out: nothing is copied, lwIP leaves room for
- * the device's header before each frame.
+ * a frame may wait for its reader for ever. Out: a frame in a few pieces is not copied, lwIP leaves room for
+ * the device's header before each.
  */
 #include "net/interface.h"
 
@@ -66,13 +66,56 @@ static bool too_short(const struct pbuf *p)
 	       (eth->type == PP_HTONS(ETHTYPE_ARP) && p->len < SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR);
 }
 
+/* An address of this machine, as far as it is one: who else might have a tentative one, has it. */
+static bool is_own_v6(const ip6_addr_p_t *packed)
+{
+	ip6_addr_t address;
+	ip6_addr_copy_from_packed(address, *packed);
+	if (ip6_addr_isloopback(&address))
+		return true;
+	for (unsigned i = 0; i < interface_count; i++) {
+		const struct netif *netif = &interfaces[i]->netif;
+		for (s8_t j = 0; j < LWIP_IPV6_NUM_ADDRESSES; j++)
+			if (ip6_addr_isvalid(netif_ip6_addr_state(netif, j)) &&
+			    ip6_addr_zoneless_eq(&address, netif_ip6_addr(netif, j)))
+				return true;
+	}
+	return false;
+}
+
+static bool is_own_v4(const ip4_addr_p_t *packed)
+{
+	ip4_addr_t address;
+	ip4_addr_copy(address, *packed);
+	if (ip4_addr_isloopback(&address))
+		return true;
+	if (ip4_addr_isany_val(address))
+		return false;
+	for (unsigned i = 0; i < interface_count; i++)
+		if (ip4_addr_eq(&address, netif_ip4_addr(&interfaces[i]->netif)))
+			return true;
+	return false;
+}
+
+/* What claims to come from this machine (RFC 1122, 3.2.1.3): an echo of it would be for the machine itself. */
+static bool is_forged(const struct pbuf *p)
+{
+	const struct eth_hdr *eth = p->payload;
+	const void *ip = eth + 1;
+	if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN)
+		return is_own_v4(&((const struct ip_hdr *)ip)->src);
+	if (eth->type == PP_HTONS(ETHTYPE_IPV6) && p->len >= SIZEOF_ETH_HDR + IP6_HLEN)
+		return is_own_v6(&((const struct ip6_hdr *)ip)->src);
+	return false;
+}
+
 static void receive(struct virtio_net *device, const struct virtq_piece *pieces, unsigned count,
 		    size_t length, bool checksum_good)
 {
 	struct interface *interface = (struct interface *)device; /* its first member */
 	struct netif *netif = &interface->netif;
 	struct pbuf *p = copy_frame(pieces, count, length);
-	if (!p || too_short(p)) { /* as if the network had lost it */
+	if (!p || too_short(p) || is_forged(p)) { /* as if the network had lost it */
 		interface->counts.received_dropped++;
 		if (p)
 			pbuf_free(p);
@@ -90,14 +133,17 @@ static void receive(struct virtio_net *device, const struct virtq_piece *pieces,
 static unsigned poll_one(struct interface *interface, unsigned budget)
 {
 	struct virtio_net *device = &interface->device;
-	bool was_full = device->tx_full;
+	bool was_full = device->up && device->tx_full;
 	unsigned frames = virtio_net_poll(device, budget);
-	if (was_full && !device->tx_full)
+	if (was_full && !device->tx_full) {
 		tcp_txnow(); /* segments that found the ring full */
+		udp_retry();
+	}
 	if (!device->up && netif_is_link_up(&interface->netif)) {
 		hart_print("net%u: down\n", interface->number);
 		netif_set_link_down(&interface->netif);
 		addresses_changed();
+		udp_retry();
 	}
 	return frames;
 }
@@ -112,6 +158,14 @@ unsigned interface_poll(unsigned budget)
 	}
 	timewait_collect();
 	return most;
+}
+
+bool interface_is_full(void)
+{
+	for (unsigned i = 0; i < interface_count; i++)
+		if (interfaces[i]->device.up && interfaces[i]->device.tx_full)
+			return true;
+	return false;
 }
 
 bool interface_rearm(void)

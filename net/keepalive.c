@@ -7,7 +7,8 @@
 #include "kernel/hart.h"
 #include "net/option.h"
 
-#define MOST 32767 /* Linux takes no more */
+#define MOST_SECONDS 32767 /* Linux takes no more */
+#define MOST_QUESTIONS 127
 
 struct keepalive keepalive = { .idle = 60, .interval = 15, .count = 8 };
 
@@ -18,8 +19,9 @@ void keepalive_init(void)
 
 	if (option == NULL)
 		return;
-	if (option_number(&at, ',', MOST, &asked.idle) && option_number(&at, ',', MOST, &asked.interval) &&
-	    option_number(&at, '\0', MOST, &asked.count))
+	if (option_number(&at, ',', MOST_SECONDS, &asked.idle) &&
+	    option_number(&at, ',', MOST_SECONDS, &asked.interval) &&
+	    option_number(&at, '\0', MOST_QUESTIONS, &asked.count))
 		keepalive = asked;
 	else
 		hart_print("net: keepalive=%s is not IDLE,INTERVAL,COUNT in seconds; ignored\n", option);

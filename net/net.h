@@ -11,7 +11,7 @@
 #include "lwip/ip_addr.h"
 #include "net/lock.h"
 
-/* True: a device is there and was started. Does not change after start-up but for a broken device. */
+/* True: a device was there at start-up; it may have broken since. */
 bool net_up(void);
 
 /* The errno for lwIP's error. */
@@ -26,6 +26,7 @@ bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
+bool interface_is_full(void);                /* a frame found no room in a device, nor has a poll since */
 /*
  * net/addresses.c. Waits, the lock released, until an interface has an address that reaches `to`. 0,
  * ETIMEDOUT, or EHOSTUNREACH: no device works, or it is IPv6 and no router has answered.
@@ -38,5 +39,8 @@ void interface_wake_waiting(void);           /* to look again */
 /* lwIP's index of net0, net1, ..., 0: no such; and back. Without the lock. */
 u8_t interface_zone(unsigned long number);
 unsigned interface_number(u8_t zone);
+
+/* net/udp.c: a device has room again, or is gone. Under the net lock. */
+void udp_retry(void);
 
 #endif

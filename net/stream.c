@@ -126,7 +126,7 @@ ssize_t go_read(go_conn *handle, void *buf, size_t size)
 			error = ETIMEDOUT;
 		else if (conn->rx)
 			answer = (ssize_t)take(conn, buf, size);
-		else if (conn->error)
+		else if (conn->error && !conn->peer_finished)
 			error = conn->error;
 		else if (!conn->peer_finished) {
 			net_wait(&conn->desc, NETPOLL_READ, conn->deadline[NETPOLL_READ]);

@@ -14,7 +14,8 @@
 #include "net/memory.h"
 #include "net/net.h"
 
-#define SEND_WAIT ((int64_t)10 * 1000000000) /* for an address of our own, at most */
+#define SEND_WAIT ((int64_t)10 * 1000000000) /* for an address of our own, or room in a device, at most */
+#define MOST_V6 65487 /* lwIP counts a packet's bytes in 16 bits, those of its header included */
 
 struct datagram {
 	struct datagram *next;
@@ -138,6 +139,49 @@ ssize_t go_udp_recv(go_udp *handle, void *buf, size_t size, char *from, size_t f
 	return answer < 0 ? net_fail(ERANGE) : answer;
 }
 
+/* A goroutine that found a device's ring full, on its stack. Under the net lock. */
+struct waiter {
+	struct netpoll_desc desc;
+	struct waiter *next;
+};
+static struct waiter *waiters;
+
+void udp_retry(void)
+{
+	for (; waiters; waiters = waiters->next)
+		net_wake(&waiters->desc, NETPOLL_WRITE);
+}
+
+static int wait_for_room(int64_t deadline)
+{
+	struct waiter waiter = { .next = waiters };
+	waiters = &waiter;
+	int error = net_wait(&waiter.desc, NETPOLL_WRITE, deadline);
+	for (struct waiter **link = &waiters; *link; link = &(*link)->next)
+		if (*link == &waiter) {
+			*link = waiter.next;
+			break;
+		}
+	return error;
+}
+
+static int send_once(struct udp *udp, const void *buf, size_t size, const struct address *to)
+{
+	if (udp->closed)
+		return EBADF;
+	if (!IP_ADDR_PCB_VERSION_MATCH(udp->pcb, &to->ip))
+		return EHOSTUNREACH;
+	if (IP_IS_V6_VAL(to->ip) && size > MOST_V6)
+		return EMSGSIZE;
+	struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)size, PBUF_RAM);
+	if (!p)
+		return ENOMEM;
+	memcpy(p->payload, buf, size);
+	int error = net_errno(udp_sendto(udp->pcb, p, &to->ip, to->port));
+	pbuf_free(p);
+	return error;
+}
+
 ssize_t go_udp_send(go_udp *handle, const void *buf, size_t size, const char *to)
 {
 	struct address address;
@@ -149,21 +193,16 @@ ssize_t go_udp_send(go_udp *handle, const void *buf, size_t size, const char *to
 	if (!udp)
 		return -1;
 	net_lock();
-	int error = net_resolve(&address, hart_now() + SEND_WAIT);
-	if (error == ETIMEDOUT)
-		error = EHOSTUNREACH;
-	if (!error && udp->pcb && !IP_ADDR_PCB_VERSION_MATCH(udp->pcb, &address.ip))
-		error = EHOSTUNREACH;
+	int64_t deadline = hart_now() + SEND_WAIT;
+	int error = net_resolve(&address, deadline);
 	if (udp->closed)
 		error = EBADF;
-	if (!error) {
-		struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)size, PBUF_RAM);
-		error = ENOMEM;
-		if (p) {
-			memcpy(p->payload, buf, size);
-			error = net_errno(udp_sendto(udp->pcb, p, &address.ip, address.port));
-			pbuf_free(p);
-		}
+	else if (error == ETIMEDOUT)
+		error = EHOSTUNREACH;
+	while (!error && (error = send_once(udp, buf, size, &address)) == ENOMEM && interface_is_full()) {
+		error = 0;
+		if (wait_for_room(deadline)) /* and it gets lost */
+			break;
 	}
 	release(udp);
 	net_unlock();
@@ -180,6 +219,7 @@ void go_udp_close(go_udp *handle)
 	udp_remove(udp->pcb);
 	udp->pcb = NULL;
 	net_wake(&udp->desc, NETPOLL_READ);
+	udp_retry();
 	release(udp);
 	net_unlock();
 }

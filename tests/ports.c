@@ -8,13 +8,17 @@
  *    19    reads a number and a newline, and sends so many bytes of a pattern
  *
  * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
- * that only yield to one another. With "peer" (tests/lib/hostile.py) there are five more:
+ * that only yield to one another. With "peer" (tests/lib/hostile.py) there are six more:
  *
- *     7    by UDP, sends back datagrams; "wait" and those behind it a second later
- *    13    tells what go_net_stats() does, and the number of goroutines
+ *     7    by UDP, sends back datagrams; "wait" and those behind it a second later, "flood" 3,000 times
+ *    13    tells what go_net_stats() does, the number of goroutines, of datagrams that came by UDP, and of those
+ *          that could not be sent
  *    14    tells on the console how reading has ended
  *    15    sends 1,000,000 bytes of that pattern, more than fit into its memory, and reads nothing
  *    16    closes its own side, and reads
+ *    17    reads a byte, says nothing for as long as lwIP takes for a minute, and closes. After "f" it first
+ *          reads to the peer's end, and after that minute sends 100,000 bytes of that pattern; after "s" it
+ *          closes its own side before
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -50,13 +54,16 @@ static void tell_goroutines(go_conn *conn)
 	go_write(conn, buf, (size_t)length);
 }
 
+static unsigned datagrams, unsent;
+
 static void tell_figures(go_conn *conn)
 {
-	char buf[200];
+	char buf[250];
 	struct go_net_stats net;
 	go_net_stats(&net);
-	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu memory_max=%zu goroutines=%d\n",
-			      net.connections, (unsigned long long)net.turned_away, net.memory, net.memory_max, go_count());
+	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu memory_max=%zu goroutines=%d "
+			      "datagrams=%u unsent=%u\n", net.connections, (unsigned long long)net.turned_away, net.memory,
+			      net.memory_max, go_count(), datagrams, unsent);
 	go_write(conn, buf, (size_t)length);
 }
 
@@ -65,9 +72,12 @@ static void echo_datagrams(void *udp)
 	static char buf[65536], from[60];
 	ssize_t n;
 	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0) {
+		int times = n == 5 && memcmp(buf, "flood", 5) == 0 ? 3000 : 1;
+		datagrams++;
 		if (n == 4 && memcmp(buf, "wait", 4) == 0)
-			go_sleep(1000 * 1000000);
-		go_udp_send(udp, buf, (size_t)n, from);
+			go_sleep(SECOND);
+		for (int i = 0; i < times; i++)
+			unsent += go_udp_send(udp, buf, times == 1 ? (size_t)n : 1400, from) < 0;
 	}
 }
 
@@ -117,6 +127,25 @@ static void half_close(go_conn *conn)
 {
 	go_shutdown(conn);
 	count_bytes(conn);
+}
+
+/* lwIP's time, in half seconds. Hosted there is no lwIP. */
+extern uint32_t tcp_ticks __attribute__((weak));
+
+static void close_after_silence(go_conn *conn)
+{
+	char how, c;
+	if (go_read(conn, &how, 1) != 1)
+		return;
+	if (how == 's')
+		go_shutdown(conn);
+	while (how == 'f' && go_read(conn, &c, 1) > 0)
+		;
+	go_sleep(300 * MS);
+	CHECK(&tcp_ticks);
+	tcp_ticks += 118;
+	if (how == 'f')
+		send_so_much(conn, 100000);
 }
 
 struct service {
@@ -177,10 +206,11 @@ int main(int argc, char **argv)
 					     { ":13", tell_figures, NULL },
 					     { ":14", tell_end, NULL },
 					     { ":15", send_unasked, NULL },
-					     { ":16", half_close, NULL } };
+					     { ":16", half_close, NULL },
+					     { ":17", close_after_silence, NULL } };
 	const char *how = argc > 1 ? argv[1] : "";
 	bool with_peer = strcmp(how, "peer") == 0;
-	for (size_t i = 0; i < (with_peer ? 8 : 4); i++) {
+	for (size_t i = 0; i < (with_peer ? 9 : 4); i++) {
 		services[i].listener = go_listen(services[i].addr);
 		CHECK(services[i].listener);
 		go(accept_all, &services[i]);

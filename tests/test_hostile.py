@@ -43,6 +43,7 @@ LIMITS = {
     'times': ('handshake finwait pieces timewait', ['handshake=2', 'finwait=2', 'fragments=2,2,60', 'timewait=3,2']),
     'sizes': ('window ahead datagrams netmemory', ['windows=16,16', 'ahead=1,2', 'datagrams=6,4', 'netmemory=25']),
     'half_closed': ('half_closed', ['keepalive=1,1,2']),
+    'silent': ('silent', ['keepalive=600,15,8']),
 }
 
 
@@ -52,6 +53,8 @@ def limits(test, what):
         run.wait_for('listening')
         run_client(net, 'hostile.py', 'tap0', *scenarios.split(), timeout=110)
 
+
+WAITS = 'stalled', 'times', 'half_closed', 'silent'  # for time-outs, most of the time
 
 # What is no value of an option, and what the console says that it might be.
 REFUSED = {
@@ -136,12 +139,12 @@ def tests():
         return []
     found = []
     for name in 'virt', 'q35', 'hosted':
-        found.append(HostTest('hostile.dies', dies, name, 4))
+        found.append(HostTest('hostile.dies', dies, name, 4, waits=True))
         found[-1].source = 'tests/ports.c'
     for name, harts in ('virt', 4), ('q35', 4):
         for function, source in (segments, 'tests/ports.c'), (backlog, 'tests/ports.c'), (dial, 'examples/proxy.c'), \
                 (shortage, 'tests/shortage.c'):
-            test = HostTest(f'hostile.{function.__name__}', function, name, harts)
+            test = HostTest(f'hostile.{function.__name__}', function, name, harts, waits=function is dial)
             test.source = source
             found.append(test)
         for what in 'gaps', 'made_up_neighbours':
@@ -151,7 +154,8 @@ def tests():
         found.append(HostTest('hostile.limits.refused', refused, name, harts))
         found[-1].source = 'tests/ports.c'
         for what in LIMITS:
-            test = HostTest(f'hostile.limits.{what}', lambda test, what=what: limits(test, what), name, harts)
+            test = HostTest(f'hostile.limits.{what}', lambda test, what=what: limits(test, what), name, harts,
+                            waits=what in WAITS)
             test.source = 'tests/ports.c'
             found.append(test)
         for what in CROWDS:
@@ -159,7 +163,8 @@ def tests():
             test.source = 'tests/crowded.c'
             found.append(test)
         for what in BAD:
-            test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts)
+            test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts,
+                            waits=True)
             test.source = 'tests/ports.c'
             found.append(test)
     return found

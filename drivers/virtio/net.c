@@ -211,10 +211,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 		if (frames % BATCH == 0 && virtio_net_flush(net))
 			virtio_net_notify(net);
 	}
-	if (net->rx.broken || net->tx.broken) {
+	if (net->up && (net->rx.broken || net->tx.broken)) /* else what it sent meanwhile has found out */
 		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
-		return frames;
-	}
 	return frames;
 }
 

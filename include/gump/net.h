@@ -5,9 +5,9 @@
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
  * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline passed), EPIPE
- * (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes), ERANGE (a buffer
- * too small for an address), EBADF (closed, also by another goroutine meanwhile). In the hosted build
- * also what the host's kernel says, such as EACCES for a port below 1024.
+ * (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes, by IPv6 65,487), ERANGE
+ * (a buffer too small for an address), EBADF (closed, also by another goroutine meanwhile). In the hosted
+ * build also what the host's kernel says, such as EACCES for a port below 1024.
  *
  * Two goroutines may use one connection, one reading and one writing. Close wakes both with EBADF.
  * So does every later call with what was closed, whatever was opened since: these pointers are
@@ -46,7 +46,7 @@ void go_listener_close(go_listener *);
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
-/* Blocks until at least one byte is there. 0 = the peer has finished; may be short. */
+/* Blocks until at least one byte is there. 0 = the peer has finished, from then on; may be short. */
 ssize_t go_read(go_conn *, void *buf, size_t size);
 /* All of it, or -1. Blocks until the last byte is queued for sending. */
 ssize_t go_write(go_conn *, const void *buf, size_t size);
@@ -65,8 +65,8 @@ go_udp *go_udp_open(const char *addr);
    small for the address (ERANGE) has cost the datagram. */
 ssize_t go_udp_recv(go_udp *, void *buf, size_t size, char *from, size_t from_size);
 /*
- * One datagram, which may get lost. Blocks for a name or the machine's first address: EHOSTUNREACH
- * after 10 s, and where a socket of the other version of IP does not lead.
+ * One datagram, which may get lost. Blocks while the device has no room, and for a name or the machine's
+ * first address: EHOSTUNREACH after 10 s, and where a socket of the other version of IP does not lead.
  */
 ssize_t go_udp_send(go_udp *, const void *buf, size_t size, const char *to);
 /* Waiting receivers fail with EBADF. */

@@ -41,12 +41,13 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 	struct socket *s = socket_enter(conn, NETPOLL_READ);
 	if (s == NULL)
 		return -1;
-	while ((error = socket_before(s, NETPOLL_READ)) == 0) {
+	while ((error = socket_before(s, NETPOLL_READ)) == 0 && !s->peer_finished) {
 		n = recv(s->fd, buf, size, 0);
 		if (n > 0)
 			break;
 		if (n == 0) {
 			error = socket_error(s); /* the kernel tells of a reset once only */
+			s->peer_finished = error == 0;
 			break;
 		}
 		if (errno != EAGAIN) {
@@ -94,7 +95,7 @@ int go_shutdown(go_conn *conn)
 	spin_lock(&s->source.lock);
 	int error = s->closed ? EBADF : s->error;
 	if (error == 0 && !s->write_finished && shutdown(s->fd, SHUT_WR) != 0)
-		error = net_errno(errno);
+		error = errno == ENOTCONN ? ECONNRESET : net_errno(errno); /* no call has seen the reset yet */
 	if (error == 0)
 		s->write_finished = true;
 	source_wake(&s->source, NETPOLL_WRITE, &ready);

@@ -28,6 +28,7 @@ int net_fail(int error)
 int net_errno(int error)
 {
 	switch (error) {
+	case EADDRNOTAVAIL: return EADDRINUSE; /* no port is left */
 	case EMFILE:
 	case ENFILE:
 	case ENOBUFS: return ENOMEM;
@@ -80,7 +81,7 @@ struct socket *socket_new(int fd, sa_family_t family, int type, const union endp
 		s->type = type;
 		s->end = *end;
 		spin_lock(&s->source.lock); /* against an event of its predecessor's */
-		s->closed = s->write_finished = s->watches_write = false;
+		s->closed = s->write_finished = s->peer_finished = s->watches_write = false;
 		s->source.ready[NETPOLL_READ] = s->source.ready[NETPOLL_WRITE] = false;
 		s->error = 0;
 		s->deadline[NETPOLL_READ] = s->deadline[NETPOLL_WRITE] = GO_FOREVER;

@@ -46,6 +46,7 @@ struct socket {
 	int error;                     /* errno that ended it, or 0 */
 	int64_t deadline[2];           /* by enum netpoll_mode */
 
+	bool peer_finished;            /* its end was read; by whose turn that is */
 	go_mutex turn[2];              /* one reader and one writer at a time; before source.lock */
 	/* the poller hears when there is room to write; by whose turn that is */
 	bool watches_write;

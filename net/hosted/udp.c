@@ -7,6 +7,7 @@
 #include "socket.h"
 
 #define SEND_WAIT ((int64_t)10 * 1000000000) /* for a name, at most */
+#define MOST_V6 65487 /* as on the machines: net/udp.c */
 
 go_udp *go_udp_open(const char *addr)
 {
@@ -71,6 +72,8 @@ static int send_to(struct socket *s, const void *buf, size_t size, struct addres
 
 	if (error == ETIMEDOUT)
 		error = EHOSTUNREACH;
+	if (error == 0 && address->to.any.sa_family == AF_INET6 && size > MOST_V6)
+		error = EMSGSIZE;
 	union endpoint to_fit = address->to;
 	if (error == 0 && !endpoint_fit(&to_fit, s->family))
 		error = EHOSTUNREACH;

@@ -44,6 +44,8 @@ def main(interface, *chosen):
     for scenario in wanted(floods.FLOODS):
         failures += together(scenario)
     failures += together(*wanted(SCENARIOS)) + together((returned, before))
+    if lost := common.peer.lost():
+        failures.append(f'the peer itself has lost {lost} frames')
     if failures:
         print(*failures[1:], sep='\n', flush=True)
         sys.exit(failures[0])  # the others may come of it

@@ -17,6 +17,7 @@ import time
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 UDP, TCP = 17, 6
+SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS = 33, 263, 6     # which Python has no names for
 WAIT = 8  # seconds for any answer
 MASK = 0xffffffff
 ports = itertools.count(random.randrange(20000, 30000))
@@ -81,7 +82,7 @@ class Peer:
         self.addresses = {self.own, *map(socket.inet_aton, more)}
         self.mac = b'\x02\0\0\0\0\x09'
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)  # whatever the host allows others
         self.socket.bind((interface, 0))
         self.machine_mac = None
         self.resolved = threading.Event()
@@ -90,6 +91,10 @@ class Peer:
         self.sources = {}     # own port -> the machine's port that the last segment came from
         self.numbers = itertools.count(1)
         threading.Thread(target=self.read, daemon=True).start()
+
+    def lost(self):
+        """The frames that came and found no room here, since this was asked last."""
+        return struct.unpack('II', self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
     def resolve(self):
         """Asks for the machine until it answers."""

@@ -7,7 +7,7 @@ import time
 from peer import ACK, FIN, WAIT, Connection, check, mss
 
 MACHINE, OWN = '10.77.0.2', '10.77.0.9'
-ECHO, COUNT, FIGURES, TELLS, DEAF, HALF, PATTERN = 7, 9, 13, 14, 15, 16, 19
+ECHO, COUNT, FIGURES, TELLS, DEAF, HALF, SILENT, PATTERN = 7, 9, 13, 14, 15, 16, 17, 19
 ICMP = 1
 BYTES = bytes(range(251)) * 1000
 # A datagram that comes in pieces loses its place to a thousand newer ones, and what memory those take is measured: who

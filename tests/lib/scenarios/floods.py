@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many who want something at once, and who is there no more."""
+import contextlib
+import queue
 import socket
 import struct
 import time
 
-from peer import ACK, MASK, RST, SYN, TCP, WAIT, Connection, Wrong, check, mss
+from peer import ACK, MASK, RST, SYN, TCP, UDP, WAIT, Connection, Wrong, check, mss, ports
 from scenarios import common
 from scenarios.common import MACHINE, ECHO, TELLS, opened, echoes, figures
 
@@ -80,7 +82,29 @@ def dies():
     c.expect(ACK, 'an acknowledgement', ack=c.seq)
 
 
-FLOODS = [syn_flood, connection_flood]
+def forged():
+    """What claims to come from the machine itself is not heard: an echo would answer itself for ever."""
+    before = figures()['datagrams']
+    for own in '127.0.0.1', '127.9.9.9', MACHINE:
+        source = socket.inet_aton(own)
+        common.peer.send_ip(UDP, common.peer.udp(ECHO, ECHO, b'for you', no_checksum=True), own=source)
+    time.sleep(0.3)
+    check('datagrams that were heard', figures()['datagrams'] - before, 0)
+
+
+def flood_out():
+    """The machine sends faster than its device: who sends waits, and nothing fails."""
+    port = next(ports)
+    answers, unsent = common.peer.listen(UDP, port), figures()['unsent']
+    common.peer.send_ip(UDP, common.peer.udp(port, ECHO, b'flood'))
+    check('the length of a datagram', len(answers.get(timeout=WAIT)), 1400)
+    with contextlib.suppress(queue.Empty):
+        while answers.get(timeout=1):
+            pass
+    check('datagrams that could not be sent', figures()['unsent'] - unsent, 0)
+
+
+FLOODS = [syn_flood, connection_flood, forged, flood_out]
 SCENARIOS = [vanished]
 # Not without their names, on machines of their own.
 ASKED_FOR = [small_backlog, dies]

@@ -6,7 +6,7 @@ import time
 
 from peer import ACK, FIN, MASK, RST, SACK_PERMITTED, SYN, TCP, UDP, WAIT, Connection, Wrong, check, mss, ports
 from scenarios import common
-from scenarios.common import BYTES, DEAF, ECHO, FIGURES, HALF, PATTERN, figures, finish_acknowledged, opened
+from scenarios.common import BYTES, DEAF, ECHO, FIGURES, HALF, PATTERN, SILENT, figures, finish_acknowledged, opened
 from scenarios.fragments import cut, send_fragments
 
 
@@ -175,4 +175,24 @@ def half_closed():
     del common.peer.queues[TCP, c.own_port]
 
 
-ASKED_FOR = [stalled, slow, handshake, finwait, timewait, window, ahead, pieces, datagrams, netmemory, half_closed]
+def silent():
+    """Nobody says a word for a minute, and then the machine closes: the peer has as long as others to finish, and to
+    take what it is still to have."""
+    for how in b'q', b's':
+        c = opened(SILENT)
+        c.send(ACK, how)
+        c.read_end()
+        time.sleep(1.5)
+        finish_acknowledged(c)
+    c = opened(SILENT, window=1460)
+    c.send(FIN | ACK, b'f')
+    data = b''
+    while len(data) < 100000:
+        data += c.read(min(1460, 100000 - len(data)))[0]
+        time.sleep(0.03)
+    check('the pattern', data == BYTES[:100000], True)
+    if not c.finished:
+        check('what comes after it', c.read_end(), b'')
+
+
+ASKED_FOR = [stalled, slow, handshake, finwait, timewait, window, ahead, pieces, datagrams, netmemory, half_closed, silent]

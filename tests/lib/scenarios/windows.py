@@ -218,6 +218,22 @@ def beyond_end():
     c.reset()
 
 
+def closed_window():
+    """It takes nothing, whatever is acknowledged in between; but for the end, which needs no room."""
+    c, end = deaf()
+    fill(c, end, 'up to the end of the window')
+    for _ in range(50):
+        c.send(ACK, seq=end)
+        c.send(ACK, b'!', seq=end)
+    while got := c.next(timeout=0.3):
+        if got.ack != end & MASK or got.window:
+            raise Wrong(f'the answer to a byte for a closed window: {got}, not an ACK of {end & MASK}')
+    c.send(FIN | ACK, seq=end)
+    c.seq = end + 1 & MASK
+    acknowledged(c, c.seq, 'the end at a closed window')
+    c.reset()
+
+
 def own_window():
     """The machine's window closes, is probed, and opens once somebody reads."""
     with turn:
@@ -262,4 +278,4 @@ def close_window():
 
 
 SCENARIOS = [segment_sizes, windows, zero_window, small_segments, small_windows, one_byte_probed, late_segment_size,
-             beyond_window, beyond_end, own_window]
+             beyond_window, beyond_end, closed_window, own_window]
