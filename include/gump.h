@@ -165,7 +165,8 @@ struct go_case {
  * Carries out one ready case, chosen at random and evenly among those ready, and answers its
  * index. Blocks while none is. -1 when the deadline passes first; GO_NOW is Go's default clause.
  * A closed channel is ready: sending to it panics. 0 to 65,536 cases; another n panics. Allocates
- * nothing: each case takes 8 bytes of this goroutine's stack, and one that is waited for 64 more.
+ * nothing: each case takes 8 bytes of this goroutine's stack, and, if none is ready at the first look,
+ * 64 more, with GO_NOW, too.
  */
 int go_select(struct go_case *cases, int n, int64_t deadline);
 
@@ -223,7 +224,8 @@ typedef struct go_sem {
 void go_sem_init(go_sem *, unsigned count); /* zeroed: 0 permits */
 void go_sem_acquire(go_sem *);              /* blocks; first come, first served */
 bool go_sem_try_acquire(go_sem *);          /* false: no permit is there. Does not block */
-void go_sem_release(go_sem *);              /* one permit more, or the first that waits gets it */
+/* One permit more, or the first that waits gets it. Panics if there are UINT32_MAX. */
+void go_sem_release(go_sem *);
 
 /* ---- Memory ---- */
 
@@ -278,7 +280,10 @@ void go_stats(struct go_stats *);
 __attribute__((__noreturn__, __format__(__printf__, 1, 2))) void go_panic(const char *fmt, ...);
 /* Last in, first out, at the end of the enclosing go_call or of the goroutine. Panics if fn is NULL. */
 void go_defer(void (*fn)(void *), void *arg);
-/* NULL, or the message of the panic that ended fn (valid until the next go_call here). */
+/*
+ * NULL, or the message of the panic that ended fn (valid until the next go_call here). fn may not be left by
+ * longjmp.
+ */
 const char *go_call(void (*fn)(void *), void *arg);
 
 #ifdef __cplusplus

@@ -91,10 +91,10 @@ void backtrace_print_taken(const uintptr_t *pcs, size_t n)
  * its caller's, and only `link` leads to the caller itself. If it has a frame, link repeats that
  * frame's return address; if it has called others, link may lie in the function itself.
  */
-static void backtrace_trap(const struct trap_report *report)
+void backtrace_trapped(const struct trap_point *at)
 {
-	uintptr_t start = print_frame(report->pc, false), link = report->link;
-	uintptr_t pc = report->pc, fp = report->fp;
+	uintptr_t start = print_frame(at->pc, false), link = at->link;
+	uintptr_t pc = at->pc, fp = at->fp;
 	size_t offset;
 	bool framed = arch_frame_up(&pc, &fp) && pc == link;
 
@@ -103,7 +103,7 @@ static void backtrace_trap(const struct trap_report *report)
 		if (link - 1 - offset != start)
 			print_frame(link, true);
 	}
-	print_frames_above(report->pc, report->fp);
+	print_frames_above(at->pc, at->fp);
 }
 
 void hart_backtrace_here(void)
@@ -149,17 +149,17 @@ void hart_fatal(const char *fmt, ...)
 void trap_fatal(const struct trap_report *report)
 {
 	size_t offset;
-	const char *name = hart_symbol(report->pc, &offset);
+	const char *name = hart_symbol(report->at.pc, &offset);
 
 	hart_stop_others();
 	hart_print("fatal: %s at %p (%s+%#zx), address %p, code %#llx, hart %u\n", report->cause,
-		   (void *)report->pc, name, offset, (void *)report->address,
+		   (void *)report->at.pc, name, offset, (void *)report->address,
 		   (unsigned long long)report->code, (unsigned)hart_self()->id);
 	for (size_t i = 0; i < report->register_count; i++)
 		hart_print("%7s %016llx%s", report->registers[i].name,
 			   (unsigned long long)report->registers[i].value,
 			   i % 3 == 2 || i + 1 == report->register_count ? "\n" : "");
 	sched_describe_current();
-	backtrace_trap(report);
+	backtrace_trapped(&report->at);
 	hart_poweroff(2);
 }

@@ -355,41 +355,40 @@ size_t hart_stack_depth(const struct hart_stack *stack)
 
 /* ---- Faults ---- */
 
-static noreturn void report_end(const char *what, uintptr_t pc, uintptr_t fp, size_t depth,
-				size_t limit)
+static noreturn void report_end(const char *what, const struct trap_point *at, size_t depth, size_t limit)
 {
 	hart_stop_others();
 	hart_print("fatal: %s\n", what);
 	sched_describe_current();
 	hart_print("stack: %zu KiB deep, limit %zu KiB\n", depth >> 10, limit >> 10);
-	backtrace_print(pc, fp);
+	backtrace_trapped(at);
 	hart_poweroff(2);
 }
 
 /* The running G's stack pointer is out of its stack. A critical section may be on the way to another one. */
-static void check_own_stack(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp)
+static void check_own_stack(uintptr_t va, const struct trap_point *at)
 {
 	const struct hart *hart = hart_self();
 	struct hart_stack stack;
 
-	if (hart->locks != 0 || sp - vm_stacks_start >= vm_stacks_end - vm_stacks_start)
+	if (hart->locks != 0 || at->sp - vm_stacks_start >= vm_stacks_end - vm_stacks_start)
 		return;
 	stack = sched_stack_of_current();
-	if (stack.top != 0 && !hart_stack_holds(&stack, sp))
-		report_end("stack overflow", pc, fp, stack.top - (va < stack.top ? va : sp), stack.size);
+	if (stack.top != 0 && !hart_stack_holds(&stack, at->sp))
+		report_end("stack overflow", at, stack.top - (va < stack.top ? va : at->sp), stack.size);
 }
 
-bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp)
+bool stack_fault(uintptr_t va, const struct trap_point *at)
 {
 	uintptr_t top;
 	size_t limit;
 	struct slot *slot = slot_of(va, &top, &limit);
-	check_own_stack(va, pc, fp, sp);
+	check_own_stack(va, at);
 	if (slot == NULL)
 		return false;
 	size_t depth = top - va;
 	if (depth > limit)
-		report_end("stack overflow", pc, fp, depth, limit);
+		report_end("stack overflow", at, depth, limit);
 
 	va &= ~(PAGE_SIZE - 1);
 	/* Its holder touched its stack before, and a cycle took it for one that waits: only just hidden. */
@@ -407,7 +406,7 @@ bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp)
 			hart_fatal("a page fault under the page allocator's lock");
 	}
 	if (result == VM_NO_MEMORY)
-		report_end("out of memory growing the stack of a goroutine", pc, fp, depth, limit);
+		report_end("out of memory growing the stack of a goroutine", at, depth, limit);
 	if (result == VM_WAS_MAPPED)
 		pages_free_in_trap(page);
 	/* Is this one from the reserve? At the next scheduling point, which is now if it can

@@ -13,11 +13,16 @@ struct trap_register {
 	uint64_t value;
 };
 
+/* What was interrupted. */
+struct trap_point {
+	uintptr_t pc, sp, fp;
+	uintptr_t link;                        /* its return address, if it has no frame; or 0 */
+};
+
 struct trap_report {
 	const char *cause;                     /* "load page fault", "invalid opcode" */
 	uint64_t code;                         /* scause, vector << 32 | error code */
-	uintptr_t pc, sp, fp;                  /* of the interrupted code */
-	uintptr_t link;                        /* its return address, if it has no frame; or 0 */
+	struct trap_point at;
 	uintptr_t address;                     /* stval, cr2; 0 when it has none */
 	const struct trap_register *registers;
 	size_t register_count;
@@ -32,6 +37,7 @@ noreturn void trap_fatal(const struct trap_report *report);
 
 /* Prints the frames from (pc, fp) on. `fp` chains as the ABI of a frame-pointer build has it. */
 void backtrace_print(uintptr_t pc, uintptr_t fp);
+void backtrace_trapped(const struct trap_point *at);
 
 /* The return addresses from the frame `at` up, to be printed later; 0 behind the last if there are fewer. */
 void backtrace_take(void *at, uintptr_t *pcs, size_t n);

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/trap.h"
+
 #define PAGE_SHIFT 12
 #define PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
 #define TABLE_SHIFT 21 /* a table of pages maps 2 MiB, on both architectures */
@@ -68,9 +70,8 @@ int arch_vm_map_device(uint64_t pa, size_t size);
  * Called by the architecture's page fault handler, on the trap stack, interrupts off, for any
  * data access to [vm_stacks_start, vm_stacks_end). True: the page is there now, retry. Does
  * not return for an overflow or when memory is out: those end the machine with a report.
- * `fp`, `pc` and `sp` are the interrupted code's.
  */
-bool stack_fault(uintptr_t va, uintptr_t pc, uintptr_t fp, uintptr_t sp);
+bool stack_fault(uintptr_t va, const struct trap_point *at);
 /* Does the calling hart hold a lock that it takes? locks > 0 or interrupts off. */
 bool vm_fault_locked_here(void);
 

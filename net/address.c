@@ -69,7 +69,13 @@ bool address_parse(const char *text, struct address *address)
 		return true;
 	case HOST_V6:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V6);
-		return parse_v6(address->host, ip_2_ip6(&address->ip));
+		if (!parse_v6(address->host, ip_2_ip6(&address->ip)))
+			return false;
+		if (ip6_addr_isipv4mappedipv6(ip_2_ip6(&address->ip))) {
+			ip_addr_t v4 = IPADDR4_INIT(ip_2_ip6(&address->ip)->addr[3]);
+			address->ip = v4;
+		}
+		return true;
 	case HOST_V4:
 		IP_SET_TYPE(&address->ip, IPADDR_TYPE_V4);
 		return ip4addr_aton(address->host, ip_2_ip4(&address->ip));

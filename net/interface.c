@@ -97,7 +97,7 @@ static bool is_own_v4(const ip4_addr_p_t *packed)
 	return false;
 }
 
-/* What claims to come from this machine (RFC 1122, 3.2.1.3): an echo of it would be for the machine itself. */
+/* What claims to come from this machine (RFC 1122, 3.2.1.3): an echo would be for the machine itself. */
 static bool is_forged(const struct pbuf *p)
 {
 	const struct eth_hdr *eth = p->payload;

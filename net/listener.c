@@ -343,6 +343,9 @@ void go_listener_close(go_listener *handle)
 	tcp_close(listener->pcb);           /* frees it */
 	listener->pcb = NULL;
 	struct conn *conn = listener->first;
+	for (struct conn *one = conn; one; one = one->next)
+		if (one->pcb)
+			tcp_abort(one->pcb); /* its peer reads no end: nobody has served it */
 	listener->first = NULL;
 	net_wake(&listener->desc, NETPOLL_READ);
 	net_unlock();

@@ -149,8 +149,11 @@ void go_sem_release(go_sem *s)
 	spin_lock(lock);
 	struct waiter *w = s->head_;
 	if (w == NULL) {
-		s->count_++;
+		bool full = s->count_ == UINT32_MAX;
+		s->count_ += !full;
 		spin_unlock(lock);
+		if (full)
+			go_panic("more permits than a semaphore can have");
 		return;
 	}
 	s->head_ = w->next;

@@ -124,6 +124,13 @@ static bool no_locks(void)
 	return locks == 0;
 }
 
+/* A longjmp that has left a go_call: its frame is below what is in use, if nobody has gone as deep since. */
+static void check_call(const struct g *g, const char *message)
+{
+	if (g->call != NULL && (uintptr_t)g->call < (uintptr_t)__builtin_frame_address(0))
+		hart_fatal("a longjmp has left a go_call; then: panic: %s", message);
+}
+
 void go_panic(const char *fmt, ...)
 {
 	char message[MESSAGE_SIZE];
@@ -136,6 +143,7 @@ void go_panic(const char *fmt, ...)
 	if (g == NULL)
 		hart_fatal("panic on the scheduler's stack: %s", message);
 	assert(no_locks() && "go_panic under a lock");
+	check_call(g, message);
 	struct panicking panic = { message, g->panicking };
 	g->panicking = &panic;
 	block_leave_to(g, g->call != NULL ? g->call->block_depth : 0);

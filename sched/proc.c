@@ -184,7 +184,7 @@ void go(void (*fn)(void *), void *arg)
 
 void go_from_timer(void (*fn)(void *), void *arg)
 {
-	if (go_from(fn, arg, 0, NULL, (uintptr_t)fn) != 0)
+	if (go_from(fn, arg, 0, NULL, (uintptr_t)go_timer_call) != 0)
 		hart_fatal("go_timer_call: out of memory for a goroutine");
 }
 

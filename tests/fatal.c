@@ -10,6 +10,8 @@
  * @test wake_in_section harts=1,4 status=2 "[blocking section]" "go_block_leave it may not call" "wake_in_section+"
  * @test resize_in_section harts=2,4 status=2 "in a blocking section" "[blocking section]" "resize_in_section+"
  * @test exit_below_a_panic harts=1 status=2 "panic: second" "panic_later+" "exit_below_a_panic+"
+ * @test panic_of_a_timer harts=1 status=2 "panic: rang" "created by go_timer_call"
+ * @test longjmp_out_of_a_call harts=1 status=2 "a longjmp has left a go_call; then: panic: later" "longjmp_out_of_a_call+"
  * @test defer_in_main harts=1 status=0 "deferred call"
  * @test close_nil harts=1 status=2 "close of nil channel" "close_nil+"
  * @test send_closed harts=1 status=2 "send on closed channel" "send_closed+"
@@ -30,6 +32,7 @@
  * @test exits_while_others_print harts=4 status=9
  */
 #include <assert.h>
+#include <setjmp.h>
 
 #include "test.h"
 
@@ -55,6 +58,32 @@ static __attribute__((noinline)) void blame_me(int depth)
 static void run_blame_me(void *unused)
 {
 	blame_me(3);
+}
+
+static void ring(void *unused)
+{
+	go_panic("rang");
+}
+
+static void panic_of_a_timer(void)
+{
+	static go_timer timer;
+	go_timer_call(&timer, go_now(), 0, ring, NULL);
+	go_sleep(SECOND);
+}
+
+static jmp_buf way_out;
+
+static void leave_by_longjmp(void *unused)
+{
+	longjmp(way_out, 1);
+}
+
+static void longjmp_out_of_a_call(void)
+{
+	if (setjmp(way_out) == 0)
+		go_call(leave_by_longjmp, NULL);
+	go_panic("later");
 }
 
 static void panic_in_goroutine(void)
@@ -293,7 +322,8 @@ static void many_stacks_for_memory(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST_WHEN_NAMED(panic_in_main), TEST_WHEN_NAMED(panic_in_goroutine),
-	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(park_in_section),
+	      TEST_WHEN_NAMED(panic_in_defer), TEST_WHEN_NAMED(panic_of_a_timer),
+	      TEST_WHEN_NAMED(longjmp_out_of_a_call), TEST_WHEN_NAMED(park_in_section),
 	      TEST_WHEN_NAMED(defer_in_main), TEST_WHEN_NAMED(resize_in_section), TEST_WHEN_NAMED(exit_below_a_panic),
 	      TEST_WHEN_NAMED(wake_in_section), TEST_WHEN_NAMED(close_nil),
 	      TEST_WHEN_NAMED(send_closed), TEST_WHEN_NAMED(unlock),

@@ -36,6 +36,9 @@ static void formats(void)
 	FORMAT("18446744073709551615 127 -1", "%zu %hhd %hd", SIZE_MAX, (signed char)127, (short)-1);
 	FORMAT("3.142 -0.5 1e+10 1.500000e-07", "%.3f %g %g %e", 3.14159265, -0.5, 1e10, 1.5e-7);
 	FORMAT("inf -INF nan", "%f %F %g", INFINITY, -INFINITY, (double)NAN);
+	int before;
+	FORMAT("twelve bytes", "twelve%n bytes", &before);
+	CHECK_EQ(before, 6);
 }
 
 static void floats_exactly(void)

@@ -11,7 +11,7 @@
  * @test limit_of_256_kib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 25[6-9] KiB deep, limit 256 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test limit_of_64_mib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 6553[6-9] KiB deep, limit 65536 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test alone limit_of_1_gib machines=virt,q35,microvm harts=1 mem=1200M timeout=60 status=2 "nine tenths" "stack overflow" "deep one" /stack: 104857[6-9] KiB deep, limit 1048576 KiB/ /go_down[.\w]*\+/ !"the end"
- * @test step_over_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 25\d KiB deep, limit 256 KiB/ /reach[.\w]*\+/ !"the end"
+ * @test step_over_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" /stack: 25\d KiB deep, limit 256 KiB/ /reach[.\w]*\+/ /use_far[.\w]*\+/ !"the end"
  * @test write_below_256_kib machines=virt,q35,microvm harts=1,4 status=2 "stack overflow" "deep one" "stack: 256 KiB deep, limit 256 KiB" /write_below[.\w]*\+/ !"the end"
  * @test step_over_64_mib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 6553\d KiB deep, limit 65536 KiB/ /reach[.\w]*\+/ !"the end"
  * @test step_over_1_gib machines=virt,q35,microvm harts=1 status=2 "stack overflow" "deep one" /stack: 104857\d KiB deep, limit 1048576 KiB/ /reach[.\w]*\+/ !"the end"

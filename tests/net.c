@@ -329,6 +329,20 @@ static void listener_close_wakes(void)
 }
 
 /* More connections than a listener holds: those wait, nothing is lost, and it goes on. */
+static void never_accepted(void)
+{
+	char c;
+	listener = go_listen(HERE);
+	CHECK(listener);
+	go_conn *conn = go_dial(HERE, GO_FOREVER);
+	CHECK(conn);
+	go_sleep(5 * MS); /* it is there */
+	go_listener_close(listener);
+	CHECK_EQ(go_read(conn, &c, 1), -1);
+	CHECK_EQ(errno, ECONNRESET);
+	go_conn_close(conn);
+}
+
 static void backlog(void)
 {
 	static go_conn *conns[5000];
@@ -358,10 +372,10 @@ static void backlog(void)
 /* Other ways to name this machine. */
 static void dials_by_other_names(void)
 {
-	static const char *const names[] = { "0.0.0.0:2999", "LocalHost:2999" };
+	static const char *const names[] = { "0.0.0.0:2999", "LocalHost:2999", "[::ffff:127.0.0.1]:2999" };
 	go_listener *listener = go_listen("127.0.0.1:2999");
 	CHECK(listener);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		go_conn *conn = go_dial(names[i], go_now() + 10 * SECOND);
 		CHECK(conn);
 		go_conn *other = go_accept(listener);
@@ -423,7 +437,7 @@ static void datagrams(void)
 TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(not_to_itself), TEST(in_use),
       TEST(names), TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST(unread_data_resets),
       TEST(shutdown_after_a_reset), TEST(end_stays_an_end),
-      TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes), TEST(backlog),
+      TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes), TEST(never_accepted), TEST(backlog),
       TEST(dials_by_other_names), TEST(datagrams));
 
 int main(int argc, char **argv)

@@ -377,8 +377,14 @@ static void misuse(void)
 	go_chan_free(ch);
 }
 
+static void release(void *sem)
+{
+	go_sem_release(sem);
+}
+
 static void misuse_of_locks(void)
 {
+	go_sem sem;
 	go_rwmutex rw = { 0 };
 	go_once once = { 0 };
 	go_cond cond = { 0 };
@@ -387,6 +393,10 @@ static void misuse_of_locks(void)
 	CHECK(cond.head_ == NULL && cond.tail_ == NULL);
 	CHECK_STR(go_call(rw_runlock, &rw), "runlock of unlocked rwmutex");
 	CHECK_STR(go_call(rw_unlock, &rw), "unlock of unlocked rwmutex");
+	go_sem_init(&sem, UINT32_MAX);
+	CHECK_STR(go_call(release, &sem), "more permits than a semaphore can have");
+	CHECK(go_sem_try_acquire(&sem));
+	CHECK(go_call(release, &sem) == NULL);
 	go_rwmutex_lock(&rw); /* is as it was */
 	CHECK_STR(go_call(rw_runlock, &rw), "runlock of unlocked rwmutex");
 	go_rwmutex_unlock(&rw);

@@ -95,7 +95,7 @@ int go_shutdown(go_conn *conn)
 	spin_lock(&s->source.lock);
 	int error = s->closed ? EBADF : s->error;
 	if (error == 0 && !s->write_finished && shutdown(s->fd, SHUT_WR) != 0)
-		error = errno == ENOTCONN ? ECONNRESET : net_errno(errno); /* no call has seen the reset yet */
+		error = errno == ENOTCONN ? ECONNRESET : net_errno(errno); /* no call has seen it yet */
 	if (error == 0)
 		s->write_finished = true;
 	source_wake(&s->source, NETPOLL_WRITE, &ready);

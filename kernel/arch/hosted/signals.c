@@ -341,10 +341,8 @@ static noreturn void fault(int signal, siginfo_t *info, void *context)
 	const struct trap_report report = {
 		.cause = cause(signal, info),
 		.code = (uint64_t)signal << 32 | (uint32_t)info->si_code,
-		.pc = (uintptr_t)r[REG_RIP],
-		.sp = (uintptr_t)r[REG_RSP],
-		.fp = (uintptr_t)r[REG_RBP],
-		.link = return_address(r),
+		.at = { .pc = (uintptr_t)r[REG_RIP], .sp = (uintptr_t)r[REG_RSP], .fp = (uintptr_t)r[REG_RBP],
+			.link = return_address(r) },
 		.address = address,
 		.registers = registers,
 		.register_count = sizeof(registers) / sizeof(registers[0]),

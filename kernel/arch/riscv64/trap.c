@@ -102,6 +102,13 @@ static bool interrupt(struct trap_frame *frame, uint64_t number)
 	return true;
 }
 
+static struct trap_point point_of(const struct trap_frame *frame)
+{
+	/* x1 is ra, x2 sp, x8 s0, the frame pointer. */
+	return (struct trap_point){ .pc = frame->pc, .sp = frame->x[2 - 1], .fp = frame->x[8 - 1],
+				    .link = frame->x[1 - 1] };
+}
+
 static bool page_fault(struct trap_frame *frame, bool store)
 {
 	uintptr_t va = csr_read("stval");
@@ -114,9 +121,9 @@ static bool page_fault(struct trap_frame *frame, bool store)
 	 * elsewhere the entry tells.
 	 */
 	if (in_stack && va != arch->faulted) {
+		struct trap_point at = point_of(frame);
 		arch->faulted = va;
-		/* x8 is s0, the frame pointer; x2 the stack's. */
-		return stack_fault(va, frame->pc, frame->x[8 - 1], frame->x[2 - 1]);
+		return stack_fault(va, &at);
 	}
 	if (!in_stack && !vm_fault_is_stale(va, store))
 		return false;
@@ -163,10 +170,7 @@ void trap_report_and_end(struct trap_frame *frame, uint64_t cause, uint64_t valu
 	struct trap_report report = {
 		.cause = cause_name(cause),
 		.code = cause,
-		.pc = frame->pc,
-		.sp = frame->x[2 - 1],
-		.fp = frame->x[8 - 1],
-		.link = frame->x[1 - 1],
+		.at = point_of(frame),
 		.address = value,
 		.registers = registers,
 		.register_count = 31,

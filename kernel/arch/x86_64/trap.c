@@ -151,10 +151,7 @@ static noreturn void fatal(const struct exception_frame *f, uintptr_t address)
 	const struct trap_report report = {
 		.cause = cause(f),
 		.code = f->vector << 32 | (f->error & 0xffffffff),
-		.pc = f->iret.rip,
-		.sp = f->iret.rsp,
-		.fp = f->rbp,
-		.link = return_address(f),
+		.at = { .pc = f->iret.rip, .sp = f->iret.rsp, .fp = f->rbp, .link = return_address(f) },
 		.address = f->vector == VECTOR_PAGE_FAULT ? address : 0,
 		.registers = registers,
 		.register_count = sizeof(registers) / sizeof(registers[0]),
@@ -167,11 +164,13 @@ void trap_exception(struct exception_frame *frame)
 {
 	struct hart *hart = hart_self();
 	uintptr_t address = read_cr2();
+	/* Without a link, which may lie in the page that is missing. */
+	struct trap_point at = { .pc = frame->iret.rip, .sp = frame->iret.rsp, .fp = frame->rbp };
 
 	hart->in_trap++;
 	if (frame->vector == VECTOR_PAGE_FAULT && address >= vm_stacks_start &&
 	    address < vm_stacks_end && !(frame->error & (FAULT_PRESENT | FAULT_FETCH)) &&
-	    stack_fault(address, frame->iret.rip, frame->rbp, frame->iret.rsp)) {
+	    stack_fault(address, &at)) {
 		hart->in_trap--;
 		return;
 	}
