@@ -16,6 +16,8 @@
  * - There are no thread-local variables (_Thread_local): what belongs to a goroutine lies on its
  *   stack, or behind its argument.
  * - "Blocks" means that the goroutine waits while its hart runs others.
+ * - What a goroutine prints comes out by lines, so that no two mix: with a newline, after 240 bytes,
+ *   at fflush(stdout), and when the goroutine ends.
  */
 #ifndef GUMP_H
 #define GUMP_H
