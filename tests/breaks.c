@@ -35,12 +35,19 @@ static void nothing(void *unused)
 {
 }
 
+static void yield_for_ever(void *unused)
+{
+	for (;;)
+		go_yield();
+}
+
 static void kept_over_a_switch(void)
 {
 	go_maxprocs(1); /* no thief takes the one that is yielded to */
-	go(nothing, NULL);
+	go(yield_for_ever, NULL); /* there is always one to yield to */
 	spin_lock(&outer);
-	go_yield();
+	for (;;)
+		go_yield();
 }
 
 static void g_without_such_a_change(void)

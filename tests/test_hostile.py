@@ -163,8 +163,7 @@ def tests():
             test.source = 'tests/crowded.c'
             found.append(test)
         for what in BAD:
-            test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts,
-                            waits=True)
+            test = HostTest(f'hostile.network.{what}', lambda test, what=what: bad_network(test, what), name, harts)
             test.source = 'tests/ports.c'
             found.append(test)
     return found

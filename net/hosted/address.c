@@ -41,7 +41,10 @@ bool address_parse(const char *text, struct address *address)
 		address->to.v6.sin6_family = AF_INET6;
 		return true;
 	case HOST_V6:
-		return parse_v6(address->host, &address->to.v6);
+		if (!parse_v6(address->host, &address->to.v6))
+			return false;
+		endpoint_unmap(&address->to);
+		return true;
 	case HOST_V4:
 		address->to.v4.sin_family = AF_INET;
 		return inet_pton(AF_INET, address->host, &address->to.v4.sin_addr) == 1;

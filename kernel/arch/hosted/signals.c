@@ -388,17 +388,15 @@ static void fpu_init(void)
 void signals_init(void)
 {
 	fpu_init();
+	/* A report begins without a lock, on a stack that is no G's: it is not to be preempted there. */
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	const uint64_t no_interrupt = (uint64_t)1 << (SIGURG - 1);
 	handle(SIGURG, interrupt, SA_RESTART, 0);
-	handle(SIGSEGV, fault, SA_NODEFER, 0);
-	handle(SIGBUS, fault, SA_NODEFER, 0);
-	handle(SIGILL, fault, SA_NODEFER, 0);
-	handle(SIGFPE, fault, SA_NODEFER, 0);
-	if (HANDLED_ANYWHERE) {
-		handle(SIGTRAP, fault, SA_NODEFER, 0);
-	} else {
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		handle(faults[i], fault, SA_NODEFER, no_interrupt);
+	if (!HANDLED_ANYWHERE)
 		steps = !debugged();
-		handle(SIGTRAP, stepped, SA_NODEFER, (uint64_t)1 << (SIGURG - 1));
-	}
+	handle(SIGTRAP, HANDLED_ANYWHERE ? fault : stepped, SA_NODEFER, no_interrupt);
 }
 
 #define ARCH_SET_GS 0x1001
