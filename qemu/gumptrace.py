@@ -126,20 +126,21 @@ class Trace:
              idle) = HEADER.unpack(ram.read(at, HEADER.size))
             if magic.split(b'\0')[0] != b'gump trace 2':
                 raise Broken('no trace was started')
-            self.lost, events, whole_from = 0, [], 0
+            self.lost, events, whole_from, lossy = 0, [], 0, set()
             for hart in range(self.harts):
                 ring, lost = self.read_ring(ram, at + RINGS_AT + hart * RING.size, capacity)
                 events += ring
                 self.lost += lost
                 if lost: # of what is older, this hart's part is missing
                     whole_from = max(whole_from, ring[0][0])
+                    lossy.add(hart)
             events.sort(key=operator.itemgetter(0))
             first = bisect.bisect_left(events, whole_from, key=operator.itemgetter(0))
             self.lost += first
             self.events = list(map(Event._make, events[first:]))
             self.whole = not self.lost and self.begins_with_main()
             self.procs = self.procs_before()
-            self.idle = self.idle_before(events[:first], idle)
+            self.idle = self.idle_before(events[:first], idle, lossy)
             self.names = {}  # by number: of the goroutine that had it last; dead ones' numbers are used again
             self.programs = {}  # what CREATE holds -> name
             for event in self.events:
@@ -157,11 +158,16 @@ class Trace:
                 return event.a if event.kind == STOP_WORLD else None
         return self.procs
 
-    def idle_before(self, older, idle):
-        """The harts that sleep when the events begin, by those that are not whole any more but one's own."""
+    def idle_before(self, older, idle, lossy):
+        """
+        The harts that sleep when the events begin, by those that are not whole any more but one's own. Of the hart
+        whose first event that is, all before is lost; it was awake unless it wakes up with that.
+        """
         last = {record[4]: record[3] for record in older}
+        first = {event.hart: event.kind for event in reversed(self.events)}
         return {hart for hart in range(self.harts)
-                if (last[hart] == IDLE if hart in last else idle >> hart & 1)}
+                if (last[hart] == IDLE if hart in last
+                    else first.get(hart) == WAKE if hart in lossy else idle >> hart & 1)}
 
     def created(self, ram, event):
         """The name of a goroutine by its CREATE."""
