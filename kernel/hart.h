@@ -203,13 +203,17 @@ size_t hart_stack_depth(const struct hart_stack *stack);
  * time: begin; hide for each G that waits; flush; if that was possible, take for each that has waited ever
  * since; end, which says what came of it. `top` is the stack's, and `sp` where the G's context is saved.
  * Others run on meanwhile; hosted, they wait from flush to end, and no lock is taken in between.
+ *
+ * A round asks each stack once that may have something to give. It can be done a part at a time.
  */
 struct hart_trim {
 	size_t bytes;  /* came free */
 	size_t packed; /* stacks */
 	size_t asked;  /* stacks that were looked at before the flush */
+	bool more;     /* the round has others */
 };
-void hart_trim_begin(void);
+/* anew: a round begins. Else it goes on. So many stacks are asked, or up to 252 more. Hosted, all. */
+void hart_trim_begin(bool anew, size_t most);
 /*
  * Calls fn with the owner and the top of each stack that may have something to give: with owners that have
  * ended, too, and are `size` bytes of the heap with anything in them. False: nobody knows which those are.
@@ -219,7 +223,11 @@ void hart_trim_hide(uintptr_t top, uintptr_t sp);
 bool hart_trim_flush(void);        /* false: not possible here, and nothing is to be taken */
 void hart_trim_take(uintptr_t top, uintptr_t sp);
 struct hart_trim hart_trim_end(void);
-void hart_trim_show(uintptr_t sp); /* all is there again that a saved context needs. Not in a trap */
+/*
+ * All is there again that a saved context needs; false: no memory. In a report, other harts stopped, not in
+ * a trap.
+ */
+bool hart_trim_show(uintptr_t sp);
 void hart_heap_trim(void);         /* the free objects of malloc's that this hart keeps go back. locks > 0 */
 /* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
 size_t hart_memory_free(void);

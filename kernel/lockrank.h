@@ -15,7 +15,7 @@
 
 enum lock_rank {
 	LOCK_UNRANKED,
-	LOCK_NET,        /* net/net.c: all of lwIP */
+	LOCK_NET,        /* net/lock.c: all of lwIP; hosted, a socket's */
 	LOCK_HANDLES,    /* net/handle.c: free slots */
 	LOCK_CHANNEL,
 	LOCK_SEMA_ROOT,  /* sched/sema.c: one of the table that mutexes and wait groups sleep in */

@@ -120,7 +120,10 @@ void hart_backtrace_saved(uintptr_t sp)
 {
 	uintptr_t pc, fp;
 
-	hart_trim_show(sp);
+	if (!hart_trim_show(sp)) {
+		hart_print("\t(no memory is left to put its stack back)\n");
+		return;
+	}
 	arch_context_frame(sp, &pc, &fp);
 	backtrace_print(pc, fp);
 }

@@ -179,13 +179,21 @@ static bool table_provide(void)
 	return true;
 }
 
+/* A page of it came or was shown. Under the VM lock. */
+static void touched(struct slot *slot)
+{
+	if (slot->state != SLOT_PACKED)
+		slot->mark = 0;
+	slot_warm(slot);
+}
+
 /* Under the VM lock. True: a page is there, which may have been hidden. */
 static bool show(struct slot *slot, uintptr_t va)
 {
 	if (!vm_show(va))
 		return false;
 	if (slot != NULL)
-		slot_warm(slot);
+		touched(slot);
 	return true;
 }
 
@@ -214,7 +222,7 @@ static enum vm_result map(struct slot *slot, uintptr_t top, uintptr_t va, uint64
 		if (slot != NULL && result == VM_MAPPED) {
 			if (depth > slot->depth)
 				slot->depth = depth & 0xffffff;
-			slot_warm(slot);
+			touched(slot);
 		}
 		vm_unlock();
 	} while (result == VM_NO_MEMORY && table_provide());

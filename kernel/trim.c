@@ -9,10 +9,11 @@
  *           one that it does use, which is hidden only to learn of it when the G goes on. Whoever touches a
  *           hidden page gets it back at once, with its contents, in stack_fault().
  *   flush   One shoot-down: from here on no hart reaches a hidden page past its entry.
- *   take    What is hidden still was not touched by anyone, so the G has not run: it would begin by reading
- *           its context. Pages below what it uses are free. Of the topmost one, what it uses is packed into a
- *           page together with other stacks' bytes, and comes back at the same address at the next touch: the
- *           G's own when it goes on, another's through a pointer, a channel's hand-over.
+ *   take    If no page of the stack was shown or came since then, the G has not run: it would begin by
+ *           reading its context, and park by saving one. Pages below what it uses are free. Of the topmost
+ *           one, what it uses is packed into a page together with other stacks' bytes, and comes back at the
+ *           same address at the next touch: the G's own when it goes on, another's through a pointer, a
+ *           channel's hand-over.
  *
  * So neither the program nor the scheduler knows whether a stack is packed. All of this needs no memory: the
  * first page that is taken becomes the one that others are packed into. Not blocks of the heap: when memory
@@ -24,9 +25,13 @@
  * goes on touches what was hidden, or packed, and is warm again. Whose a stack is stands at its top
  * (hart_stack_own()); a program that has written over that keeps its pages, and harms nobody else.
  *
+ * The warm ones stand in a queue, by pages of slots. A round is all that it holds when the round begins. It
+ * is asked at once, or some at a time, each with the three steps, and other goroutines run in between.
+ *
  * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if
  * they are many, one more at the end of this.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "kernel/hart.h"
@@ -36,6 +41,8 @@
 
 #define DEAD_TABLES 64
 #define PACK_MAX 1536 /* more is not packed: little would be gained */
+#define SHOW_LEAVES 16 /* pages, for what a report needs itself */
+#define AT_ONCE 256   /* pages of a stack that are hidden, or taken, before others get the VM lock */
 
 /* At the start of a page that stacks are packed into. */
 struct pack {
@@ -47,9 +54,11 @@ static struct pack *filling;               /* the one that has room; NULL: none.
 /* linked through their first words, free after the next flush; the same */
 static uint64_t dead_tables;
 static unsigned dead_table_count;
-static struct slots *warm = SLOTS_END;      /* those with warm slots; the same */
+static struct slots *warm = SLOTS_END;      /* those with warm slots, a queue; the same */
+static struct slots **warm_end = &warm;
+static size_t warm_pages, round_left;      /* in the queue; of the round, at its head; the same */
 static uint32_t cycle;                     /* which one is under way; one hart at a time runs one */
-static struct slots *asked;                /* the warm ones that it asks */
+static struct slots *asked = SLOTS_END;     /* those that it asks */
 static bool flushed;                       /* its flush has been */
 static struct hart_trim counts;            /* of that one */
 
@@ -105,15 +114,32 @@ static uint64_t *slot_word(struct slots *page, const struct slot *slot)
 	return &page->warm[(slot - page->slot) / 64];
 }
 
+static void queue_put(struct slots *page)
+{
+	page->next_warm = SLOTS_END;
+	*warm_end = page;
+	warm_end = &page->next_warm;
+	warm_pages++;
+}
+
+static struct slots *queue_get(void)
+{
+	struct slots *page = warm;
+
+	warm = page->next_warm;
+	if (warm == SLOTS_END)
+		warm_end = &warm;
+	warm_pages--;
+	return page;
+}
+
 void slot_warm(struct slot *slot)
 {
 	struct slots *page = slots_of(slot);
 
 	*slot_word(page, slot) |= slot_bit(page, slot);
-	if (page->next_warm != NULL) /* of a list already, or asked, and then it stays in one */
-		return;
-	page->next_warm = warm;
-	warm = page;
+	if (page->next_warm == NULL) /* else it is in the queue already, or asked, and then it stays there */
+		queue_put(page);
 }
 
 static void slot_cool(struct slot *slot)
@@ -123,28 +149,43 @@ static void slot_cool(struct slot *slot)
 	*slot_word(page, slot) &= ~slot_bit(page, slot);
 }
 
-static void ask_warm(void)
+static size_t warm_slots(const struct slots *page)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(page->warm) / sizeof(page->warm[0]); i++)
+		n += (size_t)__builtin_popcountll(page->warm[i]);
+	return n;
+}
+
+/* From the round's, pages of slots until they have so many warm ones. */
+static void ask_warm(bool anew, size_t most)
+{
+	size_t slots = 0;
+
 	vm_lock();
-	asked = warm;
-	warm = SLOTS_END;
+	if (anew)
+		round_left = warm_pages;
+	for (; round_left != 0 && slots < most; round_left--) {
+		struct slots *page = queue_get();
+		slots += warm_slots(page);
+		page->next_warm = asked;
+		asked = page;
+	}
+	counts.more = round_left != 0;
 	vm_unlock();
 }
 
-/* Those that are warm still stay in the list. */
+/* Those that are warm still go into the queue again. */
 static void asked_end(void)
 {
 	vm_lock();
-	for (struct slots *page = asked, *next; page != SLOTS_END; page = next) {
-		uint64_t any = 0;
-		for (size_t i = 0; i < sizeof(page->warm) / sizeof(page->warm[0]); i++)
-			any |= page->warm[i];
-		next = page->next_warm;
-		page->next_warm = any != 0 ? warm : NULL;
-		if (any != 0)
-			warm = page;
+	for (struct slots *page; (page = asked) != SLOTS_END;) {
+		asked = page->next_warm;
+		page->next_warm = NULL;
+		if (warm_slots(page) != 0)
+			queue_put(page);
 	}
-	asked = SLOTS_END;
 	vm_unlock();
 }
 
@@ -180,14 +221,20 @@ static uintptr_t page_at(uintptr_t top, uint32_t i)
 
 static void hide(uintptr_t top, struct slot *slot, uintptr_t sp)
 {
-	vm_lock();
-	if (slot->state != SLOT_PACKED) {
-		uint32_t kept = kept_pages(top, sp);
-		for (uint32_t i = kept == 0 ? 0 : kept - 1; i < slot->depth; i++)
-			vm_hide(page_at(top, i));
-		slot->mark = cycle;
-	}
-	vm_unlock();
+	uint32_t kept = kept_pages(top, sp), first = kept == 0 ? 0 : kept - 1, i = first;
+	bool more;
+
+	do {
+		vm_lock();
+		more = slot->state != SLOT_PACKED && (i == first || slot->mark == cycle);
+		if (more) {
+			slot->mark = cycle; /* until somebody touches one */
+			for (uint32_t n = 0; n < AT_ONCE && i < slot->depth; n++)
+				vm_hide(page_at(top, i++));
+			more = i < slot->depth;
+		}
+		vm_unlock();
+	} while (more);
 }
 
 /* The pages that were taken under the VM lock, and are freed after it. */
@@ -238,24 +285,50 @@ static bool next_needs_table(const struct slot *slot, uintptr_t top)
 	       (page_at(top, 0) ^ page_at(slot_top(next), 0)) >> TABLE_SHIFT == 0;
 }
 
-/* Under the VM lock. */
-static void take(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *taken)
+/* The lowest page; there may be none, where a large frame was stepped over. Under the VM lock. */
+static void take_lowest(uintptr_t top, struct slot *slot, size_t bytes, struct taken *taken)
+{
+	uint32_t i = slot->depth - 1;
+	uintptr_t va = page_at(top, i);
+	uint64_t page = vm_take(va);
+
+	assert((page != 0 || vm_page(va) == 0) && "untouched, so it is hidden");
+	slot->depth = i & 0xffffff;
+	if (page != 0 && (i != 0 || bytes == 0 || pack(slot, (char *)(uintptr_t)page, bytes)))
+		taken_add(taken, page);
+	if (i != 0 && (va ^ page_at(top, i - 1)) >> TABLE_SHIFT != 0)
+		take_table(va);
+}
+
+/* True: there are more. Under the VM lock. */
+static bool take_some(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *taken)
 {
 	size_t bytes = packable(top, sp);
-	uint32_t kept = kept_pages(top, sp), stays = kept;
+	uint32_t kept = kept_pages(top, sp);
 
-	for (uint32_t i = slot->depth; i-- > kept;) {
-		uint64_t page = vm_take(page_at(top, i));
-		if (page != 0 && (i != 0 || bytes == 0 || pack(slot, (char *)(uintptr_t)page, bytes)))
-			taken_add(taken, page);
-		else if (page == 0 && i >= stays) /* somebody has touched it */
-			stays = i + 1;
-	}
-	slot->depth = stays < slot->depth ? stays & 0xffffff : slot->depth;
-	if (stays == kept && (kept == 0 || vm_is_hidden(page_at(top, kept - 1))))
+	for (unsigned n = 0; n < AT_ONCE && slot->depth > kept; n++)
+		take_lowest(top, slot, bytes, taken);
+	if (slot->depth > kept)
+		return true;
+	if (kept == 0 || vm_is_hidden(page_at(top, kept - 1)))
 		slot_cool(slot);
 	if (slot->depth == 0 && !next_needs_table(slot, top))
 		take_table(page_at(top, 0));
+	return false;
+}
+
+/* Of one in that state: it stays so while nobody touches it. */
+static void take(uintptr_t top, struct slot *slot, uintptr_t sp, enum slot_state state)
+{
+	bool more;
+
+	do {
+		struct taken taken = { 0 };
+		vm_lock();
+		more = slot->mark == cycle && slot->state == state && take_some(top, slot, sp, &taken);
+		vm_unlock();
+		taken_free(&taken);
+	} while (more);
 }
 
 /* ---- What the scheduler calls ---- */
@@ -263,26 +336,19 @@ static void take(uintptr_t top, struct slot *slot, uintptr_t sp, struct taken *t
 /* One that nobody has: nobody else knows of it. Locked. */
 static void trim_free(struct slot *slot, uintptr_t top)
 {
-	struct taken taken = { 0 };
-
-	if (!flushed) {
+	if (flushed)
+		take(top, slot, top, SLOT_FREE);
+	else
 		hide(top, slot, top);
-		return;
-	}
-	vm_lock();
-	if (slot->mark == cycle)
-		take(top, slot, top, &taken);
-	vm_unlock();
-	taken_free(&taken);
 }
 
-void hart_trim_begin(void)
+void hart_trim_begin(bool anew, size_t most)
 {
 	counts = (struct hart_trim){ 0 };
 	if (++cycle == 0)
 		cycle = 1;
 	flushed = false;
-	ask_warm();
+	ask_warm(anew, most);
 }
 
 static void ask(struct slot *slot, void (*fn)(void *owner, uintptr_t top), size_t size)
@@ -359,15 +425,9 @@ bool hart_trim_flush(void)
 void hart_trim_take(uintptr_t top, uintptr_t sp)
 {
 	struct slot *slot = slot_used_to(top, sp);
-	struct taken taken = { 0 };
 
-	if (slot == NULL)
-		return;
-	vm_lock();
-	if (slot->mark == cycle && slot->state == SLOT_IN_USE)
-		take(top, slot, sp, &taken);
-	vm_unlock();
-	taken_free(&taken);
+	if (slot != NULL)
+		take(top, slot, sp, SLOT_IN_USE);
 }
 
 struct hart_trim hart_trim_end(void)
@@ -378,13 +438,17 @@ struct hart_trim hart_trim_end(void)
 	return counts;
 }
 
-void hart_trim_show(uintptr_t sp)
+bool hart_trim_show(uintptr_t sp)
 {
 	uintptr_t top;
 	size_t size;
 
 	if (slot_of(sp, &top, &size) == NULL)
-		return;
-	for (uintptr_t va = top - PAGE_SIZE; va + PAGE_SIZE > sp; va -= PAGE_SIZE)
+		return true;
+	for (uintptr_t va = top - PAGE_SIZE; va + PAGE_SIZE > sp; va -= PAGE_SIZE) {
+		if (vm_page(va) == 0 && pages_free_count() < SHOW_LEAVES)
+			return false;
 		(void)*(volatile char *)va; /* a touch */
+	}
+	return true;
 }

@@ -4,9 +4,9 @@
  *
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
  * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that has no P
- * of its own: the hart's timer interrupt kicks one when the section has lasted a little while the P or the
- * network has work; one that parks in that little while sets its own timer. Thieves with Ps need not take the
- * P, they take its work.
+ * of its own: a timer interrupt of the hart kicks one when the section has lasted for RETAKE_NS, and it takes
+ * the P if that, or the network, has work. An M that parks before then sets its own timer. Thieves with Ps
+ * need not take the P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"

@@ -6,6 +6,8 @@
  *     detail          with it, a line for each P, M and G, as Go's scheddetail=1
  *     seed=N          of random scheduling; in the build with checks only (fuzz.h). 0: none
  *     trace=EVENTS    the event trace from the start, with room for so many events on each hart
+ *     windows         with seed: fuzz.c
+ *     reclaim, pack   reclaim.c
  *     memory, heap    kernel/memory.c, kernel/heap_debug.c
  */
 #include <gump/trace.h>
@@ -118,7 +120,7 @@ static void print_gs(void)
 	     g = g->all_next) {
 		uint32_t status = atomic_load_explicit(&g->status, relaxed);
 		struct m *m = runs_on(g), *locked = g->locked_m;
-		if (status == G_DEAD)
+		if (status == G_DEAD || status == G_IDLE)
 			continue;
 		snprintf(fields, sizeof(fields), "  G%u: status=%u(%s) m=%s lockedm=%s  ",
 			 (unsigned)g->number,

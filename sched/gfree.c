@@ -14,6 +14,9 @@
  * which each hart's stores are seen; and when each hart has been seen out of a critical section after that,
  * nobody can have found it before. A hart that is not seen so makes them wait for the next cycle. Only the
  * one walk that is no critical section is counted (g_walkers).
+ *
+ * A million may have died, and a cycle may not keep its hart for all of them: so each step does some, and
+ * goes on from there the next time.
  */
 #include <stdlib.h>
 
@@ -130,21 +133,6 @@ struct g *gfree_get_bare(struct p *p)
 	return get(&p->gfree_bare, &sched.gfree_bare);
 }
 
-/* Those of the global pool give their stacks back. */
-void gfree_release(void)
-{
-	spin_acquire(&sched.gfree_lock);
-	while (atomic_load_explicit(&sched.gfree.count, relaxed) != 0) {
-		struct g_pool batch = batch_pop(&sched.gfree);
-		for (struct g *g; (g = pool_pop(&batch)) != NULL;) {
-			hart_stack_free(&g->stack);
-			g_bare(g);
-			push_one(&sched.gfree_bare, g);
-		}
-	}
-	spin_release(&sched.gfree_lock);
-}
-
 static void flush(struct g_pool *pool, struct g_batches *global)
 {
 	spin_acquire(&sched.gfree_lock);
@@ -153,62 +141,104 @@ static void flush(struct g_pool *pool, struct g_batches *global)
 	spin_release(&sched.gfree_lock);
 }
 
+/* ---- What a reclaim cycle does. By the M that runs it ---- */
+
+/* Of those that were there as it began: others die meanwhile, and it is to come to an end. */
+static uint32_t to_release, to_choose;
+static bool counted;          /* those to choose, in this cycle */
+
+void gfree_begin(void)
+{
+	to_release = atomic_load_explicit(&sched.gfree.count, relaxed);
+	counted = false;
+}
+
+/* So many, if there are. The batch may hold fewer than others do. */
+static struct g_pool take_some(struct g_batches *global, uint32_t *left)
+{
+	struct g_pool batch;
+
+	take(&batch, global);
+	*left = batch.count < *left && batch.count != 0 ? *left - batch.count : 0;
+	return batch;
+}
+
+bool gfree_release(size_t most)
+{
+	for (size_t n = 0; to_release != 0 && n < most; n += GFREE_BATCH) {
+		struct g_pool batch = take_some(&sched.gfree, &to_release);
+		for (struct g *g = batch.first; g != NULL; g = g->schedlink) {
+			hart_stack_free(&g->stack);
+			g_bare(g);
+		}
+		flush(&batch, &sched.gfree_bare);
+	}
+	return to_release != 0;
+}
+
 void gfree_flush(struct p *p)
 {
 	flush(&p->gfree, &sched.gfree);
 	flush(&p->gfree_bare, &sched.gfree_bare);
 }
 
-/* ---- Back to the heap. By the M that runs a reclaim cycle ---- */
-
-static struct g *spare;       /* left out of all_gs, linked through schedlink; G_IDLE */
-static uint32_t seen_outside; /* harts that have been seen out of a critical section since then, as bits */
+static enum { SPARE_NONE, SPARE_CHOOSE, SPARE_LEAVE_OUT, SPARE_WAIT, SPARE_FREE } state;
+static struct g *spare;       /* those that go, linked through schedlink; G_IDLE */
+static struct g_pool kept;    /* those that were looked at, and do not go */
+static struct g *left_out_to; /* all_gs has been looked through up to it, and it stays. NULL: nothing has */
+static uint32_t seen_outside; /* harts seen out of a critical section since all were left out: bits */
 
 static bool in_a_heap(const struct g *g)
 {
 	return atomic_load_explicit(&g->timer.heap_, memory_order_relaxed) != NULL;
 }
 
-/* From the head: a new G may be pushed there meanwhile, but nobody else takes one out. */
-static void leave_out_spare(void)
+/* Of those at the list's head: a new G may be pushed there meanwhile, but nobody else takes one out. */
+static struct g *leave_out_first(void)
 {
-	struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire), *next;
+	struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire);
 
 	while (g != NULL && atomic_load_explicit(&g->status, memory_order_relaxed) == G_IDLE)
 		if (atomic_compare_exchange_strong_explicit(&sched.all_gs, &g, g->all_next,
 							    memory_order_acq_rel, memory_order_acquire))
 			g = g->all_next;
-	for (; g != NULL && (next = g->all_next) != NULL;)
+	return g;
+}
+
+static void leave_out(size_t most)
+{
+	struct g *g = left_out_to != NULL ? left_out_to : leave_out_first(), *next = NULL;
+
+	for (size_t n = 0; n < most && g != NULL && (next = g->all_next) != NULL; n++)
 		if (atomic_load_explicit(&next->status, memory_order_relaxed) == G_IDLE)
 			__atomic_store_n(&g->all_next, next->all_next, __ATOMIC_RELAXED);
 		else
 			g = next;
+	left_out_to = next == NULL ? NULL : g;
+	if (next == NULL) {
+		state = SPARE_WAIT;
+		seen_outside = 0;
+	}
 }
 
-static bool many_to_spare(void)
+/* How many may go; 0 also if they are too few. The pool keeps some. */
+static uint32_t count_spare(void)
 {
 	uint32_t there = atomic_load_explicit(&sched.gfree_bare.count, relaxed);
 	uint32_t stay = procs_now() * GFREE_BATCH;
+	uint32_t n = there > stay ? there - stay : 0;
 
-	return there > stay && there - stay >= atomic_load_explicit(&sched.g_structs, relaxed) / SPARE_SHARE;
+	return n >= atomic_load_explicit(&sched.g_structs, relaxed) / SPARE_SHARE ? n : 0;
 }
 
-void gfree_spare(void)
+static void choose(size_t most)
 {
-	struct g_pool batch, kept = { 0 };
-
-	if (spare != NULL || !many_to_spare()) /* some of the last cycle's wait still */
-		return;
-	spin_acquire(&sched.gfree_lock);
-	struct g_batches all = { sched.gfree_bare.first, sched.gfree_bare.rest,
-				 atomic_load_explicit(&sched.gfree_bare.count, relaxed) };
-	sched.gfree_bare.first = NULL;
-	sched.gfree_bare.rest = (struct g_pool){ 0 };
-	store_relaxed(&sched.gfree_bare.count, 0);
-	spin_release(&sched.gfree_lock);
-	while ((batch = batch_pop(&all)).first != NULL)
+	for (size_t n = 0; to_choose != 0; n += GFREE_BATCH) {
+		if (n >= most)
+			return;
+		struct g_pool batch = take_some(&sched.gfree_bare, &to_choose);
 		for (struct g *g; (g = pool_pop(&batch)) != NULL;) {
-			if (kept.count < procs_now() * GFREE_BATCH || in_a_heap(g)) {
+			if (in_a_heap(g)) {
 				pool_push(&kept, g);
 				continue;
 			}
@@ -216,10 +246,21 @@ void gfree_spare(void)
 			g->schedlink = spare;
 			spare = g;
 		}
+	}
 	flush(&kept, &sched.gfree_bare);
-	seen_outside = 0;
-	if (spare != NULL)
-		leave_out_spare();
+	state = spare != NULL ? SPARE_LEAVE_OUT : SPARE_NONE;
+}
+
+bool gfree_spare(size_t most)
+{
+	if (state == SPARE_NONE && !counted && (to_choose = count_spare()) != 0)
+		state = SPARE_CHOOSE;
+	counted = true;
+	if (state == SPARE_CHOOSE)
+		choose(most);
+	if (state == SPARE_LEAVE_OUT)
+		leave_out(most);
+	return state == SPARE_CHOOSE || state == SPARE_LEAVE_OUT;
 }
 
 static bool all_seen_outside(void)
@@ -237,32 +278,52 @@ static bool all_seen_outside(void)
 		atomic_load_explicit(&sched.g_walkers, memory_order_relaxed) == 0;
 }
 
-void gfree_spare_end(bool flushed)
+static void wait_for_others(void)
 {
-	struct g *g;
-	unsigned looks = 0;
-
-	while (spare != NULL && flushed && !all_seen_outside()) {
+	for (unsigned looks = 0; !all_seen_outside(); hart_relax())
 		if (++looks == SPARE_LOOKS)
 			return;
-		hart_relax();
-	}
 	/* Acquire: what those harts did there comes before what malloc's next owner does. They stored
 	   `locks` plainly (hart_unlock()); but whoever walks all Gs branches on what it read of each,
 	   so its loads are done by then. */
 	atomic_thread_fence(memory_order_acquire);
-	while ((g = spare) != NULL) {
+	state = SPARE_FREE;
+}
+
+static struct g *spare_pop(void)
+{
+	struct g *g = spare;
+
+	if (g != NULL)
 		spare = g->schedlink;
-		if (flushed) {
-			timers_unreserve();
-			atomic_fetch_sub_explicit(&sched.g_structs, 1, memory_order_relaxed);
-			free(g);
-			continue;
-		}
+	return g;
+}
+
+static void put_back(void)
+{
+	for (struct g *g; (g = spare_pop()) != NULL;) {
 		g_change(g, G_IDLE, G_DEAD);
 		g_link(g);
-		spin_acquire(&sched.gfree_lock);
-		push_one(&sched.gfree_bare, g);
-		spin_release(&sched.gfree_lock);
+		pool_push(&kept, g);
 	}
+	flush(&kept, &sched.gfree_bare);
+	state = SPARE_NONE;
+}
+
+bool gfree_spare_end(bool flushed, size_t most)
+{
+	if (state == SPARE_WAIT && flushed)
+		wait_for_others();
+	else if (state == SPARE_WAIT)
+		put_back();
+	if (state != SPARE_FREE)
+		return false;
+	for (struct g *g; most-- != 0 && (g = spare_pop()) != NULL;) {
+		timers_unreserve();
+		atomic_fetch_sub_explicit(&sched.g_structs, 1, memory_order_relaxed);
+		free(g);
+	}
+	if (spare == NULL)
+		state = SPARE_NONE;
+	return spare != NULL;
 }

@@ -8,7 +8,8 @@
  * How many Ms should be awake? To wake one for every G that becomes ready wakes too many (a wake-up costs
  * as much as hundreds of switches); to hand over the P at each ready tears pairs of Gs apart. So, as in
  * Go: whoever makes a G ready wakes one M, and only if there is an idle P and no M spins already; a
- * spinning M that finds work wakes the next. So the number of Ms rises until one finds nothing.
+ * spinning M that finds work wakes the next, if there is more. (Go's does so in any case, and if there is not
+ * the next one looks around in vain.) So the number of Ms rises until there is one for all that is to do.
  *
  * No wake-up may be lost between the two sides, which do
  *
@@ -16,7 +17,8 @@
  *                fence                                        fence
  *                look for spinning and idle                   look for work everywhere once more
  *
- * The fences (memory_order_seq_cst, in wake_p() and m_idle()) order each side's store before its
+ * and an M that stops spinning because it has found work does as one that goes idle. The fences
+ * (memory_order_seq_cst, in wake_p(), m_idle() and spinning_end()) order each side's store before its
  * load, so at least one side sees the other. The same holds for work that an interrupt brings: the
  * handler marks the network ready, then looks at the idle Ms and kicks one; and a kick is latched, so that a
  * hart which is about to sleep does not.
@@ -169,7 +171,7 @@ void m_park_until_p(struct m *m)
 {
 	fuzz_wait(FUZZ_ANNOUNCED);
 	while (m->p == NULL) {
-		/* Acquire: pairs with the release in m_start(). */
+		/* Acquire: pairs with the release in m_start_this() and start_tied(). */
 		struct p *p = atomic_load_explicit(&m->next_p, memory_order_acquire);
 		if (p != NULL) {
 			store_relaxed(&m->next_p, NULL);

@@ -17,8 +17,13 @@
  * has made all harts' earlier stores visible. A G that has run in between has touched its context, and
  * what was touched is not hidden any more. So a G that is found wanting is left alone, and needs nothing
  * to be put right.
+ *
+ * Its hart runs nobody meanwhile. So where nobody is in need of memory a cycle is done in parts, of half a
+ * millisecond or so, and others run in between: on call when it is their turn, as the caller's slice goes on;
+ * and the periodic one gets a hundredth of the time.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -27,9 +32,13 @@
 #define PERIOD_NS INT64_C(10000000000)
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
 #define LITTLE ((size_t)1 << 20)   /* bytes of stacks: a periodic cycle does not come for less */
+#define STEP ((size_t)1 << 20)     /* bytes that stacks have taken out of the reserve: a quarter of that */
 #define VAIN_NS INT64_C(1000000)    /* of a shorter cycle: see is_vain() */
+#define PART_STACKS 100             /* asked in a part, or up to 252 more; 2,100 instructions each */
+#define PART_GS 2000                /* dead Gs that a part has to do with: 50 to 100 instructions each */
 
 size_t reclaim_asked;
+unsigned reclaim_parts;
 bool reclaim_packs_all; /* GUMPDEBUG=pack: after each park, for tests */
 static bool reclaim_traced; /* GUMPDEBUG=reclaim: a line for each cycle */
 
@@ -37,8 +46,16 @@ static _Atomic(uint32_t) cycling;  /* an M runs a cycle */
 static _Atomic(size_t) in_after;   /* bytes that stacks had after the last cycle that asked all */
 static _Atomic(int64_t) ended;     /* ns: when that was, */
 static _Atomic(int64_t) duration;  /* and how long it took */
-static uint32_t cycles;            /* by whoever runs one, as the next */
-static bool runnable_too;          /* this cycle asks those, too */
+static bool runnable_too;          /* this cycle asks those, too; by whoever runs one, as the next */
+static _Atomic(size_t) in_looked;  /* bytes that stacks had when the periodic one last looked */
+static _Atomic(bool) periodic_left; /* there are more parts of that to come */
+static struct {
+	uint32_t number, parts;
+	int64_t start, took, longest, flushes; /* ns; of all parts, of one, of all flushes */
+	size_t bytes, packed, asked;
+	bool periodic;             /* it asks only those that have waited for COLD_NS */
+	bool unfinished;           /* there are more parts to come */
+} so_far;                          /* what the cycle has come to */
 static _Atomic(bool) left_warm;    /* it has met some that had not waited for long enough */
 
 static bool runs_somewhere(const struct g *g)
@@ -81,7 +98,7 @@ static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 {
 	cold_before = before;
 	for_this = fn;
-	if (hart_trim_each(for_owner, sizeof(struct g)))
+	if (hart_trim_each(for_owner, sizeof(struct g)) || so_far.parts != 0)
 		return;
 	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
 	     g = g->all_next)
@@ -89,8 +106,8 @@ static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 			for_owner(g, (uintptr_t)peek(&g->stack.top));
 }
 
-/* Stacks of dead Gs that no P keeps at hand go back, to be taken or used for larger ones. */
-static void release_pools(struct p *p)
+/* Dead Gs that no P keeps at hand: their stacks go back then, to be taken or used for larger ones. */
+static void flush_pools(struct p *p)
 {
 	gfree_flush(p);
 	spin_acquire(&sched.lock);
@@ -98,20 +115,29 @@ static void release_pools(struct p *p)
 		if (atomic_load_explicit(&sched.idle_ps, relaxed) & bit(i))
 			gfree_flush(p_get(i));
 	spin_release(&sched.lock);
-	gfree_release();
 }
 
-/* `all`: that cycle has asked all, so what stacks have now they need. */
-static void end(bool all)
+static void leave(void)
 {
-	int64_t now = hart_now();
-
-	if (all)
-		atomic_store_explicit(&in_after, hart_stacks_in(), relaxed);
-	atomic_store_explicit(&ended, now, relaxed);
-	atomic_store_explicit(&sched.reclaim_wanted, false, relaxed);
-	/* Release: the next cycle sees what this one has left. */
+	/* Release: the next one sees what this one has left. */
 	atomic_store_explicit(&cycling, 0, memory_order_release);
+}
+
+/* Of a part. If it is the last and all were asked, what stacks have now they need. */
+static void end(void)
+{
+	size_t in = hart_stacks_in();
+
+	if (!so_far.unfinished && !so_far.periodic) {
+		atomic_store_explicit(&in_after, in, relaxed);
+		atomic_store_explicit(&duration, so_far.took, relaxed);
+		atomic_store_explicit(&ended, hart_now(), relaxed);
+		atomic_store_explicit(&sched.reclaim_wanted, false, relaxed);
+	} else if (in < atomic_load_explicit(&in_after, relaxed)) {
+		atomic_store_explicit(&in_after, in, relaxed);
+	}
+	atomic_store_explicit(&periodic_left, so_far.unfinished && so_far.periodic, relaxed);
+	leave();
 }
 
 static bool begin(void)
@@ -140,33 +166,69 @@ static void trim_heaps(struct m *m)
 }
 
 /* GUMPDEBUG=reclaim. Hosted, the host knows what stacks and others have. */
-static void tell(int64_t start, int64_t flush, const struct hart_trim *got)
+static void tell(void)
 {
 	char memory[80] = "";
 
 	if (hart_memory_total() != 0)
 		snprintf(memory, sizeof(memory), ", stacks have %zu KiB, %zu KiB are free",
 			 hart_stacks_in() >> 10, hart_memory_free() >> 10);
-	hart_print("gump: reclaim %u at %lld ms: %lld us, of those a flush of %lld us; %zu stacks asked, "
-		   "%zu KiB came free, %zu packed%s\n",
-		   (unsigned)cycles, (long long)(start / 1000000),
-		   (long long)((hart_now() - start) / 1000), (long long)(flush / 1000), got->asked,
-		   got->bytes >> 10, got->packed, memory);
+	hart_print("gump: reclaim %u at %lld ms: %lld us in %u parts of %lld us at most, of those flushes of "
+		   "%lld us; %zu stacks asked, %zu KiB came free, %zu packed%s\n",
+		   (unsigned)so_far.number, (long long)(so_far.start / 1000000),
+		   (long long)(so_far.took / 1000), (unsigned)so_far.parts,
+		   (long long)(so_far.longest / 1000), (long long)(so_far.flushes / 1000),
+		   so_far.asked, so_far.bytes >> 10, so_far.packed, memory);
 }
 
-/* Of those that have waited since before that time, in ticks. On g0, begun. */
-static struct hart_trim cycle(struct m *m, int64_t before)
+static void count(const struct hart_trim *got, int64_t start, int64_t flush)
 {
-	int64_t start_ticks = m->now, start = hart_now(), flush, flushed;
+	int64_t took = hart_now() - start;
+
+	so_far.parts++;
+	so_far.took += took;
+	so_far.longest = took > so_far.longest ? took : so_far.longest;
+	so_far.flushes += flush;
+	so_far.bytes += got->bytes;
+	so_far.packed += got->packed;
+	so_far.asked += got->asked;
+	so_far.unfinished = got->more;
+}
+
+/* All of what a cycle does, or so much of it. */
+struct amount {
+	size_t stacks, gs;
+};
+static const struct amount all = { SIZE_MAX, SIZE_MAX }, some = { PART_STACKS, PART_GS };
+
+static void cycle_begin(struct m *m, bool periodic)
+{
+	uint32_t number = so_far.number + 1;
+
+	memset(&so_far, 0, sizeof(so_far));
+	so_far.number = number;
+	so_far.start = hart_now();
+	so_far.periodic = periodic;
+	if (m->p != NULL)
+		flush_pools(m->p);
+	gfree_begin();
+}
+
+/* A part of the one that has begun, or all of it. Answers how many bytes came free. On g0. */
+static size_t cycle(struct m *m, struct amount most)
+{
+	int64_t start = hart_now(), flush, flushed;
+	int64_t before = now_ticks() - (so_far.periodic ? (int64_t)hart_ns_to_ticks(COLD_NS) : 0);
 	struct hart_trim got;
 	size_t free_before = hart_memory_free();
+	bool anew = so_far.parts == 0, more;
 
-	runnable_too = before >= start_ticks;
+	if (m->spinning) /* not for so long: who makes Gs ready relies on those that do */
+		spinning_end(m);
+	runnable_too = !so_far.periodic;
 	trace(TRACE_RECLAIM, NULL, runnable_too, 0);
-	if (m->p != NULL)
-		release_pools(m->p);
-	gfree_spare();
-	hart_trim_begin();
+	more = gfree_release(most.gs) || gfree_spare(most.gs);
+	hart_trim_begin(anew, most.stacks);
 	for_cold(before, hart_trim_hide);
 	flush = hart_now();
 	bool possible = hart_trim_flush();
@@ -175,21 +237,27 @@ static struct hart_trim cycle(struct m *m, int64_t before)
 	if (possible)
 		for_cold(before, hart_trim_take);
 	got = hart_trim_end();
-	gfree_spare_end(possible);
-	timers_shrink();
-	if (possible)
-		trim_heaps(m);
+	more |= gfree_spare_end(possible, most.gs);
+	got.more |= more;
+	if (!got.more) {
+		timers_shrink();
+		if (possible)
+			trim_heaps(m);
+	}
 	/* With what the heap gave back, and what others took or freed meanwhile. */
 	size_t free_after = hart_memory_free();
 	if (free_after > free_before && free_after - free_before > got.bytes)
 		got.bytes = free_after - free_before;
-	cycles++;
-	reclaim_asked = got.asked;
 	trace(TRACE_RECLAIM_END, NULL, got.bytes, got.packed);
-	atomic_store_explicit(&duration, hart_now() - start, relaxed);
-	if (reclaim_traced)
-		tell(start, flushed - flush, &got);
-	return got;
+	count(&got, start, flushed - flush);
+	if (!got.more) {
+		reclaim_asked = so_far.asked;
+		reclaim_parts = so_far.parts;
+		if (reclaim_traced)
+			tell();
+	}
+	m->now = now_ticks();
+	return got.bytes;
 }
 
 /*
@@ -211,47 +279,71 @@ void reclaim_if_short(struct m *m)
 			hart_relax();
 			continue;
 		}
-		cycle(m, now_ticks());
-		end(true);
+		cycle_begin(m, false);
+		cycle(m, all);
+		end();
 		break;
 	}
 }
 
-/*
- * Not before that much time has passed again; nor, of a long one, before a hundred times as much as it took.
- */
-static void put_off(void)
+static void put_off(int64_t ns)
 {
-	int64_t took = 100 * atomic_load_explicit(&duration, relaxed);
-	int64_t pause = took > PERIOD_NS ? took : PERIOD_NS;
-	atomic_store_explicit(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(pause), relaxed);
+	atomic_store_explicit(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(ns), relaxed);
+}
+
+/* A part of the periodic cycle. The next one comes when a hundred times as much has passed. */
+static void periodic_part(struct m *m)
+{
+	int64_t start = hart_now();
+
+	cycle(m, some);
+	if (so_far.unfinished)
+		put_off(100 * (hart_now() - start));
+	else
+		atomic_store_explicit(&in_looked, hart_stacks_in(), relaxed);
+}
+
+static bool is_worth_it(void)
+{
+	size_t in = hart_stacks_in(), before = atomic_load_explicit(&in_looked, relaxed);
+
+	if (in > LITTLE && (in > before + before / 4 + LITTLE || atomic_load_explicit(&left_warm, relaxed)))
+		return true;
+	atomic_store_explicit(&in_looked, in, relaxed);
+	return false;
 }
 
 void reclaim_if_due(struct m *m)
 {
-	static _Atomic(size_t) in_looked; /* bytes that stacks had when this last looked */
-	size_t in = hart_stacks_in(), before = atomic_load_explicit(&in_looked, relaxed);
+	bool goes_on = atomic_load_explicit(&periodic_left, relaxed);
 
 	if (reclaim_wanted()) {
 		reclaim_if_short(m);
 		return;
 	}
-	put_off();
-	timers_shrink();
-	bool grown = in > before + before / 4 + LITTLE;
-	if (in > LITTLE && (grown || atomic_load_explicit(&left_warm, relaxed)) && begin()) {
-		atomic_store_explicit(&left_warm, false, relaxed);
-		cycle(m, m->now - (int64_t)hart_ns_to_ticks(COLD_NS));
-		end(false);
-		in = hart_stacks_in();
+	put_off(PERIOD_NS);
+	if (!goes_on)
+		timers_shrink();
+	if ((!goes_on && !is_worth_it()) || !begin())
+		return;
+	/* Nobody else has ended it meanwhile, or is at one between two parts. */
+	if (so_far.unfinished == goes_on && (so_far.periodic || !goes_on)) {
+		if (!goes_on) {
+			atomic_store_explicit(&left_warm, false, relaxed);
+			cycle_begin(m, true);
+		}
+		periodic_part(m);
+		end();
+	} else {
+		leave();
 	}
-	atomic_store_explicit(&in_looked, in, relaxed);
 }
 
 bool sched_reclaim_soon(void)
 {
 	/* Not for each page, if the last cycle could not help. */
-	bool gain = hart_stacks_in() > atomic_load_explicit(&in_after, relaxed) + hart_memory_total() / 32;
+	size_t step = hart_memory_total() / 32;
+	bool gain = hart_stacks_in() > atomic_load_explicit(&in_after, relaxed) + (step < STEP ? step : STEP);
 
 	if (gain)
 		atomic_store_explicit(&sched.reclaim_wanted, true, relaxed);
@@ -278,8 +370,9 @@ bool reclaim_now(struct m *m, bool last_resort)
 {
 	if ((is_vain() && !(last_resort && is_alone())) || !begin())
 		return false;
-	bool any = cycle(m, now_ticks()).bytes != 0;
-	end(true);
+	cycle_begin(m, false);
+	bool any = cycle(m, all) != 0;
+	end();
 	return any;
 }
 
@@ -287,7 +380,10 @@ bool reclaim_now(struct m *m, bool last_resort)
 
 struct call_on_g0 {
 	struct g *g;
+	bool anew;
+	struct amount most;
 	size_t bytes;  /* that came free */
+	bool more;
 };
 
 static void call_on_g0(void *arg)
@@ -297,25 +393,31 @@ static void call_on_g0(void *arg)
 	struct m *m = g_stop(g);
 
 	/* Its stack may be written to: it runs, if only not now, and so is not cold. */
-	call->bytes = cycle(m, now_ticks()).bytes;
-	end(true);
-	m->now = now_ticks();
+	if (call->anew)
+		cycle_begin(m, false);
+	call->bytes += cycle(m, call->most);
+	call->more = so_far.unfinished;
+	end();
+	/* The end of its slice may have come meanwhile, and there was nobody to preempt. */
+	if (m->p != NULL && m->p->slice_end <= m->now)
+		m->hart.preempt = 1;
+	else if (m->p != NULL && sysmon_slice_unarmed(m, m->p))
+		sysmon_arm_slice(m, m->p);
 	g->run_ticks -= m->now;
 	m->hart.g = g;
 	hart_gogo(g->sp);
 }
 
 /* locks == 1 */
-static size_t cycle_from_g(void)
+static void cycle_from_g(struct call_on_g0 *call)
 {
-	struct call_on_g0 call = { g_self(), 0 };
-
-	hart_mcall(&call.g->sp, call_on_g0, &call);
-	return call.bytes;
+	call->g = g_self();
+	hart_mcall(&call->g->sp, call_on_g0, call);
 }
 
 bool sched_reclaim(void)
 {
+	struct call_on_g0 call = { .anew = true, .most = all };
 	bool any = true;
 	int64_t before = atomic_load_explicit(&ended, relaxed);
 
@@ -329,35 +431,51 @@ bool sched_reclaim(void)
 	/* The one that is under way serves as well. It waits for nothing but interrupt handlers. */
 	while (!begin())
 		hart_relax();
-	if (atomic_load_explicit(&ended, relaxed) == before)
-		any = cycle_from_g() != 0;
-	else
-		atomic_store_explicit(&cycling, 0, memory_order_release);
+	if (atomic_load_explicit(&ended, relaxed) == before) {
+		cycle_from_g(&call);
+		any = call.bytes != 0;
+	} else {
+		leave();
+	}
 	hart_unlock();
 	return any;
 }
 
-size_t go_reclaim(void)
+/* In a critical section, as begin() leaves it. */
+static void begin_from_g(void)
 {
-	size_t bytes;
-
 	for (;;) {
 		hart_lock();
 		if (begin())
-			break;
+			return;
 		hart_unlock();
 		go_yield(); /* the one that is under way ends soon */
 	}
-	bytes = cycle_from_g();
-	hart_unlock();
-	return bytes;
+}
+
+size_t go_reclaim(void)
+{
+	struct call_on_g0 call = { .anew = true, .most = some };
+
+	do {
+		begin_from_g();
+		if (call.anew || (so_far.unfinished && !so_far.periodic)) {
+			cycle_from_g(&call);
+		} else { /* another one has ended it */
+			call.more = false;
+			leave();
+		}
+		hart_unlock();
+		call.anew = false;
+	} while (call.more);
+	return call.bytes;
 }
 
 /* ---- For tests ---- */
 
 void reclaim_init(void)
 {
-	put_off();
+	put_off(PERIOD_NS);
 	reclaim_traced = hart_debug_word("reclaim");
 	reclaim_packs_all = hart_debug_word("pack");
 	for (unsigned id = 0; id < hart_count() && reclaim_packs_all; id++)
@@ -374,11 +492,11 @@ void reclaim_pack(struct g *g)
 	while ((now = now_ticks()) <= peek_time(&g->wait_since))
 		hart_relax();
 	runnable_too = false;
-	hart_trim_begin();
+	hart_trim_begin(false, 0);
 	if (is_cold(g, now))
 		hart_trim_hide((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
 	if (hart_trim_flush() && is_cold(g, now))
 		hart_trim_take((uintptr_t)peek(&g->stack.top), (uintptr_t)peek(&g->sp));
 	hart_trim_end();
-	atomic_store_explicit(&cycling, 0, memory_order_release);
+	leave();
 }

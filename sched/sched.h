@@ -23,7 +23,7 @@
 #include "sched/netpoll.h"
 
 #define RUNQ_SIZE 256u
-#define GLOBAL_TICK 61         /* every 61st schedule looks at the global queue first */
+#define GLOBAL_TICK 61         /* every 61st new slice looks at the global queue first */
 #define STEAL_ROUNDS 4
 #define QUANTUM_NS INT64_C(10000000)
 #define SPIN_NS 4000           /* how long an M looks again before it sleeps: half a wake-up's cost */
@@ -193,7 +193,7 @@ struct sched {
 	_Atomic(uint32_t) unbound_count;
 
 	/* Sets of Ms and Ps as bits by number. Written under lock. Every parked M that waits for any
-	   P is in idle_ms, and there are at least as many of those as idle Ps. */
+	   P is in idle_ms. There may be fewer of those than idle Ps: others wait in parked_locked. */
 	_Atomic(uint32_t) idle_ps, idle_ms;
 	_Atomic(uint32_t) parked_locked;   /* those that wait in park_locked(), for their locked G */
 	_Atomic(uint32_t) locked_ms;       /* Ms that have one */
@@ -281,6 +281,8 @@ struct g *globrunq_get(struct p *p, uint32_t max);
 /* ---- schedule.c: finding work and running it. On g0 ---- */
 
 noreturn void schedule(void);
+/* m spins and is done looking: if it was the last that looked and there is more, another one starts to. */
+void spinning_end(struct m *m);
 uint32_t random_next(uint64_t *state);
 
 /* ---- idle.c: parking and waking Ms. Under sched.lock where it says so with (L) ---- */
@@ -356,13 +358,15 @@ struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and 
 struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
-void gfree_release(void);              /* those there give their stacks back */
 /*
- * Of a reclaim cycle, before its flush and after it, if there was one: those that no pool needs
- * go to the heap.
+ * Of a reclaim cycle, as it begins; the dead Gs of the global pool give their stacks back; then, before the
+ * cycle's flush and after it, if there was one, those that no pool needs go to the heap. So many at a time;
+ * true: there are more.
  */
-void gfree_spare(void);
-void gfree_spare_end(bool flushed);
+void gfree_begin(void);
+bool gfree_release(size_t most);
+bool gfree_spare(size_t most);
+bool gfree_spare_end(bool flushed, size_t most);
 void g_link(struct g *g);              /* proc.c: into all_gs */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */
@@ -387,7 +391,8 @@ noreturn void unbound_report(void);    /* others stopped: no G can run, and ther
 
 void reclaim_init(void);               /* before the other harts start */
 extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
-extern size_t reclaim_asked;           /* stacks, by the last cycle. For tests */
+extern size_t reclaim_asked;           /* stacks, by the last cycle, */
+extern unsigned reclaim_parts;         /* and in how many parts. For tests */
 void reclaim_if_due(struct m *m);
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
 /* true if pages came free; not too often, but as a last resort */
@@ -534,7 +539,7 @@ struct waitq {
 	struct waiter *head, *tail;
 };
 
-/* sema.c */
+/* mutex.c, sema.c */
 bool mutex_is_locked(go_mutex *m);
 void sema_acquire(_Atomic(uint32_t) *sema, enum wait_reason reason, bool first);
 void sema_release(_Atomic(uint32_t) *sema, bool handoff);

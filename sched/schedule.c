@@ -3,7 +3,7 @@
  * The scheduler's loop, on g0: find a G, run it.
  *
  * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the
- * global queue, the network, other Ps. Every 61st time the global queue comes first, so that two Gs that
+ * global queue, the network, other Ps. Every 61st new slice the global queue comes first, so that two Gs that
  * keep waking each other on one P cannot starve it; and the network, when its device asks. Before that the
  * P's own expired timers are run, since they make Gs ready.
  *
@@ -138,7 +138,7 @@ static struct g *from_netpoll(void)
 
 /*
  * What comes before the P's own queue: the network when an interrupt has told of it, for all Ps may be
- * busy for long, and at each 61st turn the global queue, for Gs that yield to one another for ever.
+ * busy for long, and at each 61st slice the global queue, for Gs that yield to one another for ever.
  */
 static struct g *look_around(struct m *m, struct p *p)
 {
@@ -244,12 +244,15 @@ static ALWAYS_INLINE noreturn void run(struct m *m, struct g *g, bool inherit)
 	hart_gogo(g->sp);
 }
 
-/* This M is done looking: if it was the last that looked, another one starts to. */
-static void spinning_end(struct m *m)
+void spinning_end(struct m *m)
 {
 	uint32_t before = m_spin_end(m);
 	check_m(m, M_WORKING);
-	if (before == 1)
+	if (before != 1)
+		return;
+	/* Who made a G ready and saw this M spin has woken nobody: the head of idle.c. */
+	fence_store_load();
+	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && work_somewhere(m->now))
 		wake_p();
 }
 

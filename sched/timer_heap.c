@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The heap of timer_heap.h. Children of entry i: 4i + 1 to 4i + 4. A node of four children lies in one cache
- * line or two, and a heap of 100,000 has nine levels.
+ * line or two, and a heap of 100,000 has ten levels.
  */
 #include "sched/timer_heap.h"
 

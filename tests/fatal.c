@@ -26,6 +26,7 @@
  * @test aborts harts=1 status=2 "abort" "aborts+"
  * @test asserts harts=1 status=2 "one_is_two" "fatal.c"
  * @test deadlock_packed harts=1,4 machines=virt,q35,microvm status=2 "all goroutines are asleep - deadlock!" "lock_up+" "deadlock_packed+"
+ * @test deadlock_beyond_memory harts=1,4 machines=virt,q35 mem=16M timeout=60 status=2 "lock_up+" "no memory is left to put its stack back" "goroutine 5001 [" !"growing the stack"
  * @test stacks_for_no_more harts=1,4 machines=virt,q35,microvm mem=32M env=QUANTUM_US=1000000 timeout=60 status=2 "out of memory growing the stack of a goroutine that has not run yet"
  * @test deeper_than_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d{5} KiB deep, limit 1048576 KiB/
  * @test many_stacks_for_memory harts=1,4 machines=virt,q35,microvm mem=32M timeout=60 status=2 "out of memory growing the stack of a goroutine" /stack: \d+ KiB deep, limit 256 KiB/ "go_down_together"
@@ -263,6 +264,19 @@ static void deadlock_packed(void)
 	go_recv(NULL, NULL);
 }
 
+/* More than can be unpacked at once: each is listed even so. */
+static void deadlock_beyond_memory(void)
+{
+	for (int i = 0; i < 5000; i++) {
+		go(lock_up, NULL);
+		if (i % 100 == 99)
+			go_sleep(MS);
+	}
+	go_sleep(20 * MS);
+	go_reclaim();
+	go_recv(NULL, NULL);
+}
+
 static void use_and_lock_up(void *unused)
 {
 	volatile char used[2048]; /* more than is packed */
@@ -336,7 +350,7 @@ int main(int argc, char **argv)
 	      TEST_WHEN_NAMED(deadlock_many), TEST_WHEN_NAMED(deadlock_mutex),
 	      TEST_WHEN_NAMED(deadlock_select), TEST_WHEN_NAMED(deadlock_after_sleep),
 	      TEST_WHEN_NAMED(main_exits), TEST_WHEN_NAMED(aborts), TEST_WHEN_NAMED(asserts),
-	      TEST_WHEN_NAMED(deadlock_packed), TEST_WHEN_NAMED(stacks_for_no_more),
+	      TEST_WHEN_NAMED(deadlock_packed), TEST_WHEN_NAMED(deadlock_beyond_memory), TEST_WHEN_NAMED(stacks_for_no_more),
 	      TEST_WHEN_NAMED(deeper_than_memory), TEST_WHEN_NAMED(many_stacks_for_memory),
 	      TEST_WHEN_NAMED(exits_while_others_print));
 	return test_main(argc, argv, tests);

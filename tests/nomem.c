@@ -4,6 +4,7 @@
  * be used again.
  *
  * @test machines=virt,q35,microvm harts=1,4 mem=48M timeout=60
+ * @test machines=virt,q35 harts=1,4 mem=512M args=packed_ones_go_on timeout=60
  * @test machines=virt,q35 harts=4 mem=48M env=GUMPDEBUG=heap args=malloc_fails_and_recovers|go_try_fails_and_recovers timeout=60
  */
 #include <errno.h>
@@ -128,6 +129,39 @@ static void go_try_fails_and_recovers(void)
 		CHECK(started > 1000);
 		CHECK(started >= first / 10 * 9);
 	}
+}
+
+static _Atomic(int) arrived;
+
+static void wait_with_little(void *unused)
+{
+	arrived++;
+	go_recv(gate, NULL);
+	count++;
+}
+
+/*
+ * Each needs a page to go on, and together they need more than there is: whoever has gone on gives, and who
+ * waits to run again, too.
+ */
+static void packed_ones_go_on(void)
+{
+	enum { N = 5000 };
+	size_t total;
+
+	arrived = count = 0;
+	gate = go_chan_make(0, 0);
+	for (int i = 0; i < N; i++)
+		go(wait_with_little, NULL);
+	WAIT_FOR(arrived == N);
+	go_sleep(5 * MS);
+	go_reclaim();
+	struct block *all = take_all(&total);
+	go_close(gate);
+	WAIT_FOR(count == N);
+	give_back(all);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(gate);
 }
 
 static void start_one(void *unused)
@@ -375,6 +409,6 @@ int main(int argc, char **argv)
 	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics),
 	      TEST(packed_ones_are_signalled), TEST(packed_ones_wait_for_others), TEST(packed_ones_read),
 	      TEST(packed_ones_get_permits), TEST(packed_ones_get_words), TEST(packed_ones_select),
-	      TEST(packed_ones_wake_up));
+	      TEST(packed_ones_wake_up), TEST(packed_ones_go_on));
 	return test_main(argc, argv, tests);
 }

@@ -3,11 +3,13 @@
  * The reclaim cycle: what it takes from stacks of goroutines that wait, and that nothing of it shows.
  *
  * @test machines=virt,q35,microvm harts=1,2,4,8 mem=256M timeout=60
- * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim /gump: reclaim \d+ at \d+ ms: \d+ us, of those a flush of \d+ us; \d+ stacks asked, \d+ KiB came free, [12]\d{3} packed, stacks have \d+ KiB, \d+ KiB are free/
+ * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim /gump: reclaim \d+ at \d+ ms: \d+ us in \d+ parts of \d+ us at most, of those flushes of \d+ us; \d+ stacks asked, \d+ KiB came free, [12]\d{3} packed, stacks have \d+ KiB, \d+ KiB are free/
  * @test machines=hosted harts=1,4,8 timeout=120 env=GUMPDEBUG=reclaim|PACKS=0
  * @test machines=hosted harts=4 timeout=120 env=GUMPDEBUG=pack|PACKS=0 args=storm
  * @stress harts=2,4,8 args=storm
  */
+#include <limits.h>
+
 #include "sched/sched.h"
 #include "test.h"
 
@@ -84,6 +86,37 @@ static void stacks_shrink(void)
 	finish(MANY);
 }
 
+static size_t in_tables(void)
+{
+	struct go_memory memory;
+	go_memory(&memory);
+	return memory.tables;
+}
+
+static void use_all_of_it(void *kib)
+{
+	wrong += fill((int)(intptr_t)kib, 1);
+	ended++;
+}
+
+/* Each page table of a deep stack maps 2 MiB of it. A table is free after the next cycle's flush. */
+static void tables_of_deep_stacks_go_back(void)
+{
+	static const struct go_attr deep = { .stack_max = (size_t)64 << 20 };
+	size_t before = in_tables();
+
+	if (!packs)
+		return;
+	ended = wrong = 0;
+	CHECK_EQ(go_try(use_all_of_it, (void *)(intptr_t)(40 << 10), &deep), 0);
+	WAIT_FOR(go_count() == 1);
+	CHECK_EQ(wrong, 0);
+	CHECK(in_tables() >= before + 18 * PAGE);
+	for (int i = 0; i < 3; i++)
+		go_reclaim();
+	CHECK_IN(in_tables(), 0, before + 2 * PAGE);
+}
+
 /* Dead goroutines' stacks go, too. */
 static void nothing_is_lost(void)
 {
@@ -128,6 +161,60 @@ static void only_what_was_touched_is_asked(void)
 	CHECK_IN(reclaim_asked, 0, others + LATER);
 	CHECK_IN(in_stacks(), 0, (size_t)N / 5 * PAGE);
 	finish(N + LATER);
+}
+
+static _Atomic(bool) over;
+static int turns;
+
+static void take_turns(void *unused)
+{
+	while (!over) {
+		turns++;
+		go_yield();
+	}
+	ended++;
+}
+
+/* Parts are longer than this slice: after each of them it is another's turn. */
+static void others_run_between_its_parts(void)
+{
+	int procs = go_maxprocs(1);
+	int64_t quantum = sched.quantum;
+
+	start(MANY, only_wait);
+	over = false;
+	go(take_turns, NULL);
+	sched.quantum = quantum / 100;
+	go_yield();
+	turns = 0;
+	go_reclaim();
+	int then = turns;
+	sched.quantum = quantum;
+	if (packs) {
+		CHECK_IN(reclaim_parts, MANY / 400, MANY / 50);
+		CHECK_IN(then, reclaim_parts / 2, INT_MAX);
+	}
+	over = true;
+	finish(MANY + 1);
+	go_maxprocs(procs);
+}
+
+/* Of those that have waited for a second; and it goes on until it has asked them all. */
+static void the_periodic_one_comes_in_parts(void)
+{
+	if (!packs)
+		return;
+	go_reclaim();
+	start(MANY, only_wait);
+	go_sleep(SECOND + 100 * MS);
+	reclaim_parts = 0;
+	for (int i = 0; i < 1000 && reclaim_parts == 0; i++) {
+		store_relaxed(&sched.reclaim_due, 0);
+		go_sleep(10 * MS);
+	}
+	CHECK_IN(reclaim_parts, MANY / 400, MANY / 50);
+	CHECK_IN(in_stacks(), 0, (size_t)MANY / 5 * PAGE);
+	finish(MANY);
 }
 
 static void wait_deep(int kib)
@@ -341,8 +428,6 @@ static void running_ones_keep_theirs(void)
 	}
 }
 
-static _Atomic(bool) over;
-
 static void reclaim_all_the_time(void *unused)
 {
 	while (!over) {
@@ -383,8 +468,9 @@ static void storm(void)
 int main(int argc, char **argv)
 {
 	packs = getenv("PACKS") == NULL;
-	TESTS(TEST(stacks_shrink), TEST(nothing_is_lost), TEST(only_what_was_touched_is_asked),
+	TESTS(TEST(stacks_shrink), TEST(tables_of_deep_stacks_go_back), TEST(nothing_is_lost), TEST(only_what_was_touched_is_asked),
 	      TEST(asked_again_when_they_went_on), TEST(inherited_ones_are_asked),
+	      TEST(others_run_between_its_parts), TEST(the_periodic_one_comes_in_parts),
 	      TEST(written_over_at_the_top), TEST(pointers_into_packed_stacks), TEST(the_same_place_again),
 	      TEST(handed_into_packed_stacks), TEST(running_ones_keep_theirs), TEST(storm));
 	return test_main(argc, argv, tests);

@@ -361,9 +361,19 @@ sleep:	/* sysmon_arm_idle(), hart_idle() */
 found:	/* spinning_end() */
 	if
 	:: atomic { m_spinning[h] -> m_spinning[h] = 0; spinning_sub() };
-		if :: spinning == 0 -> wake_p(h) :: else fi
-	:: else
+		if :: spinning == 0 -> fence(h) :: else -> goto execute fi;
+		if :: see_ps(h) == 0 -> goto execute :: else fi;
+		seen = now; /* work_somewhere() */
+		if :: see_runq(h) != 0 -> goto another :: else fi;
+		if :: see_net(h) -> goto another :: else fi;
+		if :: work_at(h, 0) -> goto another :: else fi;
+		if :: work_at(h, 1) -> goto another :: else -> seen = 0; goto execute fi
+	:: else -> goto execute
 	fi;
+
+another:
+	seen = 0;
+	wake_p(h);
 
 execute: /* run(), and the G until it parks or ends */
 	arm(h);

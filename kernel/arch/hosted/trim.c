@@ -143,8 +143,10 @@ static size_t drop_dead(uintptr_t bottom, uintptr_t top)
 	return drop(bottom, top);
 }
 
-void hart_trim_begin(void)
+void hart_trim_begin(bool anew, size_t most)
 {
+	(void)anew;
+	(void)most;
 	freed = stacks_drop_free(drop_dead);
 }
 
@@ -197,7 +199,8 @@ struct hart_trim hart_trim_end(void)
 	return (struct hart_trim){ .bytes = freed };
 }
 
-void hart_trim_show(uintptr_t sp)
+bool hart_trim_show(uintptr_t sp)
 {
 	(void)sp;
+	return true;
 }
