@@ -6,6 +6,7 @@ Programs are made in a folder outside the tree, whose name has a blank in it.
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -283,6 +284,16 @@ def interrupted(test):
             raise Failure('QEMU is still there')
 
 
+def interrupted_hosted(test):
+    """Ctrl-C ends a process, too, which bash has started in the background."""
+    image = machine.image_path('idle', 'hosted')
+    with test.boot(image, machine='hosted', harts=1, args=['60']) as boot:
+        boot.wait_for('idle now')
+        boot.process.send_signal(signal.SIGINT)
+        if boot.process.wait(5) == 0:
+            raise Failure('status 0 after SIGINT')
+
+
 def published_port(test):
     """The port that is asked for is taken while the machine runs, and free afterwards."""
     image = machine.image_path('idle', 'riscv64')
@@ -299,6 +310,8 @@ def published_port(test):
 def tests():
     each = [one_file, assignments, trace_beside_other_options, folder_of_files, makefile, odd_status]
     return ([HostTest(f'qemu-run.{f.__name__}', f, name, 4) for f in each
-             for name in (MACHINES if f is odd_status else ('virt', 'q35'))]
+             for name in (MACHINES if f is odd_status else
+                          ('virt', 'q35', 'hosted') if f is trace_beside_other_options else ('virt', 'q35'))]
             + [HostTest(f'qemu-run.{f.__name__}', f)
-               for f in (wrong_use, unwritable, qemu_alone, unknown_tests, one_target, help_text, interrupted, published_port)])
+               for f in (wrong_use, unwritable, qemu_alone, unknown_tests, one_target, help_text, interrupted,
+                         interrupted_hosted, published_port)])

@@ -9,11 +9,13 @@
  * GUMP_HARTS in the environment is the number of harts; otherwise it is the number of CPUs that the process
  * may use. There may be more harts than CPUs.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "hosted.h"
 #include "kernel/layout.h"
@@ -66,9 +68,21 @@ static struct hart *hart_new(unsigned id)
 	return hart;
 }
 
+/* Who started the process may have left 0, 1 or 2 closed: what is opened first must not be taken for them. */
+static void standard_descriptors(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Before all other constructors, which may print, and ask for errno. */
 static __attribute__((constructor(101))) void process_start(void)
 {
+	standard_descriptors();
 	clock_init();
 	symbols_init();
 	count = harts_wanted();

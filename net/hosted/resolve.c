@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names. The C library's getaddrinfo() may wait for seconds, and knows no deadline; so it runs on a thread of
- * its own, one a name, which is no hart. A blocking section (go_block_enter) would take a hart out of use
- * each time, and with one hart everything.
+ * Names. The C library's getaddrinfo() may wait for seconds, and knows no deadline; so it runs on threads of
+ * its own, which are no harts: one for each name that is to be looked up, up to THREADS_MAX, beyond which
+ * names wait for their turn. A blocking section (go_block_enter) would take a hart out of use each time, and
+ * with one hart everything.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -14,9 +15,11 @@
 #include "socket.h"
 
 #define STACK ((size_t)256 << 10)
+#define THREADS_MAX 32
 
 struct query {
 	struct source source;         /* first */
+	struct query *next;           /* of those that wait */
 	_Atomic(int) references;      /* of who asks, and of the answer: the last one frees it */
 	char host[HOST_MAX];
 	bool found;                   /* written before the event */
@@ -44,10 +47,8 @@ static const struct addrinfo *choose(const struct addrinfo *list)
 	return info != NULL ? info : list;
 }
 
-/* On its own thread. */
-static void *look_up(void *arg)
+static void look_up(struct query *query)
 {
-	struct query *query = arg;
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list;
 
 	if (getaddrinfo(query->host, NULL, &hints, &list) == 0) {
@@ -58,10 +59,39 @@ static void *look_up(void *arg)
 		freeaddrinfo(list);
 	}
 	source_event(&query->source, 1u << NETPOLL_READ);
+}
+
+/* ---- The threads, and the names that wait for one ---- */
+
+/* A goroutine takes it in a critical section, so that none waits whose holder is preempted. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct query *first, **last = &first;
+static unsigned threads;
+
+/* The next one; NULL: none, and this thread ends. */
+static struct query *next_query(void)
+{
+	pthread_mutex_lock(&lock);
+	struct query *query = first;
+	if (query == NULL)
+		threads--;
+	else if ((first = query->next) == NULL)
+		last = &first;
+	pthread_mutex_unlock(&lock);
+	return query;
+}
+
+static void *look_all_up(void *unused)
+{
+	struct query *query;
+
+	(void)unused;
+	while ((query = next_query()) != NULL)
+		look_up(query);
 	return NULL;
 }
 
-static bool ask(struct query *query)
+static bool thread_start(void)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -72,14 +102,31 @@ static bool ask(struct query *query)
 	pthread_attr_setsigmask_np(&attr, &all); /* signals are the harts' */
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK);
-	bool asked = pthread_create(&thread, &attr, look_up, query) == 0;
+	bool started = pthread_create(&thread, &attr, look_all_up, NULL) == 0;
 	pthread_attr_destroy(&attr);
+	return started;
+}
+
+/* False: there is no thread for it, now or later. */
+static bool ask(struct query *query)
+{
+	hart_lock();
+	pthread_mutex_lock(&lock);
+	if (threads < THREADS_MAX && thread_start())
+		threads++;
+	bool asked = threads != 0;
+	if (asked) {
+		*last = query;
+		last = &query->next;
+	}
+	pthread_mutex_unlock(&lock);
+	hart_unlock();
 	return asked;
 }
 
-static void unlock_parked(void *lock)
+static void unlock_parked(void *held)
 {
-	spin_release(lock);
+	spin_release(held);
 }
 
 /* False: the deadline passed. */

@@ -131,6 +131,20 @@ static void structures_run_out(void)
 	open_gate(n);
 }
 
+/* However often memory is refused, it is to be had again. */
+static void refused_many_times(void)
+{
+	static const struct go_attr larger = { .stack_max = (size_t)2 << 20 };
+
+	prepare();
+	limit_memory(0);
+	for (int i = 0; i < 100000; i++)
+		CHECK(go_try(wait_at_gate, NULL, &larger) != 0);
+	unlimit_memory();
+	CHECK_EQ(go_try(wait_at_gate, NULL, &larger), 0);
+	open_gate(1);
+}
+
 static __attribute__((noinline)) int go_deep(int kib)
 {
 	volatile char bytes[1024];
@@ -185,7 +199,7 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1); /* what is free there is in reach */
 	for (unsigned id = 0; id < hart_count(); id++)
 		WAIT_FOR(hart_get(id)->arch.thread != 0); /* it has what memory it needs to start */
-	TESTS(TEST(structures_run_out), TEST(stacks_run_out), TEST(stacks_are_asked_first),
+	TESTS(TEST(refused_many_times), TEST(structures_run_out), TEST(stacks_run_out), TEST(stacks_are_asked_first),
 	      TEST_WHEN_NAMED(nobody_can_go_on));
 	return test_main(argc, argv, tests);
 }

@@ -20,6 +20,7 @@
 
 #define HART_ERROR HART_ARCH          /* offset of arch.error */
 #define HART_RELAXES (HART_ARCH + 8)  /* of arch.relaxes */
+#define HART_IRQ_OFF (HART_ARCH + 20) /* of arch.irq_off */
 
 struct arch_fiber;
 

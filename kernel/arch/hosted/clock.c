@@ -5,7 +5,8 @@
  *
  * Its rate is measured at the start, against CLOCK_MONOTONIC over 2 ms: it is right within some tens of
  * millionths, so a deadline an hour away may be 0.1 s off. The counter is used where the Linux kernel itself
- * trusts it; elsewhere ticks are CLOCK_MONOTONIC's nanoseconds.
+ * trusts it; elsewhere ticks are CLOCK_MONOTONIC's nanoseconds. (A guest whose kernel stays with kvm-clock
+ * does not: there the counter's rate may change when the guest moves.)
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,8 +33,7 @@ static bool kernel_trusts_tsc(void)
 	FILE *file = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
 	if (file == NULL)
 		return false;
-	bool trusted = fgets(name, sizeof(name), file) != NULL &&
-		       (strcmp(name, "tsc\n") == 0 || strcmp(name, "kvm-clock\n") == 0);
+	bool trusted = fgets(name, sizeof(name), file) != NULL && strcmp(name, "tsc\n") == 0;
 	fclose(file);
 	return trusted;
 }

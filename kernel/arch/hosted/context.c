@@ -13,7 +13,8 @@ _Static_assert(offsetof(struct hart, g) == HART_G && offsetof(struct hart, g0_sp
 _Static_assert(offsetof(struct hart, self) == HART_SELF && offsetof(struct hart, preempt) == HART_PREEMPT &&
 	       offsetof(struct hart, mark) == HART_MARK, "as kernel/hart.h numbers them");
 _Static_assert(offsetof(struct hart, arch.error) == ASM_HART_ERROR && HART_ERROR == ASM_HART_ERROR &&
-	       offsetof(struct hart, arch.relaxes) == HART_RELAXES, "as arch.h numbers them");
+	       offsetof(struct hart, arch.relaxes) == HART_RELAXES &&
+	       offsetof(struct hart, arch.irq_off) == HART_IRQ_OFF, "as arch.h numbers them");
 _Static_assert(offsetof(struct hart_goroutine, error) == 0, "where switch.S leaves errno");
 
 /* A context at the top of a stack. `entry` finds it as after a call whose return address, like rbp, is 0. */

@@ -9,6 +9,11 @@
 
 extern char __executable_start[], end[]; /* the linker's */
 
+static size_t at_most(size_t n, size_t most)
+{
+	return n < most ? n : most;
+}
+
 void hart_memory(struct hart_memory *memory)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -17,11 +22,13 @@ void hart_memory(struct hart_memory *memory)
 	*memory = (struct hart_memory){
 		.total = (size_t)sysconf(_SC_PHYS_PAGES) * page,
 		.free = (size_t)sysconf(_SC_AVPHYS_PAGES) * page,
-		.heap = heap.arena + heap.hblkhd,
-		.heap_used = heap.uordblks + heap.hblkhd,
 		.stacks = stacks_in(),
 		.image = (size_t)(end - __executable_start),
 	};
+	/* The heap's are addresses, not all of which may have been touched: no more than there can be. */
+	size_t rest = memory->total - memory->free - memory->stacks - memory->image;
+	memory->heap = at_most(heap.arena + heap.hblkhd, rest);
+	memory->heap_used = at_most(heap.uordblks + heap.hblkhd, memory->heap);
 }
 
 void hart_heap_trim(void)

@@ -120,8 +120,6 @@ UNSANITIZED static void take(struct hart *hart, greg_t *r, bool here)
 	}
 	hart->arch.irq_off = 1;
 	hart->in_trap++;
-	if (hart->arch.armed <= hart_now()) /* it has come, if it was this */
-		hart->arch.armed = INT64_MAX;
 	if (here || HANDLED_ANYWHERE)
 		preempt = events(hart);
 	else
@@ -171,7 +169,8 @@ UNSANITIZED static void interrupt(int signal, siginfo_t *info, void *context)
 	bool here = preemptible((uintptr_t)r[REG_RIP]);
 
 	(void)signal;
-	(void)info;
+	if (info->si_code == SI_TIMER)
+		a->armed = INT64_MAX; /* it has come, if early by our clock */
 	if (!here && r[REG_EFL] & TRAP_FLAG)
 		return; /* when it has been stepped through */
 	if (!here && steps && hart->locks == 0 && a->retry_step == RETRY_MAX_NS &&
@@ -237,13 +236,16 @@ void timer_passed(struct hart *hart)
 	hart_irq_restore(on);
 }
 
+/*
+ * The caller may be preempted until the flag is set, and be on another hart then: each of the two is this
+ * hart's, whichever it is, and where it stops in between nothing has changed yet.
+ */
 bool hart_irq_off(void)
 {
-	struct arch_hart *a = &hart_self()->arch;
-	bool on = !a->irq_off;
+	uint32_t was;
 
-	a->irq_off = 1;
-	return on;
+	__asm__ volatile("movl %%gs:%c1, %0\n\tmovl $1, %%gs:%c1" : "=r"(was) : "i"(HART_IRQ_OFF) : "memory");
+	return !was;
 }
 
 void hart_irq_restore(bool on)
@@ -385,6 +387,16 @@ static void fpu_init(void)
 	fpu_area_size = b;
 }
 
+/* Whoever started the process may have blocked signals, which exec keeps. */
+static void unblock(const int *signals, size_t count)
+{
+	uint64_t set = (uint64_t)1 << (SIGURG - 1) | (uint64_t)1 << (SIGTRAP - 1);
+
+	for (size_t i = 0; i < count; i++)
+		set |= (uint64_t)1 << (signals[i] - 1);
+	SYS(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof(set), 0, 0);
+}
+
 void signals_init(void)
 {
 	fpu_init();
@@ -397,6 +409,7 @@ void signals_init(void)
 	if (!HANDLED_ANYWHERE)
 		steps = !debugged();
 	handle(SIGTRAP, HANDLED_ANYWHERE ? fault : stepped, SA_NODEFER, no_interrupt);
+	unblock(faults, sizeof(faults) / sizeof(faults[0]));
 }
 
 #define ARCH_SET_GS 0x1001

@@ -87,13 +87,16 @@ static bool row_new(unsigned index)
 	struct class *class = &classes[index];
 	size_t bytes = stride(index) * slots(index);
 	size_t list = class->free == NULL ? ROWS_MAX * slots(index) * sizeof(*class->free) : 0;
-	unsigned place = atomic_fetch_add(&row_places, 1);
-	if (place >= ROWS_MAX)
-		return false;
 	void *start = mmap(NULL, bytes + list, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (start == MAP_FAILED)
 		return false;
+	/* Only now: places do not come back, and memory may be refused any number of times. */
+	unsigned place = atomic_load(&row_places) < ROWS_MAX ? atomic_fetch_add(&row_places, 1) : ROWS_MAX;
+	if (place >= ROWS_MAX) {
+		munmap(start, bytes + list);
+		return false;
+	}
 	madvise(start, bytes + list, MADV_NOHUGEPAGE); /* a stack's first touch would take 2 MiB */
 	class->next = class->guarded = (uintptr_t)start;
 	class->end = class->next + bytes;

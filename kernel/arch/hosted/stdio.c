@@ -9,7 +9,10 @@
  * would be preempted outside, by chance (signals.c). So what prints has a front here, which waits for the
  * stream, and is preempted when the library has returned.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -17,22 +20,31 @@
 #include "kernel/console.h"
 #include "kernel/lines.h"
 
-CALLED_BY_LIBC static void write_all(int fd, const char *text, size_t size)
+static _Atomic(bool) lost; /* some of stdout was, since fflush() last told of it */
+
+/* False: the rest is lost. Whoever shares the descriptor may have made it one that does not block. */
+CALLED_BY_LIBC static bool write_all(int fd, const char *text, size_t size)
 {
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+
 	while (size > 0) {
 		long n = SYS(SYS_write, fd, text, size, 0, 0, 0);
-		if (n == -4 /* EINTR */)
-			continue;
+		if (n == -EAGAIN)
+			SYS(SYS_poll, &room, 1, -1, 0, 0, 0);
+		else if (n <= 0 && n != -EINTR)
+			return false;
 		if (n <= 0)
-			return;
+			continue;
 		text += n;
 		size -= (size_t)n;
 	}
+	return true;
 }
 
 CALLED_BY_LIBC void lines_write(const char *text, size_t size)
 {
-	write_all(1, text, size);
+	if (!write_all(1, text, size))
+		lost = true;
 }
 
 CALLED_BY_LIBC static ssize_t put(void *cookie, const char *text, size_t size)
@@ -48,9 +60,13 @@ extern int _IO_fflush(FILE *file); /* the library's, by its other name */
 int fflush(FILE *file)
 {
 	int status = _IO_fflush(file);
-	if (file == NULL || file == stdout)
-		lines_flush();
-	return status;
+	if (file != NULL && file != stdout)
+		return status;
+	lines_flush();
+	if (!atomic_exchange(&lost, false))
+		return status;
+	errno = EIO;
+	return EOF;
 }
 
 /* The library's, by their other names. */
