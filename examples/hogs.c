@@ -23,7 +23,7 @@ static void hog(void *unused)
 
 int main(int argc, char **argv)
 {
-	int64_t end = argc > 1 ? go_now() + atoi(argv[1]) * 1000 * MS : GO_FOREVER;
+	int64_t end = argc > 1 ? go_now() + (int64_t)atoi(argv[1]) * 1000 * MS : GO_FOREVER;
 	int hogs = go_maxprocs(0);
 	for (int i = 0; i < hogs; i++)
 		go(hog, NULL);

@@ -45,7 +45,7 @@ struct client {
 
 struct request { /* strings lie in client.buf */
 	const char *method, *path;
-	bool http10, close, chunked, host;
+	bool http10, close, chunked, host, sized;
 	size_t body; /* Content-Length */
 };
 
@@ -257,6 +257,9 @@ static const char *parse_header(char *line, struct request *request)
 	if (strcasecmp(line, "Content-Length") == 0) {
 		if (!*value || value[strspn(value, "0123456789")] || strlen(value) > 15)
 			return "400 Bad Request";
+		if (request->sized) /* and who is before us has taken the other one */
+			return "400 Bad Request";
+		request->sized = true;
 		request->body = (size_t)strtoull(value, NULL, 10);
 	} else if (strcasecmp(line, "Transfer-Encoding") == 0) {
 		request->chunked = true;

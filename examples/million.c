@@ -46,6 +46,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	gate = go_chan_make(0, 0);
+	if (!gate) {
+		perror("million");
+		return 1;
+	}
 	go_waitgroup_add(&begun, n);
 	go_waitgroup_add(&ended, n);
 	size_t before = in_use();

@@ -88,9 +88,10 @@ static void serve(void *client)
 int main(int argc, char **argv)
 {
 	const char *seconds = getenv("IDLE");
+	char *end = "";
 	if (seconds)
-		idle = atoi(seconds) * SECOND;
-	if (argc != 3 || idle <= 0) {
+		idle = strtol(seconds, &end, 10) * SECOND;
+	if (argc != 3 || idle <= 0 || *end) {
 		fprintf(stderr,
 			"usage: proxy LISTEN TARGET, such as: proxy :80 10.0.2.2:8000; IDLE=SECONDS\n");
 		return 1;

@@ -48,7 +48,8 @@ struct go_attr {
 	 * Costs only what is touched. Below it lies a guard, of 64 KiB for the least size, else as long as
 	 * the stack: an overflow that touches it ends the machine. So does one that steps over it at once, by
 	 * a larger array, as soon as it touches what nobody uses, or is preempted: it may have written
-	 * to another stack by then. Hosted, large frames touch each page.
+	 * to another stack by then. Hosted, the guard is a quarter of the stack, from 64 KiB to 1 MiB, and
+	 * large frames touch each page.
 	 */
 	size_t stack_max;
 	const char *name; /* for traces and the debugger only; must stay valid */
@@ -88,16 +89,17 @@ void go_unlock_hart(void);
  * A reclaim cycle now: goroutines that wait give back the pages of their stacks that they do not
  * use, and those that use little of one keep only that, until they go on or somebody touches it.
  * Cycles come by themselves when memory is short, and at times. Answers how many bytes of pages
- * came free; does not wait, but for another cycle under way. The world is not stopped. Hosted,
- * the other harts stand still for it, and what is used of a page keeps the page.
+ * came free; does not wait, but for another cycle under way. The world is not stopped, and others
+ * run in between when it is their turn. Hosted, the other harts stand still for it, and what is used
+ * of a page keeps the page.
  */
 size_t go_reclaim(void);
 
 /*
  * Around code that holds the hart without needing the scheduler: other goroutines move on. They
- * nest. Between them this goroutine may not wait, wake or start another, which calls of <gump/net.h>
- * may (printf, malloc and go_now are fine): that ends the machine. A panic and go_exit leave what they
- * end. Leaving one that was not entered panics.
+ * nest. Between them this goroutine may not wait, and may not wake or start another: that ends the
+ * machine. Calls of <gump/net.h> do such things; printf, malloc and go_now do not. A panic and go_exit
+ * leave what they end. Leaving one that was not entered panics.
  */
 void go_block_enter(void);
 void go_block_leave(void);
@@ -129,8 +131,8 @@ typedef struct go_timer {
  */
 void go_timer_call(go_timer *, int64_t when, int64_t period, void (*fn)(void *), void *arg);
 /*
- * Sends the time (an int64_t) at `when`, and so on, and as to memory; dropped if the channel is
- * full, closed or NULL. Its elements are of int64_t's size, or of none: another channel panics.
+ * As go_timer_call(), but sends the time (an int64_t) instead; it is dropped if the channel is full,
+ * closed or NULL. Its elements are of int64_t's size, or of none: another channel panics.
  */
 void go_timer_send(go_timer *, int64_t when, int64_t period, go_chan *);
 /* True if it was still going to fire. After it returns, nothing more is started or sent. */
@@ -141,7 +143,10 @@ bool go_timer_stop(go_timer *);
 
 /* cap 0: unbuffered. elem_size may be 0. NULL with ENOMEM. */
 go_chan *go_chan_make(size_t elem_size, size_t cap);
-/* Panics if a goroutine waits on it; one in a go_select() with it may until that returns. NULL is fine. */
+/*
+ * Panics if a goroutine waits on it. One in a go_select() counts as waiting on each of its channels until
+ * go_select() returns. NULL is fine.
+ */
 void go_chan_free(go_chan *);
 /* Blocks until a receiver or room is there. Panics "send on closed channel". */
 void go_send(go_chan *, const void *elem);
@@ -168,7 +173,7 @@ struct go_case {
  * index. Blocks while none is. -1 when the deadline passes first; GO_NOW is Go's default clause.
  * A closed channel is ready: sending to it panics. 0 to 65,536 cases; another n panics. Allocates
  * nothing: each case takes 8 bytes of this goroutine's stack, and, if none is ready at the first look,
- * 64 more, with GO_NOW, too.
+ * 56 more, with GO_NOW, too. A stack of the default size so has room for some 4,000.
  */
 int go_select(struct go_case *cases, int n, int64_t deadline);
 

@@ -94,7 +94,8 @@ def proxy(test, network):
 
 def proxy_usage(test):
     image = machine.image_path('proxy', ARCH[test.machine_name])
-    for args, env in ([], []), ([':80'], []), ([':80', '10.0.2.2:80'], ['IDLE=none']), (['here', 'there'], []):
+    both = [':80', '10.0.2.2:80']
+    for args, env in ([], []), ([':80'], []), (both, ['IDLE=none']), (both, ['IDLE=5x']), (['here', 'there'], []):
         with test.boot(image, args=args, env=env) as run:
             if run.wait() != 1 or 'proxy: here: Invalid argument' not in run.text and 'usage: proxy' not in run.text:
                 raise Failure(f'not refused: {args}')

@@ -115,6 +115,7 @@ def bad_requests():
     for text in ('nonsense\r\n\r\n', 'GET\r\n\r\n', 'GET / HTTP/1.1 extra\r\n\r\n',
                  'GET / HTTX/1.1\r\n\r\n', '\0\1\2\3\r\n\r\n', ' / HTTP/1.1\r\n\r\n',
                  'GET / HTTP/1.1\r\nno colon here\r\n\r\n',
+                 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n',
                  'GET /' + 'x' * 100000 + ' HTTP/1.1\r\n\r\n',
                  'GET / HTTP/1.1\r\n' + 'A: b\r\n' * 20000 + '\r\n'):
         c = Connection()
