@@ -24,7 +24,7 @@ struct slot { /* under the VM lock, but for `next`, which is under its region's 
 	/* enum slot_state. No bit-field: it changes under the region's lock, too, and a store to `depth`
 	   may not write it back */
 	uint8_t state;
-	/* of a packed one, its bytes; of another, the cycle that last hid pages of it, 0 if one was touched */
+	/* of a packed one, its bytes; of another, the cycle that last hid pages of it, 0 if it was touched */
 	uint32_t mark;
 };
 

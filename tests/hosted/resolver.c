@@ -7,18 +7,33 @@
 #include <dirent.h>
 #include <errno.h>
 #include <gump/net.h>
+#include <netdb.h>
+#include <poll.h>
 
 #include "test.h"
 
-enum { MANY = 500, THREADS = 32, OTHERS = 20 /* harts, the poller, a sanitizer's */ };
+enum { MANY = 300, THREADS = 32, OTHERS = 20 /* harts, the poller, a sanitizer's */ };
 
-static _Atomic(int) answered, refused;
+/* Without a network there are no names. Nothing is sent. */
+static __attribute__((constructor)) void have_a_network(void)
+{
+	unsetenv("GUMP_NET");
+}
+
+/* In place of the C library's: nobody knows the name, and it takes a while to say so. On no hart. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+	poll(NULL, 0, 5);
+	return EAI_NONAME;
+}
+
+static _Atomic(int) answered, unknown;
 
 static void dial(void *unused)
 {
-	go_conn *conn = go_dial("localhost:1", GO_FOREVER);
+	go_conn *conn = go_dial("nobody:1", GO_FOREVER);
 
-	refused += conn == NULL && errno == ECONNREFUSED;
+	unknown += conn == NULL && errno == EHOSTUNREACH;
 	answered++;
 }
 
@@ -45,8 +60,8 @@ static void many_names(void)
 		most = n > most ? n : most;
 		go_yield();
 	}
-	CHECK_EQ(refused, MANY);
-	CHECK_IN(most, 1, THREADS + OTHERS);
+	CHECK_EQ(unknown, MANY);
+	CHECK_IN(most, THREADS, THREADS + OTHERS);
 	printf("\t%d threads at most\n", most);
 }
 
