@@ -45,7 +45,7 @@ uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 #else
 uintptr_t hart_context_new(uintptr_t top, void (*entry)(void))
 {
-	return context_at(top, entry, 0, 0);
+	return context_at(top - CONTEXT_SPREAD(top), entry, 0, 0);
 }
 #endif
 

@@ -114,7 +114,11 @@ hart_restart:
 	mov %gs:ASM_HART_ERROR, %rax
 	movl $0, (%rax)         /* as hart_gogo */
 	push_control_words
+	mov %rdi, %rcx
+	shr $CONTEXT_SPREAD_SHIFT, %rcx
+	and $CONTEXT_SPREAD_MASK, %ecx
 	lea -HART_STACK_OWNER(%rdi), %rsp
+	sub %rcx, %rsp
 	cmp $MXCSR_DEFAULT, %eax
 	jne 2f
 	cmp $CW_DEFAULT, %r9w
