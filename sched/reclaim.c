@@ -18,8 +18,8 @@
  * what was touched is not hidden any more. So a G that is found wanting is left alone, and needs nothing
  * to be put right.
  *
- * Its hart runs nobody meanwhile. So where nobody is in need of memory a cycle is done in parts, of half a
- * millisecond or so, and others run in between: on call when it is their turn, as the caller's slice goes on;
+ * Its hart runs nobody meanwhile. So where nobody is in need of memory a cycle is done in parts, of about a
+ * millisecond, and others run in between: on call when it is their turn, as the caller's slice goes on;
  * and the periodic one gets a hundredth of the time.
  */
 #include <stdio.h>

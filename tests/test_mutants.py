@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The mutants of tests/mutants still apply, and docs/mechanisms.md names tests that exist. tests/mutants/run runs them."""
+"""The mutants of tests/mutants still apply, and docs/mechanisms.md names tests that exist, and each mutant. tests/mutants/run runs them."""
 import fnmatch
 import glob
 import os
@@ -35,7 +35,7 @@ def apply(_):
 
 
 def named(_):
-    """The tests and mutants that the page of mechanisms names."""
+    """The tests and mutants that the page of mechanisms names: those that there are, and all mutants."""
     with open(os.path.join(TREE, 'docs/mechanisms.md'), encoding='utf-8') as file:
         text = file.read()
     found = set()
@@ -49,9 +49,12 @@ def named(_):
     mutants = {os.path.basename(path)[:-6] for path in glob.glob(os.path.join(TREE, 'tests/mutants/*.patch'))}
     cells = re.findall(r'^\|[^|]*\|([^|]*)\|([^|]*)\|$', text, re.MULTILINE)[2:]
     bad = [name for tests, _ in cells for name in re.findall(r'`([^`]+)`', tests) if name not in found]
-    bad += [name for _, some in cells for name in re.findall(r'`([^`]+)`', some) if name not in mutants]
+    told = {name for _, some in cells for name in re.findall(r'`([^`]+)`', some)}
+    bad += told - mutants
     if bad or len(cells) < 20:
         raise Failure(f'docs/mechanisms.md: there are no {", ".join(bad)}')
+    if mutants - told:
+        raise Failure(f'docs/mechanisms.md: of no mechanism: {", ".join(sorted(mutants - told))}')
 
 
 def tests():
