@@ -31,7 +31,6 @@
  * An empty table of pages is left out of walks, and free after the next flush: that of the next cycle, or, if
  * they are many, one more at the end of this.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "kernel/hart.h"
@@ -285,19 +284,25 @@ static bool next_needs_table(const struct slot *slot, uintptr_t top)
 	       (page_at(top, 0) ^ page_at(slot_top(next), 0)) >> TABLE_SHIFT == 0;
 }
 
-/* The lowest page; there may be none, where a large frame was stepped over. Under the VM lock. */
-static void take_lowest(uintptr_t top, struct slot *slot, size_t bytes, struct taken *taken)
+/*
+ * The lowest page; there may be none, where a large frame was stepped over. False: it was not hidden. Its
+ * owner waited there, went on before the flush, and has ended, or used less when it stopped. Under the VM
+ * lock.
+ */
+static bool take_lowest(uintptr_t top, struct slot *slot, size_t bytes, struct taken *taken)
 {
 	uint32_t i = slot->depth - 1;
 	uintptr_t va = page_at(top, i);
 	uint64_t page = vm_take(va);
 
-	assert((page != 0 || vm_page(va) == 0) && "untouched, so it is hidden");
+	if (page == 0 && vm_page(va) != 0)
+		return false;
 	slot->depth = i & 0xffffff;
 	if (page != 0 && (i != 0 || bytes == 0 || pack(slot, (char *)(uintptr_t)page, bytes)))
 		taken_add(taken, page);
 	if (i != 0 && (va ^ page_at(top, i - 1)) >> TABLE_SHIFT != 0)
 		take_table(va);
+	return true;
 }
 
 /* True: there are more. Under the VM lock. */
@@ -307,7 +312,8 @@ static bool take_some(uintptr_t top, struct slot *slot, uintptr_t sp, struct tak
 	uint32_t kept = kept_pages(top, sp);
 
 	for (unsigned n = 0; n < AT_ONCE && slot->depth > kept; n++)
-		take_lowest(top, slot, bytes, taken);
+		if (!take_lowest(top, slot, bytes, taken))
+			return false;
 	if (slot->depth > kept)
 		return true;
 	if (kept == 0 || vm_is_hidden(page_at(top, kept - 1)))
