@@ -48,15 +48,15 @@ static _Atomic(int64_t) ended;     /* ns: when that was, */
 static _Atomic(int64_t) duration;  /* and how long it took */
 static bool runnable_too;          /* this cycle asks those, too; by whoever runs one, as the next */
 static _Atomic(size_t) in_looked;  /* bytes that stacks had when the periodic one last looked */
-static _Atomic(bool) periodic_left; /* there are more parts of that to come */
+static _Atomic(bool) left_warm;    /* that has met some that had not waited for long enough */
+static _Atomic(bool) periodic_left; /* there are more parts of it to come */
 static struct {
 	uint32_t number, parts;
 	int64_t start, took, longest, flushes; /* ns; of all parts, of one, of all flushes */
 	size_t bytes, packed, asked;
 	bool periodic;             /* it asks only those that have waited for COLD_NS */
 	bool unfinished;           /* there are more parts to come */
-} so_far;                          /* what the cycle has come to */
-static _Atomic(bool) left_warm;    /* it has met some that had not waited for long enough */
+} so_far;                          /* what the cycle has come to; by whoever runs a part */
 
 static bool runs_somewhere(const struct g *g)
 {
