@@ -173,6 +173,15 @@ static void tied_while_spinning(void)
 	}
 }
 
+/*
+ * They have ended, and not only said so. As long as one is left, the next that is tied may find that each
+ * M has a locked goroutine, and the test come to run on the M of one that waits.
+ */
+static bool none_is_tied(void)
+{
+	return sched.locked_ms == 0;
+}
+
 static _Atomic(struct g *) at_hand;
 static _Atomic(struct m *) sleeper;
 static _Atomic(uint32_t) left; /* the P that the sleeper's timer lies in */
@@ -245,7 +254,7 @@ static void others_stay_busy(void)
 		CHECK_EQ(count, 1);
 		hart_unlock();
 		stop = true;
-		WAIT_FOR(count == 2);
+		WAIT_FOR(count == 2 && none_is_tied());
 	}
 }
 
@@ -286,7 +295,7 @@ static void the_last_is_tied(void)
 		hart_unlock();
 		go_unlock_hart();
 		go_send(ch, NULL);
-		WAIT_FOR(count == 2);
+		WAIT_FOR(count == 2 && none_is_tied());
 		go_chan_free(ch);
 	}
 }
