@@ -184,7 +184,6 @@ static bool none_is_tied(void)
 
 static _Atomic(struct g *) at_hand;
 static _Atomic(struct m *) sleeper;
-static _Atomic(uint32_t) left; /* the P that the sleeper's timer lies in */
 static int64_t due;
 
 static bool note_at_hand(struct g *g, void *unused)
@@ -207,7 +206,6 @@ static void sleep_tied(void *unused)
 	go_lock_hart();
 	hart_lock();
 	due = go_now() + 2 * MS;
-	left = m_self()->p->id;
 	sleeper = m_self();
 	hart_unlock();
 	go_sleep(due - go_now());
@@ -240,19 +238,25 @@ static void others_stay_busy(void)
 		atomic_fetch_sub(&sched.spinning, 1);
 		g_change(at_hand, G_WAITING, G_RUNNABLE);
 		globrunq_put_one(at_hand);
-		struct p *p = idle_p_take(3 - m_self()->hart.id - sleeper->hart.id);
-		bool busy = p != NULL && p->id != left && m_start(p, true);
+		/* A round says nothing if the timer is one that this M watches over, or that the third would find. */
+		unsigned self = m_self()->hart.id, tied = sleeper->hart.id;
+		bool others = self != tied && !timers_due(p_get(self), now_ticks());
+		struct p *p = others ? idle_p_take(3 - self - tied) : NULL;
+		bool busy = p != NULL && !timers_due(p, now_ticks()) && m_start(p, true);
 		if (busy)
 			atomic_fetch_add(&sched.spinning, 1);
 		else if (p != NULL)
 			idle_p_add(p);
 		spin_unlock(&sched.lock);
-		if (!busy)
-			wake_p(); /* a round that says nothing */
+		if (!busy) {
+			wake_p();
+			hart_unlock();
+		}
 		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
 			hart_relax();
 		CHECK_EQ(count, 1);
-		hart_unlock();
+		if (busy)
+			hart_unlock();
 		stop = true;
 		WAIT_FOR(count == 2 && none_is_tied());
 	}
