@@ -46,8 +46,9 @@ void go_lock_hart(void)
 	hart_lock();
 	struct g *g = g_self();
 	if (g->lock_count++ == 0) {
-		locked_add(m_self(), g);
+		/* First: if it is the last M to be tied, others run what they may not before. */
 		trace(TRACE_LOCK_HART, g, 1, 0);
+		locked_add(m_self(), g);
 	}
 	hart_unlock();
 }

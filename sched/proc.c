@@ -208,13 +208,13 @@ static void exit_on_g0(void *arg)
 	struct g *g = arg;
 	struct m *m = g_stop(g);
 
-	if (trace_on()) /* the depth is asked for only then: hosted, it takes a system call */
-		trace_write(TRACE_END, g, hart_stack_depth(&g->stack), 0);
-	g_change(g, G_RUNNING, G_DEAD);
 	if (g->lock_count != 0) {
 		g->lock_count = 0;
 		locked_remove(m, g);
 	}
+	if (trace_on()) /* the depth is asked for only then: hosted, it takes a system call */
+		trace_write(TRACE_END, g, hart_stack_depth(&g->stack), 0);
+	g_change(g, G_RUNNING, G_DEAD);
 	if (g->stack.size != HART_STACK_DEFAULT) {
 		hart_stack_free(&g->stack);
 		g_bare(g);

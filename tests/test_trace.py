@@ -3,7 +3,8 @@
 
 Each program is run in several ways:
 
-    trace.host    4 harts, each a thread of the host: real races; the rules that need no clock
+    trace.stress  8 harts, as the stress suite boots it; the rules that need no clock. All programs of that suite
+    trace.host    4 harts, each a thread of the host: real races; the same rules, and longer
     trace.slices  1 hart, time is a count of instructions: all rules, and a machine is never too slow for them
     trace.idle    4 harts that share one such time in turns of 100 us, the length of a slice: a hart that sleeps
                   for 1 ms beside work has had its turns. Not with OpenSBI: its harts spin for each other
@@ -23,7 +24,7 @@ import tempfile
 from lib import machine, tracecheck, tracemade
 from lib.machine import ARCH, MACHINES, TREE, Failure
 from lib.network import UserNet, run_client
-from lib.programs import HostTest
+from lib.programs import HostTest, lines, sources
 
 ECHO_PORTS = 7, 9, 11, 19
 ICOUNT = ['--qemu-arg', '-icount', '--qemu-arg', 'shift=0,sleep=off']
@@ -33,8 +34,9 @@ PREEMPT = ['turns', 'loops_are_stopped', 'inside_the_library', 'pair_does_not_st
 PROCS = ['maxprocs_under_load']
 HARTLOCK = ['lock_hart', 'exit_while_locked']
 BLOCK = ['many_short_sections']
+CONSERVATION = ['-by_yield', '-by_preemption']  # which put one into a queue behind the scheduler's back
 
-# name, in which runs, what it must be judged by beside `state` and `turn`, and what is special about it
+# name, in which runs beside `stress`, what it must be judged by beside `state` and `turn`, and what is special about it
 PROGRAMS = [
     ('chan', 'host slices idle', 'order', {}),
     ('select', 'host slices', 'order', {}),
@@ -45,6 +47,8 @@ PROGRAMS = [
     ('goroutines', 'host slices', '', {'mem': '512M'}),
     ('timers', 'host slices idle wake', '', {}),
     ('net', 'host slices idle wake', '', {}),
+    ('wakeups', 'host slices idle wake', 'order', {}),
+    ('heap_stress', 'host slices idle', '', {'args': ['across_harts'], 'mem': '128M'}),
     # These have opinions about time: not beside other tests of a busy host.
     ('sleep', 'slices idle wake', '', {}),
     ('parallel', 'slices idle', '', {}),
@@ -52,6 +56,8 @@ PROGRAMS = [
     ('procs', 'slices idle', '', {'args': PROCS}),
     ('hartlock', 'slices idle', '', {'args': HARTLOCK}),
     ('block', 'slices idle', '', {'args': BLOCK}),
+    ('conservation', 'idle', '', {'args': CONSERVATION, 'env': ['PART=4']}),
+    ('reclaim', 'idle', '', {'args': ['storm']}),
 ]
 
 
@@ -103,10 +109,15 @@ def traced(test, name, rules, special, timed=(), options=(), env=(), events=3276
     image = machine.image_path(name, ARCH[test.machine_name])
     mem = special.get('mem', '256M')
     with Traced(events, mem, test.machine_name) as trace:
-        with test.boot(image, env=trace.env + list(env), mem=mem, args=special.get('args', ()),
+        with test.boot(image, env=trace.env + list(env) + special.get('env', []), mem=mem, args=special.get('args', ()),
                        options=trace.options + list(options), timeout=90) as boot:
             failure = ended(boot)
         trace.check(boot, image, ['state', 'turn', *rules.split()], timed, failure)
+
+
+def stressed(test, name, line, rules):
+    special = {'args': line.list('args'), 'mem': line.keys.get('mem', '256M')}
+    traced(test, name, rules, special, env=line.list('env'))
 
 
 def host(test, name, rules, special):
@@ -265,6 +276,14 @@ def schedtrace(test, words, lines, program='select_stress', args=()):
             raise Failure(f'of {len(found)} lines `{start}` these are not as Go has them: {wrong[:3]}')
 
 
+def stress_suite():
+    rules = {name: rules for name, _, rules, _ in PROGRAMS}
+    for i, (source, line) in enumerate((source, line) for source, _ in sources() for line in lines(source, '@stress')):
+        name = os.path.basename(source)[:-2]
+        function = functools.partial(stressed, name=name, line=line, rules=rules.get(name, ''))
+        yield HostTest(f'trace.stress.{name}', function, 'q35' if i % 2 else 'virt', 8)
+
+
 def tests():
     found = [HostTest('trace.checker', self_check), HostTest('trace.torn', torn)]
     found += [HostTest('trace.exported', exported, name, 2) for name in (*MACHINES, 'hosted')]
@@ -274,8 +293,9 @@ def tests():
                 where = 'q35' if run in ('idle', 'wake') or (i + (run == 'host')) % 2 else 'virt'
                 function = functools.partial(one, name=name, rules=rules, special=special)
                 found.append(HostTest(f'trace.{run}.{name}', function, where, harts))
+    found += stress_suite()
     for name, runs, rules, special in PROGRAMS:
-        if 'host' in runs.split() and name != 'net':
+        if 'host' in runs.split() and name not in ('net', 'heap_stress'):  # which are not for hosted
             function = functools.partial(host, name=name, rules=rules, special=special)
             found.append(HostTest(f'trace.host.{name}', function, 'hosted', 4))
     for words, lines in ('', PLAIN), (',detail', DETAIL):

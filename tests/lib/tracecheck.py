@@ -153,9 +153,11 @@ class Turns:
     """
     The rule `turn`. A runnable goroutine is in some queue. Of its P's own each turn takes one; of the global
     queue every 61st does. If every hart that is awake has had more turns than that, it is in no queue.
+    Sometimes it goes behind others that came later: from the head of a full ring to the global queue's tail,
+    and, while the world is stopped, from the queue of a P that is removed.
     """
 
-    kinds = {kind for kind, after in AFTER.items() if after in (RUNNABLE, RUNNING)}
+    kinds = {kind for kind, after in AFTER.items() if after in (RUNNABLE, RUNNING)} | {t.STOP_WORLD}
 
     def __init__(self, world):
         self.world = world
@@ -163,6 +165,7 @@ class Turns:
         self.slice = [None] * world.trace.harts  # P and number of the last one
         self.since = {}  # runnable goroutine: turns when it became so, and how many others were
         self.most = 0  # runnable at once
+        self.stops = 0  # of the world
 
     def event(self, e):
         """Before the world has changed."""
@@ -172,17 +175,19 @@ class Turns:
             if e.a != self.slice[e.hart]:  # in the slice of another: that is no turn
                 self.slice[e.hart] = e.a
                 self.turns[e.hart] += 1
+        elif e.kind == t.STOP_WORLD:
+            self.stops += 1
         else:
             waiting = len(self.world.runnable)
             self.most = max(self.most, waiting)
-            self.since[e.g] = self.turns[:], waiting
+            self.since[e.g] = self.turns[:], waiting, self.stops
 
     def judge(self, e):
-        turns, waiting = self.since.get(e.g, (None, 0))
+        turns, waiting, stops = self.since.get(e.g, (None, 0, 0))
         if turns is None:
             return
         self.world.verdict.judged['turn'] += 1
-        if self.most > RING:  # one may be moved back, from the head of a full ring to the global queue's tail
+        if self.most > RING or stops != self.stops:
             waiting = self.most
         limit = (GLOBAL_TICK + 1) * (waiting + 2)
         awake = [now - then for now, then, idle in zip(self.turns, turns, self.world.idle) if not idle]
