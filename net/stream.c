@@ -114,8 +114,6 @@ ssize_t go_read(go_conn *handle, void *buf, size_t size)
 {
 	ssize_t answer = 0;
 	int error = 0;
-	if (size == 0)
-		return 0;
 	struct conn *conn = enter(handle, NETPOLL_READ);
 	if (!conn)
 		return -1;
@@ -124,6 +122,8 @@ ssize_t go_read(go_conn *handle, void *buf, size_t size)
 			error = EBADF;
 		else if (passed(conn->deadline[NETPOLL_READ]))
 			error = ETIMEDOUT;
+		else if (size == 0)
+			answer = 0;
 		else if (conn->rx)
 			answer = (ssize_t)take(conn, buf, size);
 		else if (conn->error && !conn->peer_finished)

@@ -17,7 +17,13 @@ static void stays_closed(go_conn *conn, go_listener *listener, go_udp *udp)
 	CHECK_EQ(go_read(conn, text, 1), -1);
 	CHECK_EQ(errno, EBADF);
 	errno = 0;
+	CHECK_EQ(go_read(conn, text, 0), -1);
+	CHECK_EQ(errno, EBADF);
+	errno = 0;
 	CHECK_EQ(go_write(conn, "x", 1), -1);
+	CHECK_EQ(errno, EBADF);
+	errno = 0;
+	CHECK_EQ(go_write(conn, "x", 0), -1);
 	CHECK_EQ(errno, EBADF);
 	CHECK_EQ(go_shutdown(conn), -1);
 	go_conn_deadline(conn, 0, 0);
@@ -53,6 +59,7 @@ static void for_good(void)
 		stays_closed(pair.client, NULL, udp);
 		go_listener_close((go_listener *)pair.server);
 		char c;
+		CHECK_EQ(go_read(next.server, &c, 0), 0); /* does not wait */
 		CHECK_EQ(go_write(next.client, "y", 1), 1);
 		CHECK_EQ(go_read(next.server, &c, 1), 1);
 		close_pair(next);

@@ -46,7 +46,10 @@ void go_listener_close(go_listener *);
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
-/* Blocks until at least one byte is there. 0 = the peer has finished, from then on; may be short. */
+/*
+ * Blocks until at least one byte is there. 0 = the peer has finished, from then on; may be short. With a
+ * size of 0 it does not block. A deadline that has passed counts first: ETIMEDOUT, whatever there is to read.
+ */
 ssize_t go_read(go_conn *, void *buf, size_t size);
 /* All of it, or -1. Blocks until the last byte is queued for sending. */
 ssize_t go_write(go_conn *, const void *buf, size_t size);

@@ -35,13 +35,11 @@ ssize_t go_read(go_conn *conn, void *buf, size_t size)
 {
 	ssize_t n = 0;
 	int error;
-
-	if (size == 0)
-		return 0;
 	struct socket *s = socket_enter(conn, NETPOLL_READ);
+
 	if (s == NULL)
 		return -1;
-	while ((error = socket_before(s, NETPOLL_READ)) == 0 && !s->peer_finished) {
+	while ((error = socket_before(s, NETPOLL_READ)) == 0 && size != 0 && !s->peer_finished) {
 		n = recv(s->fd, buf, size, 0);
 		if (n > 0)
 			break;
