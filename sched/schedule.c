@@ -253,8 +253,8 @@ void spinning_end(struct m *m)
 		return;
 	/* Who made a G ready and saw this M spin has woken nobody: the head of idle.c. */
 	fence_store_load();
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && work_somewhere(m->now))
-		wake_p();
+	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && work_somewhere(now_ticks()))
+		wake_p_slow();
 }
 
 /* Whatever there is to do; a function of its own so that schedule() saves no registers for it. */

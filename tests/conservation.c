@@ -264,10 +264,45 @@ static void by_the_woken(void)
 	}
 }
 
+/* The hart whose interrupt tells of the timers of the P that it holds. */
+static void lock_beside_own_p(void)
+{
+	for (;;) {
+		alone();
+		hart_lock();
+		if (m_self()->p->id == m_self()->hart.id)
+			return;
+		hart_unlock();
+		go_sleep(MS); /* it wakes the hart with this P's number */
+	}
+}
+
+/*
+ * A timer becomes due while a hart looks for work: no other is woken for it. That one finds other work, and
+ * never comes to the timers. Here it is this hart that says so.
+ */
+static void by_the_end_of_spinning(void)
+{
+	go_timer timer = { 0 };
+	for (int i = 0; i < test_part(20); i++) {
+		lock_beside_own_p();
+		struct m *m = m_self();
+		int64_t slice_end = m->p->slice_end;
+		m->p->slice_end = INT64_MAX; /* the interrupt at its end would wake one, too */
+		atomic_fetch_add(&sched.spinning, 1);
+		go_timer_call(&timer, go_now() + 100 * US, 0, run, NULL);
+		test_spin(200 * US);
+		spinning_end(m); /* most times `ran` is 0: one that was awake still may have come before */
+		hold_until_ran(1);
+		m->p->slice_end = slice_end;
+		hart_unlock();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_ready_of_a_locked_one),
 	      TEST(by_yield_of_a_locked_one), TEST(by_timer),
-	      TEST(by_timer_after_the_slice), TEST(by_the_woken));
+	      TEST(by_timer_after_the_slice), TEST(by_the_woken), TEST(by_the_end_of_spinning));
 	return test_main(argc, argv, tests);
 }
