@@ -220,7 +220,8 @@ void hart_trim_begin(bool anew, size_t most);
  */
 bool hart_trim_each(void (*fn)(void *owner, uintptr_t top), size_t size);
 void hart_trim_hide(uintptr_t top, uintptr_t sp);
-bool hart_trim_flush(void);        /* false: not possible here, and nothing is to be taken */
+/* false: not possible here, and nothing is to be taken. Left out if nothing was asked, unless it must be. */
+bool hart_trim_flush(bool must);
 void hart_trim_take(uintptr_t top, uintptr_t sp);
 struct hart_trim hart_trim_end(void);
 /*

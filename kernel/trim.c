@@ -422,9 +422,10 @@ static bool flush(void)
 	return true;
 }
 
-bool hart_trim_flush(void)
+bool hart_trim_flush(bool must)
 {
-	flushed = flush();
+	/* For tables that others let die meanwhile the next one is early enough. */
+	flushed = (!must && counts.asked == 0 && dead_table_count == 0) || flush();
 	return flushed;
 }
 

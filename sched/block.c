@@ -87,11 +87,8 @@ bool p_retake_blocked(struct m *m, bool work)
 static void leave_on_g0(void *arg)
 {
 	struct g *g = arg;
-	struct m *m = m_self();
+	struct m *m = g_stop(g);
 
-	m->now = now_ticks();
-	g->run_ticks += m->now;
-	m->hart.g = NULL;
 	g_change(g, G_BLOCKING, G_RUNNABLE);
 	m_without_p(m, g);
 	schedule();

@@ -263,12 +263,19 @@ bool gfree_spare(size_t most)
 	return state == SPARE_CHOOSE || state == SPARE_LEAVE_OUT;
 }
 
+bool gfree_awaits_flush(void)
+{
+	return state == SPARE_WAIT;
+}
+
+/* One that waits for this cycle holds its hart, but no G's address (cycle_wait()). */
 static bool all_seen_outside(void)
 {
 	uint32_t all = 0;
 
 	seen_outside |= bit(m_self()->hart.id) | atomic_load_explicit(&sched.idle_ms, memory_order_relaxed) |
-			atomic_load_explicit(&sched.parked_locked, memory_order_relaxed);
+			atomic_load_explicit(&sched.parked_locked, memory_order_relaxed) |
+			atomic_load_explicit(&sched.cycle_waiters, memory_order_relaxed);
 	for (unsigned id = 0; id < hart_count(); id++) {
 		all |= bit(id);
 		if (*(volatile uint32_t *)&hart_get(id)->locks == 0)

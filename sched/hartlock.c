@@ -268,6 +268,7 @@ static enum served serve_others(struct m *m)
 	struct glist list = { 0 };
 	if (netpoll(&list))
 		ready_list(&list);
+	reclaim_at_times(m);
 
 	struct glist found = { 0 }, others = { 0 };
 	sort_queue(p, m, &found, &others);
@@ -334,8 +335,9 @@ bool park_locked(struct m *m)
 			fence_store_load(); /* as in m_idle() */
 			return false;
 		}
+		reclaim_heap_trim_if_asked(m);
 		int64_t now = now_ticks();
-		bool asked = work_somewhere(now);
+		bool asked = work_somewhere(now) || reclaim_is_due(now);
 		enum served served = asked ? serve_others(m) : NOT_SERVED;
 		if (served == SERVED_OWN)
 			return true;

@@ -78,6 +78,14 @@ void idle_p_add(struct p *p)
 	set_add(&sched.idle_ps, p->id);
 }
 
+bool no_other_runs(const struct p *p)
+{
+	for (uint32_t i = 0; i < procs_now(); i++)
+		if (p_get(i) != p && atomic_load_explicit(&p_get(i)->status, relaxed) == P_RUNNING)
+			return false;
+	return true;
+}
+
 void idle_m_add(struct m *m)
 {
 	requeue_locked(m); /* or they would wait for an M that nobody wakes for them */
@@ -182,7 +190,7 @@ void m_park_until_p(struct m *m)
 		/* one look at the clock for both, so that no timer falls between */
 		int64_t now = now_ticks();
 		bool work = work_somewhere(now);
-		if ((work && m_unpark(m)) || p_retake_blocked(m, work))
+		if (((work || reclaim_is_due(now)) && m_unpark(m)) || p_retake_blocked(m, work))
 			break;
 		/* A waker that gave us a P since then has kicked: hart_idle() returns at once. */
 		sysmon_arm_idle(m, now);
@@ -202,8 +210,7 @@ void m_park_until_p(struct m *m)
  */
 static bool last_to_try(struct m *m)
 {
-	uint32_t idle = (uint32_t)__builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed));
-	bool tries = sched.unbound.size != 0 && !m->tried_alone && idle + 1 == sched.procs;
+	bool tries = sched.unbound.size != 0 && !m->tried_alone && no_other_runs(m->p);
 
 	m->tried_alone = tries;
 	return tries;

@@ -207,6 +207,7 @@ struct sched {
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
 	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
+	_Atomic(uint32_t) cycle_waiters;   /* Ms that wait for another's reclaim cycle: bits */
 	/* how often all Ms were asked to give back what they keep of the heap */
 	_Atomic(uint32_t) heap_trims;
 	_Atomic(uint32_t) stop_wait;       /* Ps that still run; written under lock */
@@ -323,10 +324,16 @@ struct p *idle_p_take(unsigned prefer); /* (L) NULL: none is idle */
 void idle_p_add(struct p *p);          /* (L), as the next two */
 void idle_m_add(struct m *m);
 void idle_m_remove(struct m *m);
+bool no_other_runs(const struct p *p); /* each of them is idle, or left in a blocking section */
 
 static inline uint32_t bit(uint32_t id) /* in the sets of idle Ps and Ms */
 {
 	return (uint32_t)1 << id;
+}
+
+static inline uint32_t all_ps(void)
+{
+	return UINT32_MAX >> (32 - procs_now());
 }
 
 /* ---- hartlock.c: go_lock_hart()'s side of schedule() ---- */
@@ -366,6 +373,7 @@ void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
 void gfree_begin(void);
 bool gfree_release(size_t most);
 bool gfree_spare(size_t most);
+bool gfree_awaits_flush(void);
 bool gfree_spare_end(bool flushed, size_t most);
 void g_link(struct g *g);              /* proc.c: into all_gs */
 
@@ -387,7 +395,7 @@ bool g_bind(struct p *p, struct g *g);
 struct g *unbound_get(struct p *p, bool last_resort);
 noreturn void unbound_report(void);    /* others stopped: no G can run, and there are such */
 
-/* ---- reclaim.c: pages of waiting Gs' stacks. On g0 ---- */
+/* ---- reclaim.c, cycle.c: pages of waiting Gs' stacks. On g0 ---- */
 
 void reclaim_init(void);               /* before the other harts start */
 extern bool reclaim_packs_all;         /* GUMPDEBUG=pack */
@@ -406,6 +414,12 @@ static inline void reclaim_at_times(struct m *m)
 	if (__builtin_expect(reclaim_wanted() ||
 			     m->now >= atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed), 0))
 		reclaim_if_due(m);
+}
+/* Would the periodic cycle find anything? A machine that is all idle wakes up for it, if so. */
+bool reclaim_pays(void);
+static inline bool reclaim_is_due(int64_t now)
+{
+	return atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed) <= now && reclaim_pays();
 }
 void reclaim_heap_trim(struct m *m);
 /* A cycle has ended: what this hart keeps of the heap goes back. At times, and before it sleeps. */
@@ -430,6 +444,8 @@ static inline struct m *g_stop(struct g *g)
 
 	m->now = now_ticks();
 	g->run_ticks += m->now;
+	/* Release: its context is saved; pairs with the fence in is_cold() in cycle.c. */
+	atomic_thread_fence(memory_order_release);
 	m->hart.g = NULL;
 	return m;
 }

@@ -82,8 +82,7 @@ static uint32_t busy_ps(void)
 
 static bool others_are_busy(const struct p *p)
 {
-	uint32_t all = UINT32_MAX >> (32 - sched.procs);
-	return (all & ~atomic_load_explicit(&sched.idle_ps, relaxed) & ~bit(p->id)) != 0;
+	return (all_ps() & ~atomic_load_explicit(&sched.idle_ps, relaxed) & ~bit(p->id)) != 0;
 }
 
 /* At most half of the busy Ps spin; true if this M does now. */
@@ -151,6 +150,7 @@ static struct g *look_around(struct m *m, struct p *p)
 	if (p->sched_tick - p->global_tick >= GLOBAL_TICK) {
 		p->global_tick = p->sched_tick;
 		reclaim_heap_trim_if_asked(m);
+		reclaim_at_times(m); /* there may be no end of a slice for long, and no hart without work */
 		g = from_global(p, 1);
 		if (g == NULL)
 			g = from_unbound(p, false);

@@ -64,12 +64,18 @@ void sysmon_arm_idle(struct m *m, int64_t looked)
 {
 	int64_t when = watched_when(m);
 
-	if (when <= looked || when >= m->timer_deadline)
-		return;
-	/* The sleep may be long: not for a timer that was stopped or put off. */
-	when = timers_first(p_beside(m));
-	if (when > looked)
-		sysmon_arm(m, when);
+	if (when > looked && when < m->timer_deadline) {
+		/* The sleep may be long: not for a timer that was stopped or put off. */
+		when = timers_first(p_beside(m));
+		if (when > looked)
+			sysmon_arm(m, when);
+	}
+	/* Who runs Gs comes by. The last to sleep sees that all others do. */
+	if (atomic_load_explicit(&sched.idle_ps, relaxed) == all_ps() && reclaim_pays()) {
+		when = atomic_load_explicit(&sched.reclaim_due, relaxed);
+		if (when > looked)
+			sysmon_arm(m, when);
+	}
 }
 
 void sysmon_arm_blocked(struct m *m)

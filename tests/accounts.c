@@ -169,13 +169,18 @@ static void while_others_go_on(void)
 
 static _Atomic(unsigned) been_on; /* harts, as bits */
 
-/* Of each size the hart that this runs on keeps some afterwards. */
+/* Of each size the hart that this runs on keeps some afterwards. Not preempted. */
+static void use_each_size_here(void)
+{
+	for (size_t size = 16; size <= 8192; size += size / 8 + 1)
+		take_and_give(4, size);
+}
+
 static void use_each_size(void *unused)
 {
 	while (been_on != (1u << go_harts()) - 1) {
 		hart_lock();
-		for (size_t size = 16; size <= 8192; size += size / 8 + 1)
-			take_and_give(4, size);
+		use_each_size_here();
 		been_on |= 1u << go_hart();
 		hart_unlock();
 		go_yield();
@@ -194,6 +199,44 @@ static void all_harts_give_back(void)
 	WAIT_FOR(go_count() == 1);
 	CHECK(go_harts() == 1 || now().heap > before + ((size_t)1 << 20));
 	WAIT_FOR((go_reclaim(), now().heap <= before + ((size_t)256 << 10)));
+}
+
+static go_chan *gate;
+static _Atomic(int) tied;
+
+/* To a hart that no other is tied to. */
+static void wait_tied(void *unused)
+{
+	go_lock_hart();
+	while (atomic_fetch_or(&been_on, 1u << go_hart()) >> go_hart() & 1) {
+		go_unlock_hart();
+		go_yield();
+		go_lock_hart();
+	}
+	hart_lock();
+	use_each_size_here();
+	hart_unlock();
+	tied++;
+	go_recv(gate, NULL);
+}
+
+/* And those that sleep for a goroutine which is tied to them. */
+static void tied_harts_give_back(void)
+{
+	go_reclaim();
+	go_sleep(20 * MS);
+	size_t before = now().heap;
+	gate = go_chan_make(0, 0);
+	been_on = 0;
+	tied = 0;
+	for (int i = 1; i < go_harts(); i++)
+		go(wait_tied, NULL);
+	WAIT_FOR(tied == go_harts() - 1);
+	CHECK(go_harts() == 1 || now().heap > before + ((size_t)512 << 10));
+	WAIT_FOR((go_reclaim(), now().heap <= before + ((size_t)256 << 10)));
+	go_close(gate);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(gate);
 }
 
 static go_timer timers[100000];
@@ -255,6 +298,6 @@ int main(int argc, char **argv)
 	TESTS(TEST(sums), TEST(what_is_in_use), TEST(aligned_objects_are_small), TEST(heap_gives_back),
 	      TEST(mallinfo_agrees), TEST(goroutines_are_seen),
 	      TEST(structures_go_back), TEST(while_others_go_on),
-	      TEST(all_harts_give_back), TEST(timers_give_back));
+	      TEST(all_harts_give_back), TEST(tied_harts_give_back), TEST(timers_give_back));
 	return test_main(argc, argv, tests);
 }

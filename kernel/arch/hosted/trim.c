@@ -31,6 +31,7 @@
 static _Atomic(uint32_t) pausing; /* the round; 0: none is under way */
 static struct hart *pauser;       /* for whom the others wait; written before that */
 static size_t freed;              /* bytes, in this cycle */
+static bool asks;                 /* this part does: the first */
 
 /* ---- Which pages there are ---- */
 
@@ -145,8 +146,8 @@ static size_t drop_dead(uintptr_t bottom, uintptr_t top)
 
 void hart_trim_begin(bool anew, size_t most)
 {
-	(void)anew;
 	(void)most;
+	asks = anew;
 	freed = stacks_drop_free(drop_dead);
 }
 
@@ -164,10 +165,12 @@ void hart_trim_hide(uintptr_t top, uintptr_t sp)
 	(void)sp;
 }
 
-bool hart_trim_flush(void)
+bool hart_trim_flush(bool must)
 {
 	static uint32_t round;
 
+	if (!must && !asks)
+		return true;
 	if (++round == 0)
 		round = 1;
 	pauser = hart_self();
