@@ -40,6 +40,10 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 {
 	struct udp *udp = arg;
 	struct datagram *datagram = NULL;
+	if (ip_addr_isany(from)) { /* nobody: an answer would be for this machine itself (net_resolve()) */
+		pbuf_free(p);
+		return;
+	}
 	if (udp->count < limit_datagrams && udp->bytes + p->tot_len <= limit_datagrams_size * 1024 &&
 	    !net_memory_tight())
 		datagram = net_malloc(sizeof *datagram);

@@ -6,9 +6,10 @@ import socket
 import struct
 import time
 
-from peer import ACK, MASK, RST, SYN, TCP, UDP, WAIT, Connection, Wrong, check, mss, ports
+from peer import ACK, MASK, RST, SYN, TCP, UDP, WAIT, Connection, Wrong, check, checksum, mss, ports
 from scenarios import common
 from scenarios.common import MACHINE, ECHO, TELLS, opened, echoes, figures
+from scenarios.fragments import connect6
 
 
 def syn_flood():
@@ -82,14 +83,29 @@ def dies():
     c.expect(ACK, 'an acknowledgement', ack=c.seq)
 
 
+def from_nobody6():
+    """A datagram of :: is let through to the group that asks for the machine's address, as questions whose it is are."""
+    nobody, group = b'\0' * 16, socket.inet_pton(socket.AF_INET6, 'ff02::1:ff00:0')[:13] + common.peer.machine_mac[3:]
+    text = struct.pack('!HHHH', ECHO, ECHO, 15, 0) + b'for you'
+    total = checksum(nobody + group + struct.pack('!II', len(text), UDP) + text)
+    common.peer.send_ip6(UDP, text[:6] + struct.pack('!H', total) + text[8:], nobody, group)
+
+
 def forged():
-    """What claims to come from the machine itself is not heard: an echo would answer itself for ever."""
-    before = figures()['datagrams']
-    for own in '127.0.0.1', '127.9.9.9', MACHINE:
-        source = socket.inet_aton(own)
-        common.peer.send_ip(UDP, common.peer.udp(ECHO, ECHO, b'for you', no_checksum=True), own=source)
-    time.sleep(0.3)
-    check('datagrams that were heard', figures()['datagrams'] - before, 0)
+    """What claims to come from the machine itself, or from nobody, is not heard: an echo would answer itself for ever."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        def honest():
+            s.send(b'for me')
+            check('an echo by IPv6', s.recv(100), b'for me')
+        connect6(s)
+        honest()                        # the machine has its address
+        before = figures()['datagrams']
+        for own in '127.0.0.1', '127.9.9.9', MACHINE, '0.0.0.0':
+            source = socket.inet_aton(own)
+            common.peer.send_ip(UDP, common.peer.udp(ECHO, ECHO, b'for you', no_checksum=True), own=source)
+        from_nobody6()
+        honest()                        # behind them
+    check('datagrams that were heard', figures()['datagrams'] - before, 1)
 
 
 def flood_out():
