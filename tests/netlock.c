@@ -41,7 +41,7 @@ static void parks(void)
 	CHECK(!got);
 	hart_lock();
 	net_unlock_polled(&ready);
-	CHECK_EQ(ready.size, 1);
+	CHECK(ready.size <= 1); /* 0: it has said that it waits, is not outside yet, and lets itself in */
 	netpoll_inject(&ready);
 	hart_unlock();
 	WAIT_FOR(got);
