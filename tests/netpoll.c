@@ -187,6 +187,7 @@ static void polled_at_the_next_turn(void)
 		int before = turns;
 		polls = 0;
 		hart_lock();
+		sched.netpoll_after = 0; /* not a pause as long as the host was away in the poll before */
 		sched_netpoll_ready();
 		hart_unlock();
 		go_yield();
