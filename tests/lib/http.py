@@ -163,24 +163,25 @@ def scrape():
         sys.exit(f'/metrics: {wrong}')
 
 
-def settled():
-    """Metrics when each goroutine but main has a connection; a client may know of an end before its server has ended."""
+def settled(count):
+    """Metrics when so many connections are left, this one, and a goroutine for each beside main; a client may know of an end
+    before its server has ended."""
     for scrapes in range(1, 51):
         now, kinds = scrape()
-        if now['gump_goroutines'] == now['gump_connections'] + 1:
+        if (now['gump_connections'], now['gump_goroutines']) == (count + 1, count + 2):
             return now, kinds, scrapes
         time.sleep(0.1)
-    sys.exit(f'{now["gump_goroutines"]} goroutines for {now["gump_connections"]} connections')
+    sys.exit(f'{now["gump_goroutines"]} goroutines and {now["gump_connections"]} connections, with {count} beside this one')
 
 
 def tells():
     """Metrics are as the format asks for, and true."""
-    before, kinds, _ = settled()
+    before, kinds, _ = settled(0)
     open_now = [Connection() for _ in range(5)]
     for c in open_now:
         c.send(get())
         expect('one of some', c.answer()[0], 200)
-    after, _, scrapes = settled()
+    after, _, scrapes = settled(5)
     expect('metrics', set(after), set(before))
     for what, by in (('gump_connections', 5), ('gump_goroutines', 5), ('gump_accepted_total', 5 + scrapes),
                      ('http_answers_total', 5 + scrapes)):
@@ -242,11 +243,11 @@ def limits():
             sys.exit(f'a slow header, after {took:.1f} s: {c.data!r}')
 
     def silent(text):
+        start = time.monotonic()
         c = Connection()
         c.send(text)
         if text:
             expect('before silence', c.answer()[0], 200)
-        start = time.monotonic()
         expect('silence', (c.ends(), c.data), (True, b''))
         if not 1.8 < (took := time.monotonic() - start) < 8:
             sys.exit(f'silence ended after {took:.1f} s')
