@@ -212,8 +212,9 @@ def names():
         raise Wrong(f'{asked[-1].name} was asked for once more')
     for _ in range(2):
         dial(f'fresh.test:{PORT}', found)
-    if len(asked) != kept + 2:
-        raise Wrong(f'{len(asked) - kept} questions for a name of which nothing may be kept')
+    questions = {q.id for q in asked[kept:] if q.how == 'fresh'}    # one whose answer is late is sent again
+    if len(questions) != 2:
+        raise Wrong(f'{len(questions)} questions for a name of which nothing may be kept')
     for address in (f'{"x" * 64}.test:{PORT}', f'a..test:{PORT}', f'.test:{PORT}', '.:80',
                     f'{".".join(["y" * 60] * 4)}.test123456:{PORT}'):
         dial(address, 'Invalid argument')
@@ -226,7 +227,7 @@ def silence():
     dial(f'silent.test:{PORT}', NO_ANSWER, between=(5000, 9000))
     if [q.name for q in asked] != ['silent.test'] * 4:
         raise Wrong(f'asked {len(asked)} times')
-    dial(f'late1.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 900))
+    dial(f'late1.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 1500))
     dial(f'late1.test:{PORT}', f'ok {OWN}:{PORT}')
 
 
