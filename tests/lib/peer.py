@@ -198,6 +198,8 @@ class Connection:
         self.ack = 0
         self.window = 65535
         self.finished = False    # the machine's FIN has come with what was read
+        self.told = None         # once it is open: up to where the machine has been told that all has come
+        self.crossed = set()     # the numbers of segments that have come again after that
         self.queue = peer.listen(TCP, self.own_port)
 
     def send(self, flags, data=b'', seq=None, ack=None, options=b'', window=None, **more):
@@ -207,6 +209,8 @@ class Connection:
                                              options, data, **more))
         if seq is None:
             self.seq = (self.seq + len(data) + bool(flags & SYN) + bool(flags & FIN)) & MASK
+            if flags & ACK and ack is None and self.told is not None:
+                self.told = self.ack
 
     def next(self, timeout=WAIT):
         """The next segment, or None."""
@@ -215,18 +219,35 @@ class Connection:
         except queue.Empty:
             return None
 
+    def has_crossed(self, got):
+        """A segment that the machine's timer has repeated while it was told already that all of it had come; each may once."""
+        length = len(got.data) + bool(got.flags & SYN) + bool(got.flags & FIN)
+        if not length or self.told is None or self.told - got.seq - length & MASK >= 1 << 31 or got.seq in self.crossed:
+            return False
+        self.crossed.add(got.seq)
+        return True
+
+    def next_answer(self, timeout=WAIT):
+        """The next segment that is no such repeat, or None."""
+        end = time.monotonic() + timeout
+        while (got := self.next(max(0, end - time.monotonic()))) and self.has_crossed(got):
+            pass
+        return got
+
     def expect(self, flags, what, seq=None, ack=None, timeout=WAIT):
-        """The next segment has these flags (PSH does not matter) and numbers."""
-        got = self.next(timeout)
+        """The next answer has these flags (PSH does not matter) and numbers."""
+        got = self.next_answer(timeout)
         if (not got or got.flags & ~PSH != flags or (seq is not None and got.seq != seq & MASK)
                 or (ack is not None and got.ack != ack & MASK)):
             raise Wrong(f'{what}: {got}, not flags {flags}' + (f' seq {seq & MASK}' if seq is not None else '')
                         + (f' ack {ack & MASK}' if ack is not None else ''))
         return got
 
-    def expect_reset(self, what, seq):
-        """With ACK or without: lwIP always acknowledges what it resets for."""
-        got = self.next()
+    def expect_reset(self, what, seq, first=True):
+        """With ACK or without: lwIP always acknowledges what it resets for. If not first, behind what was on its way."""
+        end = time.monotonic() + WAIT
+        while (got := self.next_answer(max(0, end - time.monotonic()))) and not first and not got.flags & RST:
+            pass
         if not got or not got.flags & RST or got.seq != seq & MASK:
             raise Wrong(f'{what}: {got}, not a reset with seq {seq & MASK}')
 
@@ -240,14 +261,14 @@ class Connection:
         raise Wrong(f'{what}: no challenge')
 
     def silence(self, what, timeout=0.4):
-        if got := self.next(timeout):
+        if got := self.next_answer(timeout):
             raise Wrong(f'{what}: {got}, not silence')
 
     def open(self, options=mss(1460)):
         """The handshake; answers the SYN-ACK."""
         self.send(SYN, options=options)
         answer = self.expect(SYN | ACK, 'an answer to a SYN', ack=self.seq)
-        self.ack = answer.seq + 1 & MASK
+        self.ack = self.told = answer.seq + 1 & MASK
         self.send(ACK)
         return answer
 
