@@ -2,7 +2,7 @@
 """Resets in each state, exact and not, and ends in order."""
 import time
 
-from peer import ACK, FIN, MASK, RST, SYN, WAIT, Connection, mss, ports
+from peer import ACK, FIN, MASK, RST, SYN, WAIT, Connection, Wrong, mss, ports
 from scenarios import common
 from scenarios.common import ECHO, COUNT, FIGURES, opened, echoes, finish_acknowledged
 
@@ -14,13 +14,22 @@ def reset_rules():
     for seq in c.seq - 1, c.seq + (1 << 30), c.seq - (1 << 30):
         c.send(RST, seq=seq)
         c.silence('a RST outside of the window')
+    start = time.monotonic()
     c.send(SYN, seq=c.seq + 1)
     c.expect(ACK, 'a SYN in a connection: a challenge', seq=c.ack, ack=c.seq)
     for _ in range(20):
         c.send(SYN, seq=c.seq + 1)
         c.send(RST, seq=c.seq + 1000)
-    c.silence('more of what is challenged, at once', timeout=0.3)
-    time.sleep(0.3)
+    before, more = c.seq, 0
+    c.send(ACK, b'!')
+    while not (got := c.expect(ACK, 'an echo behind what is challenged', seq=c.ack)).data:
+        more += got.ack == before
+    most = int((time.monotonic() - start + 0.001) / 0.5)    # it counts milliseconds
+    if more > most:
+        raise Wrong(f'{more} more challenges in the time of {most}')
+    c.ack = c.ack + 1 & MASK
+    c.send(ACK)
+    time.sleep(0.6)                     # it may challenge again
     c.send(RST, seq=c.seq + 1000)
     c.expect(ACK, 'the same later', seq=c.ack, ack=c.seq)
     c.send(ACK, ack=c.ack + 5000, seq=c.seq)
@@ -61,10 +70,8 @@ def reset_states():
         if what != 'SYN-RECEIVED':
             c.challenged(f'a SYN in {what}')
         c.reset()
-        while c.next(timeout=0.05):     # what was on its way
-            pass
         c.send(ACK, seq=c.seq)
-        c.expect_reset(f'an ACK after a reset in {what}', seq=c.ack)
+        c.expect_reset(f'an ACK after a reset in {what}', seq=c.ack, first=False)
     c = Connection(common.peer, ECHO)
     c.send(SYN)
     c.ack = c.expect(SYN | ACK, 'SYN-RECEIVED').seq + 1 & MASK
