@@ -153,12 +153,18 @@ def datagrams():
     for size, kept in (10, 6), (1400, 2):
         port = next(ports)
         answers = common.peer.listen(UDP, port)
-        for text in [b'wait', *[BYTES[:size]] * 10]:
-            common.peer.send_ip(UDP, common.peer.udp(port, ECHO, text))
-            time.sleep(0.05)            # it reads the first
+        before, end, came = figures()['datagrams'], time.monotonic() + WAIT, 0
+        common.peer.send_ip(UDP, common.peer.udp(port, ECHO, b'wait'))
+        while figures()['datagrams'] == before:     # then it has read it, and reads no other for a second
+            if time.monotonic() > end:
+                raise Wrong('a datagram that nobody reads')
+        for _ in range(10):
+            common.peer.send_ip(UDP, common.peer.udp(port, ECHO, BYTES[:size]))
         check('an echo', answers.get(timeout=WAIT), b'wait')
-        time.sleep(1)
-        check(f'datagrams of {size} bytes that were kept', answers.qsize(), kept)
+        with contextlib.suppress(queue.Empty):
+            while answers.get(timeout=WAIT if came < kept else 1):
+                came += 1
+        check(f'datagrams of {size} bytes that were kept', came, kept)
 
 
 def netmemory():
