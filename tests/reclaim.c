@@ -328,7 +328,8 @@ static void an_idle_machine_wakes_up_for_it(void)
 {
 	some_wait_for_long();
 	size_t before = in_stacks();
-	store_relaxed(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(50 * MS));
+	/* after the end of this slice, whose interrupt may come still */
+	store_relaxed(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(3 * SECOND / 2));
 	go_sleep(3 * SECOND);
 	finish_when_taken(before, 0);
 }
