@@ -7,7 +7,8 @@
  * @test harts=2,4 polled_at_the_deadline
  * @test harts=2,4 polled_during_blocking_sections
  * @test harts=1,2 polled_at_the_end_of_a_slice
- * @test harts=1 args=polled_at_the_next_turn|half_of_the_time
+ * @test harts=1 polled_at_the_next_turn
+ * @test harts=1 half_of_the_time env=GUMPDEBUG=seed=0
  * @test harts=2 polled_at_the_next_turn_elsewhere
  * @test harts=1,4 waiters
  */
