@@ -260,13 +260,19 @@ static void never_more_than_harts(void)
 
 static _Atomic(int) at_once, most_at_once;
 
+/* Not by a look and a store: a hart that stands still in between would undo what the others have seen. */
+static void note_at_once(int now)
+{
+	int most = most_at_once;
+	while (now > most && !atomic_compare_exchange_weak(&most_at_once, &most, now))
+		;
+}
+
 static void be_counted(void *unused)
 {
 	while (!stop) {
 		hart_lock(); /* not preempted inside, where another would run in its place */
-		int now = ++at_once;
-		if (now > most_at_once)
-			most_at_once = now;
+		note_at_once(++at_once);
 		test_spin(100 * US);
 		at_once--;
 		hart_unlock();
@@ -280,8 +286,14 @@ static void spare_harts_park(void)
 {
 	stop = false;
 	count = at_once = most_at_once = 0;
+	hart_lock(); /* nothing is submitted until each other M has had its first turn, and waits */
+	int64_t end = go_now() + 10 * SECOND;
+	while (__builtin_popcount(sched.idle_ms) < go_harts() - 1 && go_now() < end)
+		hart_relax();
+	CHECK_EQ(__builtin_popcount(sched.idle_ms), go_harts() - 1);
 	for (int i = 0; i < 8; i++)
 		go(be_counted, NULL);
+	hart_unlock();
 	for (int i = 0; i < 20; i++) {
 		go_sleep(5 * MS);
 		spin_lock(&sched.lock); /* an M may be giving its P to another one */
