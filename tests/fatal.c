@@ -36,6 +36,7 @@
 #include <setjmp.h>
 
 #include "test.h"
+#include "waiting.h"
 
 static void say(void *text)
 {
@@ -124,6 +125,7 @@ static void park_in_section(void)
 
 static void receive(void *ch)
 {
+	here_i_come();
 	go_recv(ch, NULL);
 }
 
@@ -131,7 +133,7 @@ static void wake_in_section(void)
 {
 	go_chan *ch = go_chan_make(0, 0);
 	go(receive, ch);
-	go_sleep(20 * MS);
+	WAIT_FOR(it_waits_for(WAIT_CHAN_RECEIVE));
 	go_block_enter();
 	go_send(ch, NULL);
 }
@@ -213,7 +215,9 @@ static void deadlock_after_sleep(void)
 	go(lock_up, ch);
 	go_sleep(20 * MS); /* a sleeper is no deadlock */
 	say("slept");
+	hart_lock(); /* not preempted: all of that time it runs */
 	test_spin(30 * MS);
+	hart_unlock();
 	lock_up(ch);
 }
 
