@@ -5,6 +5,7 @@
  * @test
  */
 #include "test.h"
+#include "waiting.h"
 
 static char trail[100];
 static _Atomic(int) count;
@@ -314,7 +315,11 @@ static void long_message(void)
 static void send_closed(void *ch) { go_send(ch, &count); }
 static void try_send_closed(void *ch) { go_try_send(ch, &count); }
 static void close_it(void *ch) { go_close(ch); }
-static void wait_on(void *ch) { go_recv(ch, NULL); }
+static void wait_on(void *ch)
+{
+	here_i_come();
+	go_recv(ch, NULL);
+}
 static void free_it(void *ch) { go_chan_free(ch); }
 static void time_into(void *ch)
 {
@@ -357,7 +362,7 @@ static void misuse(void)
 {
 	go_chan *ch = go_chan_make(sizeof(int), 1);
 	go(wait_on, ch);
-	go_sleep(2 * MS);
+	WAIT_FOR(it_waits_for(WAIT_CHAN_RECEIVE));
 	CHECK(go_call(free_it, ch) != NULL);
 	go_close(ch);
 	CHECK_STR(go_call(send_closed, ch), "send on closed channel");
