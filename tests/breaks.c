@@ -74,14 +74,24 @@ static void m_without_the_lock(void)
 	check_m(m_self(), M_IDLE);
 }
 
+/* Once the other hart, which finds nothing, sleeps. So it does from then on: nothing else is made ready. */
+static void lock_beside_a_sleeper(void)
+{
+	for (int64_t end = go_now() + 5 * SECOND;; test_spin(5 * MS)) {
+		hart_lock();
+		if (check_sleeps(m_get(m_self()->hart.id ^ 1)) || go_now() > end)
+			return;
+		hart_unlock();
+	}
+}
+
 /* While it looks as if a hart spun, none is woken. */
 static void lost_wake_up(void)
 {
 	static go_sem none;
-	int64_t end = go_now() + 5 * SECOND;
-	while ((sched.idle_ms == 0 || sched.spinning != 0) && go_now() < end)
-		test_spin(5 * MS); /* the other hart finds nothing, and sleeps */
-	hart_lock();
+	int64_t end;
+
+	lock_beside_a_sleeper();
 	atomic_fetch_add(&sched.spinning, 1);
 	go(nothing, NULL);
 	atomic_fetch_sub(&sched.spinning, 1);
