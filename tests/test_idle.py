@@ -41,6 +41,7 @@ def sleeping(test):
 def serving(test):
     image = machine.image_path('http', ARCH[test.machine_name])
     with UserNet([80]) as net, test.boot(image, net=net.net, publish=net.publish) as boot:
+        boot.wait_for('listening')
         time.sleep(3)  # DHCP
         measure(boot)
 
