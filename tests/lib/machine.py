@@ -148,8 +148,13 @@ class Machine:
                 if left <= 0:
                     raise Failure(f'no "{text}" within {self.timeout} s')
                 if not self.reader.is_alive() or self.process.poll() is not None:
-                    raise Failure(f'the machine ended before "{text}"')
+                    break
                 self.changed.wait(min(left, 0.2))
+            else:
+                return
+        self.reader.join(5)  # what it wrote last may be on its way still
+        if text not in self.text:
+            raise Failure(f'the machine ended before "{text}"')
 
     def wait(self):
         """The machine's exit status; fails if it does not end in time."""
