@@ -4,8 +4,8 @@
  * memory may be used again at once, those that live fire at their times, and what is stopped takes no memory.
  *
  * @test
- * @test harts=1,4 mem=48M timeout=60 sanitize=address,undefined pile_up
- * @test machines=hosted-thread harts=4 env=PART=20 timeout=60 args=pile_up
+ * @test harts=1,4 mem=48M timeout=60 sanitize= pile_up
+ * @test machines=hosted-thread,hosted-address,hosted-undefined harts=4 env=PART=20 timeout=60 args=pile_up
  * @test harts=1 mem=48M machines=virt,q35,microvm sleep_without_memory
  */
 #include "test.h"
