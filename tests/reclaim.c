@@ -270,18 +270,32 @@ static void stay_in_a_section(void *unused)
 	go_block_leave();
 }
 
+static bool nobody_else_runs(void)
+{
+	return in_section && no_other_runs(m_self()->p);
+}
+
+static bool other_runs(void)
+{
+	return !no_other_runs(m_self()->p);
+}
+
 /* The P of a goroutine in a blocking section runs nothing: a cycle takes no time from anybody. */
 static void who_is_in_a_section_runs_nothing(void)
 {
 	if (go_harts() < 3)
 		return;
 	over = in_section = false;
+	ended = 0;
+	go_sleep(20 * MS);
+	hart_lock(); /* it brings no work, for which the P would be taken back */
 	go(stay_in_a_section, NULL);
-	while (!in_section)
-		go_yield();
-	WAIT_FOR(no_other_runs(m_self()->p));
+	bool alone = in_time(nobody_else_runs);
 	go(yield_on, NULL);
-	WAIT_FOR(!no_other_runs(m_self()->p));
+	bool beside = in_time(other_runs);
+	hart_unlock();
+	CHECK(alone);
+	CHECK(beside);
 	over = true;
 	WAIT_FOR(go_count() == 1);
 }
