@@ -192,9 +192,11 @@ static void timer_without_place(void)
 static void full_heap(void)
 {
 	int n = 0;
-	grant(0);
 	hart_lock();
 	struct p *p = m_self()->p;
+	/* a P on which no goroutine was created has no room at all */
+	go_timer_call(&timers[0], go_now() + 3600 * SECOND, 0, nothing, NULL);
+	grant(0);
 	for (; p->timer_count < p->timer_capacity; n++) {
 		go_timer_call(&timers[n], go_now() + 3600 * SECOND, 0, nothing, NULL);
 		for (int i = 3; i < 6 && p->timer_count == p->timer_capacity - 1; i++)
