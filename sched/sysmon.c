@@ -71,11 +71,10 @@ void sysmon_arm_idle(struct m *m, int64_t looked)
 			sysmon_arm(m, when);
 	}
 	/* Who runs Gs comes by. The last to sleep sees that all others do. */
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) == all_ps() && reclaim_pays()) {
-		when = atomic_load_explicit(&sched.reclaim_due, relaxed);
-		if (when > looked)
-			sysmon_arm(m, when);
-	}
+	when = atomic_load_explicit(&sched.reclaim_due, relaxed);
+	if (when > looked && when < m->timer_deadline &&
+	    atomic_load_explicit(&sched.idle_ps, relaxed) == all_ps() && reclaim_pays())
+		sysmon_arm(m, when);
 }
 
 void sysmon_arm_blocked(struct m *m)
