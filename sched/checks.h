@@ -28,6 +28,7 @@ enum m_state {
 
 void checks_start(void);                               /* from here on */
 void check_g(struct g *g, uint32_t from, uint32_t to); /* before the change */
+void check_g_runs(struct g *g);                        /* the same: in a queue before, to running */
 void check_p(struct p *p, uint32_t to);                /* before the change */
 void check_p_won(struct p *p, uint32_t from, uint32_t to); /* after a change by compare-and-swap */
 void check_m(struct m *m, enum m_state to);            /* after the change */
@@ -44,6 +45,7 @@ bool check_sleeps(struct m *m);                         /* in hart_idle(), with 
 
 static inline void checks_start(void) {}
 static inline void check_g(struct g *g, uint32_t from, uint32_t to) { (void)g; (void)from; (void)to; }
+static inline void check_g_runs(struct g *g) { (void)g; }
 static inline void check_p(struct p *p, uint32_t to) { (void)p; (void)to; }
 static inline void check_p_won(struct p *p, uint32_t from, uint32_t to) { (void)p; (void)from; (void)to; }
 static inline void check_m(struct m *m, enum m_state to) { (void)m; (void)to; }

@@ -80,7 +80,7 @@ static bool is_cold(struct g *g, int64_t before)
 	/* Acquire: what comes next is looked at after it. */
 	uint32_t status = atomic_load_explicit(&g->status, memory_order_acquire);
 
-	if (status == G_RUNNABLE)
+	if (status == G_RUNNABLE || status == G_PREEMPTED)
 		return !cycle.periodic;
 	if (status != G_WAITING || runs_somewhere(g))
 		return false;

@@ -47,6 +47,11 @@ static long long ran_us(const struct g *g, uint32_t status)
 /* One line in one call: other harts may be printing, too. */
 void g_describe(const char *before, const struct g *g)
 {
+	static const char *const names[] = {
+		[G_IDLE] = "dead", [G_RUNNABLE] = "runnable", [G_RUNNING] = "running",
+		[G_WAITING] = "waiting", [G_DEAD] = "dead", [G_PREEMPTED] = "preempted",
+		[G_BLOCKING] = "blocking section",
+	};
 	size_t offset;
 	uint32_t status = atomic_load_explicit(&g->status, memory_order_relaxed);
 	char doing[80];
@@ -55,9 +60,7 @@ void g_describe(const char *before, const struct g *g)
 		snprintf(doing, sizeof(doing), "%s, %lld ms", wait_reason_name(g->wait_reason),
 			 since_ms(g->wait_since));
 	else
-		snprintf(doing, sizeof(doing), "%s",
-			 status == G_RUNNING ? "running" : status == G_RUNNABLE ? "runnable"
-			 : status == G_BLOCKING ? "blocking section" : "dead");
+		snprintf(doing, sizeof(doing), "%s", names[status]);
 	hart_print("%sgoroutine %u [%s] %s%screated by %s, ran %lld us, stack %zu KiB\n", before,
 		   (unsigned)g->number, doing,
 		   g->name != NULL ? g->name : "", g->name != NULL ? ", " : "",

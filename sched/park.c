@@ -433,7 +433,7 @@ static void preempt_on_g0(void *arg)
 	struct m *m = g_stop(arg);
 
 	trace(TRACE_PREEMPT, arg, sched.stopping, 0);
-	g_change(arg, G_RUNNING, G_RUNNABLE);
+	g_change(arg, G_RUNNING, G_PREEMPTED);
 	/* A stop of the world is not the G's fault: it goes on first, on its own P. */
 	if (sched.stopping) {
 		runq_put_next(m->p, arg);

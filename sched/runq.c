@@ -152,7 +152,7 @@ static struct g *steal_runnext(struct p *victim, struct g *next)
 static void wait_until_left(struct g *g)
 {
 	/* Acquire: pairs with the release in hart_switch() and yield_on_g0(): the context is there. */
-	while (atomic_load_explicit(&g->status, acquire) != G_RUNNABLE)
+	while (atomic_load_explicit(&g->status, acquire) == G_RUNNING)
 		hart_relax();
 }
 

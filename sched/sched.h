@@ -39,6 +39,7 @@ struct p;
 struct m;
 struct waiter;
 
+/* Preempted: in a queue like the runnable, but it did not ask to be; its registers are on its stack. */
 enum g_status { G_IDLE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD, G_PREEMPTED, G_BLOCKING };
 
 enum wait_reason {

@@ -227,7 +227,7 @@ static ALWAYS_INLINE noreturn void run(struct m *m, struct g *g, bool inherit)
 
 	m->hart.g = g;
 	g->run_ticks -= m->now;
-	g_change(g, G_RUNNABLE, G_RUNNING);
+	g_runs(g);
 	check_about_to_run(m, g);
 	/* A slice that ended by preemption leaves nothing to inherit. */
 	if (!inherit || p->slice_end == 0) {

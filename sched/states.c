@@ -26,7 +26,9 @@ static const struct change g_changes[] = {
 	{ G_DEAD, G_IDLE, ON_G0 },                    /* a reclaim cycle: out of all pools */
 	{ G_DEAD, G_RUNNABLE, WITH_P },               /* go(): in no queue yet */
 	{ G_RUNNABLE, G_RUNNING, WITH_P },            /* run(), or the G that ran before: out of all queues */
-	{ G_RUNNING, G_RUNNABLE, WITH_P | ON_G0 },    /* yield, preemption: its context is saved */
+	{ G_PREEMPTED, G_RUNNING, WITH_P },           /* the same */
+	{ G_RUNNING, G_RUNNABLE, WITH_P | ON_G0 },    /* yield: its context is saved */
+	{ G_RUNNING, G_PREEMPTED, WITH_P | ON_G0 },   /* its slice is over, or a stop of the world asked */
 	{ G_RUNNING, G_RUNNABLE, WITH_P | ITSELF },   /* yield: hart_switch() does it when that is so */
 	{ G_RUNNING, G_WAITING, WITH_P | ON_G0 },     /* park(): not published yet */
 	{ G_RUNNING, G_WAITING, WITH_P | ITSELF },    /* park_unlock(): not published yet */
@@ -141,6 +143,13 @@ void check_g(struct g *g, uint32_t from, uint32_t to)
 		if (peek(&m_get(id)->hart.g) == g)
 			hart_fatal("state: goroutine %u is made runnable while M %u runs it",
 				   (unsigned)g->number, id);
+}
+
+void check_g_runs(struct g *g)
+{
+	bool preempted = atomic_load_explicit(&g->status, relaxed) == G_PREEMPTED;
+
+	check_g(g, preempted ? G_PREEMPTED : G_RUNNABLE, G_RUNNING);
 }
 
 void check_p_won(struct p *p, uint32_t from, uint32_t to)

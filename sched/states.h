@@ -13,6 +13,13 @@ static inline void g_change(struct g *g, enum g_status from, enum g_status to)
 	store_relaxed(&g->status, to);
 }
 
+/* Out of all queues, and next here. */
+static inline void g_runs(struct g *g)
+{
+	check_g_runs(g);
+	store_relaxed(&g->status, G_RUNNING);
+}
+
 static inline void p_change(struct p *p, enum p_status to)
 {
 	check_p(p, to);

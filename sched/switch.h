@@ -118,7 +118,7 @@ static inline void account(struct m *m, struct g *g, struct g *next, int64_t now
 {
 	g->run_ticks += now;
 	next->run_ticks -= now;
-	g_change(next, G_RUNNABLE, G_RUNNING);
+	g_runs(next);
 	check_about_to_run(m, next);
 }
 

@@ -126,6 +126,27 @@ static void note_slices(void *number)
 	count++;
 }
 
+static struct g *looked_at;
+static _Atomic(uint32_t) looked_like;
+
+static void look_at_it(void *unused)
+{
+	looked_like = looked_at->status;
+	count++;
+}
+
+/* Who comes next sees that this one has been stopped, and did not stop by itself. */
+static void preempted_is_a_state(void)
+{
+	count = 0;
+	looked_at = g_self();
+	go(look_at_it, NULL);
+	while (count == 0)
+		;
+	CHECK_EQ(looked_like, G_PREEMPTED);
+	CHECK_EQ(looked_at->status, G_RUNNING);
+}
+
 /*
  * Preempted, one goes to the tail: they take turns. A turn in which the host is away until it is over before it
  * has begun is not seen, and moves the next ones up by one. The next look at the global queue first, which
@@ -248,7 +269,7 @@ static void quantum_is_1_s(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(pair_shares_a_slice), TEST(global_queue_each_61st), TEST(preempted_to_the_tail),
-	      TEST(cpu_time_is_counted), TEST_WHEN_NAMED(quantum_is_10_ms),
+	      TEST(preempted_is_a_state), TEST(cpu_time_is_counted), TEST_WHEN_NAMED(quantum_is_10_ms),
 	      TEST_WHEN_NAMED(quantum_is_100_us), TEST_WHEN_NAMED(quantum_is_1_s));
 	return test_main(argc, argv, tests);
 }

@@ -258,7 +258,7 @@ DETAIL = {
            r'timerslen=\d+',
     '  M': rf'  M[01]: p={NUMBER} curg={NUMBER} mallocing=0 throwing=0 preemptoff= locks=\d+ dying=0 '
            rf'spinning=(false|true) blocked=(false|true) lockedg={NUMBER}',
-    '  G': rf'  G\d+: status=(1\(\)|2\(\)|4\([a-z ]+\)) m={NUMBER} lockedm={NUMBER}  goroutine \d+ .*, ran \d+ us, stack \d+ KiB',
+    '  G': rf'  G\d+: status=([129]\(\)|4\([a-z ]+\)) m={NUMBER} lockedm={NUMBER}  goroutine \d+ .*, ran \d+ us, stack \d+ KiB',
 }
 
 
