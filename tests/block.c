@@ -158,9 +158,7 @@ static void parks_as_a_section_begins(void)
 		p->slice_end = now_ticks() + (int64_t)hart_ns_to_ticks(SECOND / 10);
 		hart_unlock();
 		leave = true;
-		while (!back && go_now() < end)
-			hart_relax();
-		bool in_time = back;
+		bool in_time = HELD_UNTIL(back, end - go_now());
 		go_block_leave();
 		CHECK(in_time);
 		WAIT_FOR(go_count() == 1);
@@ -257,9 +255,7 @@ static void taken_for_others(void)
 		while (__builtin_popcount(sched.idle_ms) != 1)
 			hart_relax();
 		go(come_by, NULL);
-		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
-			hart_relax();
-		CHECK_EQ(count, 1);
+		CHECK(HELD_UNTIL(count == 1, 5 * SECOND));
 		hart_unlock();
 		stop = true;
 		WAIT_FOR(count == 2);

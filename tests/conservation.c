@@ -18,14 +18,10 @@ static _Atomic(int) ran;
 /* Not preempted meanwhile. */
 static void hold_until_ran(int n)
 {
-	int64_t end = go_now() + 5 * SECOND;
-
 	hart_lock();
-	while (ran < n && go_now() < end)
-		hart_relax();
-	int in_time = ran; /* a preemption that is due comes with the unlock, and others run */
-	hart_unlock();
-	CHECK_EQ(in_time, n);
+	bool in_time = HELD_UNTIL(ran == n, 5 * SECOND);
+	hart_unlock(); /* a preemption that is due comes with it, and others run */
+	CHECK(in_time);
 }
 
 /* Lets the other harts fall asleep, those too that wait for a goroutine which is locked to them. */
@@ -204,9 +200,7 @@ static void by_yield_of_a_locked_one(void)
 		WAIT_FOR(locked_to >= 0 && locked_to != go_hart());
 		hart_lock();
 		ran = 1;
-		int64_t end = go_now() + 5 * SECOND;
-		while (ran < 10 && go_now() < end)
-			hart_relax();
+		(void)HELD_UNTIL(ran >= 10, 5 * SECOND);
 		CHECK_IN(ran, 10, 11);
 		hart_unlock();
 		WAIT_FOR(go_count() == 1);

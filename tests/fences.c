@@ -22,10 +22,7 @@ static void run(void *unused)
 
 static void wait_until_it_ran(void)
 {
-	int64_t end = go_now() + 5 * SECOND;
-	while (!ran && go_now() < end)
-		hart_relax();
-	CHECK(ran);
+	CHECK(HELD_UNTIL(ran, 5 * SECOND));
 }
 
 /* On the other hart; its P is in use until this ends. */
@@ -140,10 +137,7 @@ static void section_looks_again(void)
 		fuzz_hold(FUZZ_BLOCK, other_parks);
 		go_block_enter();
 		CHECK(leave);
-		int64_t end = go_now() + SECOND / 2;
-		while (!ran && go_now() < end)
-			hart_relax();
-		bool in_time = ran;
+		bool in_time = HELD_UNTIL(ran, SECOND / 2);
 		hart_unlock();
 		go_block_leave();
 		CHECK(in_time);

@@ -166,8 +166,7 @@ static void tied_while_spinning(void)
 		go_unlock_hart();
 		unlocked = true;
 		/* It stops by itself, before this M looks for work and finds its goroutine. */
-		for (int64_t end = go_now() + SECOND; peek_flag(&other->spinning) && go_now() < end;)
-			hart_relax();
+		(void)HELD_UNTIL(!peek_flag(&other->spinning), SECOND);
 		hart_unlock();
 		WAIT_FOR(count == round);
 	}
@@ -252,9 +251,7 @@ static void others_stay_busy(void)
 			wake_p();
 			hart_unlock();
 		}
-		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
-			hart_relax();
-		CHECK_EQ(count, 1);
+		CHECK(HELD_UNTIL(count == 1, 5 * SECOND));
 		if (busy)
 			hart_unlock();
 		stop = true;
@@ -293,9 +290,7 @@ static void the_last_is_tied(void)
 		go_lock_hart();
 		hart_lock(); /* neither gives its goroutines a turn */
 		go(come_by, NULL);
-		for (int64_t end = go_now() + 5 * SECOND; count == 0 && go_now() < end;)
-			hart_relax();
-		CHECK_EQ(count, 1);
+		CHECK(HELD_UNTIL(count == 1, 5 * SECOND));
 		hart_unlock();
 		go_unlock_hart();
 		go_send(ch, NULL);

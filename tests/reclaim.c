@@ -6,26 +6,10 @@
  * @test machines=virt,q35 harts=1,4 mem=256M timeout=60 env=GUMPDEBUG=reclaim /gump: reclaim \d+ at \d+ ms: \d+ us in \d+ parts of \d+ us at most, of those flushes of \d+ us; \d+ stacks asked, \d+ KiB came free, [12]\d{3} packed, stacks have \d+ KiB, \d+ KiB are free/
  * @test machines=hosted harts=1,4,8 timeout=120 env=GUMPDEBUG=reclaim|PACKS=0
  * @test machines=hosted harts=4 timeout=120 env=GUMPDEBUG=pack|PACKS=0 args=storm
- * @test machines=virt,q35 harts=1,4 env=QUANTUM_US=1000000 args=an_idle_machine_wakes_up_for_it|busy_ones_come_to_it
  * @stress harts=2,4,8 args=storm
  */
-#include <limits.h>
-
+#include "parked.h"
 #include "sched/cycle.h"
-#include "test.h"
-
-enum { MANY = 2000, PAGE = 4096 };
-
-static bool packs = true; /* else what a goroutine waits with stays where it is, in a page of its own */
-static go_chan *gate;
-static _Atomic(int) arrived, wrong, ended;
-
-static size_t in_stacks(void)
-{
-	struct go_memory memory;
-	go_memory(&memory);
-	return memory.stacks;
-}
 
 /* Writes to so much of the stack, and answers a sum that says whether it is right. */
 static __attribute__((noinline)) int fill(int kib, unsigned seed)
@@ -51,26 +35,6 @@ static void deep_then_wait(void *arg)
 		wrong += mine[i] != (unsigned char)(intptr_t)arg;
 	wrong += fill(20, (unsigned)(intptr_t)arg);
 	ended++;
-}
-
-static void start(int n, void (*fn)(void *))
-{
-	arrived = ended = wrong = 0;
-	gate = go_chan_make(0, 0);
-	for (int i = 0; i < n; i++)
-		go(fn, (void *)(intptr_t)i);
-	WAIT_FOR(arrived == n);
-	/* the last of them have parked, most likely: the bounds below leave room for some */
-	go_sleep(5 * MS);
-}
-
-static void finish(int n)
-{
-	go_close(gate);
-	WAIT_FOR(ended == n);
-	WAIT_FOR(go_count() == 1);
-	CHECK_EQ(wrong, 0);
-	go_chan_free(gate);
 }
 
 /* Each had eleven pages, and needs less than one to wait. */
@@ -132,13 +96,6 @@ static void nothing_is_lost(void)
 	CHECK_IN(in_stacks(), 0, (size_t)(go_harts() * 64 + 10) * 12 * PAGE); /* what Ps keep at hand */
 }
 
-static void only_wait(void *unused)
-{
-	arrived++;
-	go_recv(gate, NULL);
-	ended++;
-}
-
 /* Those that nobody has touched since the last cycle are not asked again, be they 5,000 or a million. */
 static void only_what_was_touched_is_asked(void)
 {
@@ -165,39 +122,6 @@ static void only_what_was_touched_is_asked(void)
 	finish(N + LATER);
 }
 
-static _Atomic(bool) over;
-
-static void yield_on(void *unused)
-{
-	while (!over)
-		go_yield();
-	ended++;
-}
-
-/* Parts are longer than this slice: after each of them it is another's turn. */
-static void others_run_between_its_parts(void)
-{
-	int procs = go_maxprocs(1);
-	int64_t quantum = sched.quantum;
-
-	start(MANY, only_wait);
-	over = false;
-	go(yield_on, NULL);
-	sched.quantum = quantum / 100;
-	go_yield();
-	unsigned before = p_get(0)->preemptions;
-	go_reclaim();
-	unsigned preempted = p_get(0)->preemptions - before;
-	sched.quantum = quantum;
-	if (packs) {
-		CHECK_IN(reclaim_parts, MANY / 400, MANY / 50);
-		CHECK_IN(preempted, reclaim_parts - 1, INT_MAX);
-	}
-	over = true;
-	finish(MANY + 1);
-	go_maxprocs(procs);
-}
-
 /* A million may die at once: what they had goes in parts, too, and all of it. */
 static void the_dead_are_asked_in_parts(void)
 {
@@ -210,162 +134,6 @@ static void the_dead_are_asked_in_parts(void)
 	go_reclaim();
 	/* but for what Ps keep at hand */
 	CHECK_IN(in_stacks(), 0, (size_t)(go_harts() * (GFREE_MAX + GFREE_BATCH) + 50) * PAGE);
-}
-
-static bool in_time(bool (*is)(void))
-{
-	for (int64_t end = go_now() + 5 * SECOND; !is();) {
-		if (go_now() > end)
-			return false;
-		hart_relax();
-	}
-	return true;
-}
-
-static bool one_waits(void)
-{
-	return sched.cycle_waiters != 0;
-}
-
-static bool both_came(void)
-{
-	return ended == 2;
-}
-
-/* An M that found nothing to do waits for another's cycle. It must not count as one that looks for work. */
-static void who_waits_for_a_cycle_does_not_spin(void)
-{
-	if (go_harts() < 3)
-		return;
-	start(2, only_wait);
-	go_sleep(20 * MS);
-	hart_lock(); /* as if this M were at it */
-	CHECK(cycle_take());
-	store_relaxed(&sched.reclaim_wanted, true);
-	CHECK_EQ(go_try_send(gate, NULL), 1);
-	bool waits = in_time(one_waits);
-	spin_lock(&sched.lock);
-	for (int i = 0; i < go_harts(); i++)
-		if (sched.idle_ps & bit((uint32_t)i)) /* it would wait for the cycle, too, at its 61st slice */
-			p_get((unsigned)i)->look_in = GLOBAL_TICK;
-	spin_unlock(&sched.lock);
-	CHECK_EQ(go_try_send(gate, NULL), 1);
-	bool came = in_time(both_came);
-	store_relaxed(&sched.reclaim_wanted, false);
-	cycle_leave();
-	hart_unlock();
-	CHECK(waits);
-	CHECK(came);
-	finish(2);
-}
-
-static _Atomic(bool) in_section;
-
-static void stay_in_a_section(void *unused)
-{
-	go_block_enter();
-	in_section = true;
-	while (!over)
-		hart_relax();
-	go_block_leave();
-}
-
-static bool nobody_else_runs(void)
-{
-	return in_section && no_other_runs(m_self()->p);
-}
-
-static bool other_runs(void)
-{
-	return !no_other_runs(m_self()->p);
-}
-
-/* The P of a goroutine in a blocking section runs nothing: a cycle takes no time from anybody. */
-static void who_is_in_a_section_runs_nothing(void)
-{
-	if (go_harts() < 3)
-		return;
-	over = in_section = false;
-	ended = 0;
-	go_sleep(20 * MS);
-	hart_lock(); /* it brings no work, for which the P would be taken back */
-	go(stay_in_a_section, NULL);
-	bool alone = in_time(nobody_else_runs);
-	go(yield_on, NULL);
-	bool beside = in_time(other_runs);
-	hart_unlock();
-	CHECK(alone);
-	CHECK(beside);
-	over = true;
-	WAIT_FOR(go_count() == 1);
-}
-
-/* Of those that have waited for a second; and it goes on until it has asked them all. */
-static void the_periodic_one_comes_in_parts(void)
-{
-	if (!packs)
-		return;
-	go_reclaim();
-	store_relaxed(&sched.reclaim_due, INT64_MAX); /* or it would find some, and begin before it is to */
-	start(MANY, only_wait);
-	go_sleep(SECOND + 100 * MS);
-	reclaim_parts = 0;
-	for (int i = 0; i < 1000 && reclaim_parts == 0; i++) {
-		store_relaxed(&sched.reclaim_due, 0);
-		go_sleep(10 * MS);
-	}
-	CHECK_IN(reclaim_parts, MANY / 400, MANY / 50);
-	CHECK_IN(in_stacks(), 0, (size_t)MANY / 5 * PAGE);
-	finish(MANY);
-}
-
-enum { FEW = 600 };
-
-/* They have more than a periodic cycle does not come for. It does not come by itself meanwhile. */
-static void some_wait_for_long(void)
-{
-	go_reclaim();
-	store_relaxed(&sched.reclaim_due, INT64_MAX);
-	start(FEW, only_wait);
-	go_sleep(SECOND + 100 * MS);
-}
-
-/* A first part has come, at least. */
-static void finish_when_taken(size_t before, int others)
-{
-	CHECK_IN(in_stacks(), 0, before - FEW / 10 * PAGE);
-	finish(FEW + others);
-}
-
-/* All harts are asleep when it is time, and stay so for long. */
-static void an_idle_machine_wakes_up_for_it(void)
-{
-	some_wait_for_long();
-	size_t before = in_stacks();
-	/* after the end of this slice, whose interrupt may come still */
-	store_relaxed(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(3 * SECOND / 2));
-	int64_t wakes = go_now() + 3 * SECOND;
-	go_sleep(3 * SECOND);
-	/* Not for the timer of main: whoever was woken for that would find it due as well. */
-	CHECK_IN(cycle.start, 0, wakes - SECOND / 2);
-	finish_when_taken(before, 0);
-}
-
-/* No hart is ever without work, and no slice comes to its end. */
-static void busy_ones_come_to_it(void)
-{
-	int others = 2 * go_harts();
-
-	some_wait_for_long();
-	over = false;
-	for (int i = 0; i < others; i++)
-		go(yield_on, NULL);
-	size_t before = in_stacks();
-	store_relaxed(&sched.reclaim_due, 0);
-	for (int64_t end = go_now() + SECOND / 2; go_now() < end;)
-		go_yield();
-	over = true;
-	finish_when_taken(before, others);
 }
 
 static void wait_deep(int kib)
@@ -579,6 +347,8 @@ static void running_ones_keep_theirs(void)
 	}
 }
 
+static _Atomic(bool) over;
+
 static void reclaim_all_the_time(void *unused)
 {
 	while (!over) {
@@ -638,15 +408,11 @@ static void storm(void)
 
 int main(int argc, char **argv)
 {
-	packs = getenv("PACKS") == NULL;
+	parked_begin();
 	TESTS(TEST(stacks_shrink), TEST(tables_of_deep_stacks_go_back), TEST(nothing_is_lost),
 	      TEST(only_what_was_touched_is_asked), TEST(asked_again_when_they_went_on),
-	      TEST(inherited_ones_are_asked), TEST(the_dead_are_asked_in_parts),
-	      TEST(who_waits_for_a_cycle_does_not_spin), TEST(who_is_in_a_section_runs_nothing),
-	      TEST(others_run_between_its_parts), TEST(the_periodic_one_comes_in_parts),
-	      TEST(written_over_at_the_top), TEST(pointers_into_packed_stacks), TEST(the_same_place_again),
-	      TEST(handed_into_packed_stacks), TEST(running_ones_keep_theirs), TEST(written_to_meanwhile),
-	      TEST(storm), TEST_WHEN_NAMED(an_idle_machine_wakes_up_for_it),
-	      TEST_WHEN_NAMED(busy_ones_come_to_it));
+	      TEST(inherited_ones_are_asked), TEST(the_dead_are_asked_in_parts), TEST(written_over_at_the_top),
+	      TEST(pointers_into_packed_stacks), TEST(the_same_place_again), TEST(handed_into_packed_stacks),
+	      TEST(running_ones_keep_theirs), TEST(written_to_meanwhile), TEST(storm));
 	return test_main(argc, argv, tests);
 }

@@ -93,6 +93,19 @@ TEST_FN void test_same_text(const char *file, int line, const char *what, const 
 		} \
 	} while (0)
 
+/*
+ * Waits with the hart held, that long at most, and answers whether the condition has become true; a CHECK of that
+ * comes when the hart is free again, if others would run then.
+ */
+#define HELD_UNTIL(cond, ns) \
+	({ \
+		int64_t held_end = go_now() + (ns); \
+		bool held_true; \
+		while (!(held_true = (cond)) && go_now() < held_end) \
+			hart_relax(); \
+		held_true; \
+	})
+
 /* A part of n: the stress suite, which repeats everything a hundred times, asks for a tenth with PART=10. */
 TEST_FN int test_part(int n)
 {

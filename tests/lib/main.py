@@ -25,9 +25,9 @@ from lib import machine, programs  # noqa: E402
 # What tests/run runs with each sanitizer without being asked: the programs of the scheduler and its channels, on 4
 # harts, or on as many as they are for.
 SANITIZED = {
-    'atomics', 'block', 'chains', 'chan', 'conservation', 'fences', 'goroutines', 'hartlock', 'heap', 'mutex', 'net',
-    'net_closed', 'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select', 'select_stress', 'sleep', 'slices',
-    'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy', 'traces', 'wakeups'}
+    'atomics', 'block', 'chains', 'chan', 'conservation', 'cycles', 'fences', 'goroutines', 'hartlock', 'heap',
+    'mutex', 'net', 'net_closed', 'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select',
+    'select_stress', 'sleep', 'slices', 'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy', 'traces', 'wakeups'}
 SHOWN = 25  # lines of the console in the report of a failure
 
 
