@@ -23,6 +23,14 @@
 #define UNSANITIZED
 #endif
 
+/* valgrind is told of stacks, where its headers are: a few instructions without effect if it is not there. */
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#define VALGRIND_MAKE_MEM_UNDEFINED(start, size) 0
+#endif
+
 /*
  * ThreadSanitizer's runtime, if a signal interrupted that, cannot be called again from the handler, and holds
  * locks that others need; so with it nothing at all is done there.

@@ -65,6 +65,8 @@ UNSANITIZED static void inject_preemption(struct hart *hart, greg_t *r)
 	uintptr_t below = ((uintptr_t)r[REG_RSP] - RED_ZONE) & ~(uintptr_t)15;
 	struct iret_frame *resume = (struct iret_frame *)below - 1;
 
+	/* From here on they are in use: the frame, and the red zone below what is going to be rsp. */
+	(void)VALGRIND_MAKE_MEM_UNDEFINED((char *)resume - RED_ZONE, sizeof(*resume) + RED_ZONE);
 	*resume = (struct iret_frame){ (uint64_t)r[REG_RIP], (uint64_t)r[REG_CSGSFS] & 0xffff,
 				       (uint64_t)r[REG_EFL], (uint64_t)r[REG_RSP],
 				       (uint64_t)r[REG_CSGSFS] >> 48 };
