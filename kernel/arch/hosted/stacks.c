@@ -13,6 +13,8 @@
  * freed stacks are listed in memory of their own, not linked through theirs.
  */
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -106,26 +108,36 @@ static bool row_new(unsigned index)
 	return true;
 }
 
-/* The next guards of the row, as many as one call takes; where the kernel is too old, the next one. */
+/*
+ * The next guards of the row, as many as one call takes; where the kernel is too old, the next one. What it
+ * does not know it is not asked for again.
+ */
 static bool guard_some(unsigned index)
 {
-	static _Atomic(int) self = -1; /* a descriptor of this process */
+	enum { UNOPENED = INT_MIN };
+	static _Atomic(int) self = UNOPENED; /* a descriptor of this process, or why there is none */
+	static _Atomic(bool) by_mprotect;
 	struct class *class = &classes[index];
 	size_t size = guard_size(index);
 	struct iovec guards[GUARDS_AT_ONCE];
 	unsigned n = 0;
 
-	if (self < 0)
+	if (self == UNOPENED)
 		self = (int)SYS(SYS_pidfd_open, getpid(), 0, 0, 0, 0, 0);
 	for (uintptr_t at = class->next; n < GUARDS_AT_ONCE && at < class->end; at += stride(index))
 		guards[n++] = (struct iovec){ (void *)at, size };
-	if (SYS(SYS_process_madvise, self, guards, n, MADV_GUARD_INSTALL, 0, 0) == (long)(n * size)) {
+	long made = self < 0 ? self : SYS(SYS_process_madvise, self, guards, n, MADV_GUARD_INSTALL, 0, 0);
+	if (made == (long)(n * size)) {
 		class->guarded = class->next + n * stride(index);
 		return true;
 	}
+	if (made == -EINVAL)
+		self = -EINVAL;
 	class->guarded = class->next + stride(index);
-	return madvise((void *)class->next, size, MADV_GUARD_INSTALL) == 0 ||
-	       mprotect((void *)class->next, size, PROT_NONE) == 0;
+	if (!by_mprotect && madvise((void *)class->next, size, MADV_GUARD_INSTALL) == 0)
+		return true;
+	by_mprotect |= errno == EINVAL;
+	return mprotect((void *)class->next, size, PROT_NONE) == 0;
 }
 
 static uintptr_t stack_new(unsigned index)
@@ -139,7 +151,9 @@ static uintptr_t stack_new(unsigned index)
 		return 0;
 	}
 	class->next += stride(index);
-	return start + guard_size(index) + class_size(index);
+	uintptr_t bottom = start + guard_size(index), top = bottom + class_size(index);
+	(void)VALGRIND_STACK_REGISTER(bottom, top - 1); /* else a switch to it looks like a large frame */
+	return top;
 }
 
 int hart_stack_alloc(struct hart_stack *stack, size_t size)
