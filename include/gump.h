@@ -58,7 +58,10 @@ struct go_attr {
 /* As go(), but 0, or -1 with ENOMEM or EINVAL (stack_max too large). attr may be NULL, fn may not. */
 int go_try(void (*fn)(void *), void *arg, const struct go_attr *attr);
 
-/* Lets others run; this goroutine goes to the end of the global queue, as Go's Gosched. */
+/*
+ * Lets others run: this goroutine goes behind all in its hart's queue, or, if any wait in the global queue,
+ * behind those. Returns at once if there is nothing else to run.
+ */
 void go_yield(void);
 
 /*
@@ -148,7 +151,10 @@ go_chan *go_chan_make(size_t elem_size, size_t cap);
  * go_select() returns. NULL is fine.
  */
 void go_chan_free(go_chan *);
-/* Blocks until a receiver or room is there. Panics "send on closed channel". */
+/*
+ * Blocks until a receiver or room is there. Panics "send on closed channel". elem may be NULL if elem_size
+ * is 0.
+ */
 void go_send(go_chan *, const void *elem);
 /* Blocks. False: closed and drained, *elem zeroed. elem may be NULL to discard. */
 bool go_recv(go_chan *, void *elem);
@@ -162,10 +168,10 @@ size_t go_chan_cap(const go_chan *); /* NULL: 0 */
 enum { GO_SEND = 1, GO_RECV = 2 };
 
 struct go_case {
-	int op;      /* GO_SEND, GO_RECV; 0: never ready */
+	int op;      /* GO_SEND, GO_RECV; 0: never ready. Another panics */
 	go_chan *ch; /* NULL: never ready */
 	void *elem;
-	bool ok;     /* set by a receive, as go_recv answers */
+	bool ok;     /* set if this one is carried out: by a receive, as go_recv answers */
 };
 
 /*
@@ -203,7 +209,7 @@ typedef struct go_cond {
 	GO_ATOMIC_(uint32_t) lock_;
 	void *head_, *tail_;
 } go_cond;
-/* Unlocks, blocks until signalled, locks again. In order of arrival. */
+/* Unlocks, blocks until signalled, locks again. In order of arrival. Panics if the mutex is not locked. */
 void go_cond_wait(go_cond *, go_mutex *);
 void go_cond_signal(go_cond *);    /* lets the first that waits go on, if one does */
 void go_cond_broadcast(go_cond *); /* lets all that wait now go on. The mutex need not be held for either */
@@ -212,7 +218,11 @@ typedef struct go_waitgroup {
 	GO_ATOMIC_(uint64_t) state_;
 	GO_ATOMIC_(uint32_t) sema_;
 } go_waitgroup;
-void go_waitgroup_add(go_waitgroup *, int delta); /* panics "negative WaitGroup counter" */
+/*
+ * Panics "negative WaitGroup counter". While somebody waits, a counter of 0 may not be added to: to use it
+ * again, add when all waits have returned, as in Go.
+ */
+void go_waitgroup_add(go_waitgroup *, int delta);
 void go_waitgroup_done(go_waitgroup *); /* add -1 */
 void go_waitgroup_wait(go_waitgroup *); /* blocks until the counter is 0 */
 
@@ -220,7 +230,7 @@ typedef struct go_once {
 	GO_ATOMIC_(uint32_t) done_;
 	go_mutex mutex_;
 } go_once;
-/* Calls fn(arg) the first time; every call returns after that one has finished. */
+/* Calls fn(arg) the first time; every call returns after that one has finished, be it by a panic. */
 void go_once_do(go_once *, void (*fn)(void *), void *arg);
 
 typedef struct go_sem {
@@ -262,7 +272,7 @@ enum { GO_PROCS_MAX = 16 };
 struct go_proc_stats {
 	size_t runq;          /* goroutines in its own queue */
 	uint64_t steals;      /* how often it took others' goroutines, since the start */
-	/* how often one was stopped at the end of its slice, or for a stop of the world */
+	/* how often one was stopped: at its slice's end, for a stop of the world, or as memory was short */
 	uint64_t preemptions;
 };
 
@@ -285,7 +295,10 @@ void go_stats(struct go_stats *);
  * 255 bytes.
  */
 __attribute__((__noreturn__, __format__(__printf__, 1, 2))) void go_panic(const char *fmt, ...);
-/* Last in, first out, at the end of the enclosing go_call or of the goroutine. Panics if fn is NULL. */
+/*
+ * Last in, first out, at the end of the enclosing go_call or of the goroutine. Panics if fn is NULL, or when
+ * out of memory.
+ */
 void go_defer(void (*fn)(void *), void *arg);
 /*
  * NULL, or the message of the panic that ended fn (valid until the next go_call here). fn may not be left by

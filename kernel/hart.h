@@ -212,7 +212,10 @@ struct hart_trim {
 	size_t asked;  /* stacks that were looked at before the flush */
 	bool more;     /* the round has others */
 };
-/* anew: a round begins. Else it goes on. So many stacks are asked, or up to 252 more. Hosted, all. */
+/*
+ * anew: a round begins. Else it goes on. At least `most` stacks are asked, if there are so many, and up to 252
+ * more, since a page of slots is asked as a whole. Hosted, all.
+ */
 void hart_trim_begin(bool anew, size_t most);
 /*
  * Calls fn with the owner and the top of each stack that may have something to give: with owners that have
@@ -317,7 +320,10 @@ void sched_netpoll_ready(void);
  * nothing: what the answer needs may be held there.
  */
 bool sched_reclaim(void);
-/* A stack grew out of the reserve: that is to happen soon. True: preempt what runs. On the trap stack. */
+/*
+ * A stack grew out of the reserve, or the network is short of memory: a cycle is to come soon. From anywhere.
+ * True: it has something to gain; a trap handler then preempts what runs.
+ */
 bool sched_reclaim_soon(void);
 
 /* The stack of the G that runs here; its top is 0 if none does. From a trap, too. */

@@ -2,7 +2,7 @@
 /*
  * Pages of stacks that are taken away from goroutines that wait.
  *
- * A cycle is three steps, which the scheduler drives on g0 (sched/reclaim.c), while everything else goes on:
+ * A cycle is three steps, which the scheduler drives on g0 (sched/cycle.c), while everything else goes on:
  *
  *   hide    Each page of a waiting G's stack below what it uses stays in its page-table entry but is not
  *           valid any more; if the G uses little of its topmost page, so is that; and else so is the lowest

@@ -19,7 +19,7 @@ STOPS = {BLOCK: 'block', YIELD: 'yield', PREEMPT: 'preempt', END: 'end'}
 
 WAIT_REASONS = ['waiting', 'chan send', 'chan receive', 'chan (nil channel)', 'select', 'select (no cases)',
                 'sleep', 'IO wait', 'mutex lock', 'rwmutex rlock', 'rwmutex lock', 'cond wait', 'waitgroup wait',
-                'semaphore acquire', 'stop of the world']
+                'semaphore acquire']
 
 HEADER = struct.Struct('<16sQIIQQqII')
 RING = struct.Struct('<QQQ40x')

@@ -62,7 +62,7 @@ bool p_retake_blocked(struct m *m, bool work)
 		struct p *p = p_get(i);
 		uint32_t status = atomic_load_explicit(&p->status, relaxed);
 		if ((status & 0xff) != P_BLOCKED || (!work && runq_empty(p) && sched.runq.size == 0) ||
-		    !(atomic_load_explicit(&sched.idle_ms, relaxed) >> m->hart.id & 1))
+		    !(atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id)))
 			continue;
 		int64_t when = peek_time(&p->slice_end);
 		if (when > now) {

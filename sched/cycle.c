@@ -28,7 +28,7 @@
 
 #define relaxed memory_order_relaxed
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
-#define PART_STACKS 100             /* asked in a part, or up to 252 more; 2,100 instructions each */
+#define PART_STACKS 100             /* asked in a part, and the rest of a page of slots; 2,100 instructions each */
 #define PART_GS 2000                /* dead Gs that a part has to do with: 50 to 100 instructions each */
 
 struct cycle cycle;
@@ -52,7 +52,7 @@ void cycle_leave(void)
 	atomic_store_explicit(&taken, 0, memory_order_release);
 }
 
-/* It knows of no dead G meanwhile, though its hart is held: see gfree.c. */
+/* Meanwhile m has no dead G's address, though it is in a critical section: gfree.c relies on that. */
 void cycle_wait(struct m *m)
 {
 	if (m->spinning) /* not for so long: who makes Gs ready relies on those that do */
@@ -95,7 +95,7 @@ static bool is_cold(struct g *g, int64_t before)
 static int64_t cold_before;                           /* in this pass of the cycle */
 static void (*for_this)(uintptr_t top, uintptr_t sp); /* the same */
 
-/* The owner of the stack with that top; if it is not any more, that one's top is another, or none. */
+/* owner had the stack with that top; if its top is another by now, or none, it is passed over. */
 static void for_owner(void *owner, uintptr_t top)
 {
 	struct g *g = owner;
@@ -143,9 +143,7 @@ static void trim_heaps(struct m *m)
 {
 	atomic_fetch_add_explicit(&sched.heap_trims, 1, relaxed);
 	reclaim_heap_trim(m);
-	uint32_t asleep = atomic_load_explicit(&sched.idle_ms, relaxed) |
-			  atomic_load_explicit(&sched.parked_locked, relaxed);
-	for (asleep &= ~bit(m->hart.id); asleep != 0; asleep &= asleep - 1)
+	for (uint32_t asleep = ms_parked() & ~bit(m->hart.id); asleep != 0; asleep &= asleep - 1)
 		hart_kick((unsigned)__builtin_ctz(asleep));
 }
 

@@ -102,7 +102,7 @@ void sched_describe_current(void)
 
 static bool anything_can_happen(void)
 {
-	uint32_t parked = (uint32_t)__builtin_popcount(sched.idle_ms | sched.parked_locked);
+	uint32_t parked = (uint32_t)__builtin_popcount(ms_parked());
 
 	if (parked < hart_count() || sched.stopping || sched.runq.size != 0 ||
 	    sched.netpoll_waiters != 0)

@@ -6,8 +6,8 @@
  *     detail          with it, a line for each P, M and G, as Go's scheddetail=1
  *     seed=N          of random scheduling; in the build with checks only (fuzz.h). 0: none
  *     trace=EVENTS    the event trace from the start, with room for so many events on each hart
- *     windows         with seed: fuzz.c
- *     reclaim, pack   reclaim.c
+ *     windows         in the build with checks: fuzz.c
+ *     reclaim, pack   cycle.c
  *     memory, heap    kernel/memory.c, kernel/heap_debug.c
  */
 #include <gump/trace.h>
@@ -86,8 +86,7 @@ static uint32_t locked_number(const struct m *m)
 static void print_ms(void)
 {
 	char p_text[12], g_text[12], locked_text[12];
-	uint32_t parked = atomic_load_explicit(&sched.idle_ms, relaxed) |
-			  atomic_load_explicit(&sched.parked_locked, relaxed);
+	uint32_t parked = ms_parked();
 
 	for (unsigned id = 0; id < hart_count(); id++) {
 		struct m *m = m_get(id);
@@ -183,6 +182,11 @@ static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 	hart_print("%s ]\n", line.bytes);
 }
 
+static bool is(const char *word, size_t length, const char *name)
+{
+	return length == strlen(name) && memcmp(word, name, length) == 0;
+}
+
 static void option(const char *word, size_t length)
 {
 	static go_timer timer = { .flags_ = TIMER_SYSTEM };
@@ -194,20 +198,18 @@ static void option(const char *word, size_t length)
 
 	if (length == 0)
 		return;
-	if (length == 6 && memcmp(word, "detail", 6) == 0) {
+	if (is(word, length, "detail")) {
 		detail = true;
-	} else if (name == 10 && memcmp(word, "schedtrace", 10) == 0 && whole) {
+	} else if (is(word, name, "schedtrace") && whole) {
 		int64_t period = number * INT64_C(1000000);
 		timer_start(&timer, hart_now() + period, period, fire_schedtrace, NULL);
-	} else if (name == 5 && memcmp(word, "trace", 5) == 0 && whole) {
+	} else if (is(word, name, "trace") && whole) {
 		if (go_trace_start((size_t)number) != 0)
 			hart_print("gump: no memory for a trace of %ld events a hart\n", number);
-	} else if ((name == 4 && memcmp(word, "seed", 4) == 0) ||
-		   (length == 7 && (memcmp(word, "windows", 7) == 0 || memcmp(word, "reclaim", 7) == 0)) ||
-		   (length == 4 && memcmp(word, "pack", 4) == 0)) {
+	} else if (is(word, name, "seed") || is(word, length, "windows") || is(word, length, "reclaim") ||
+		   is(word, length, "pack")) {
 		return; /* read before the harts start */
-	} else if ((length == 6 && memcmp(word, "memory", 6) == 0) ||
-		   (length == 4 && memcmp(word, "heap", 4) == 0)) {
+	} else if (is(word, length, "memory") || is(word, length, "heap")) {
 		return; /* the kernel's, which reads them itself */
 	} else {
 		hart_print("gump: GUMPDEBUG=%.*s is not understood; ignored\n", (int)length, word);

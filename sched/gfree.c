@@ -273,12 +273,11 @@ static bool all_seen_outside(void)
 {
 	uint32_t all = 0;
 
-	seen_outside |= bit(m_self()->hart.id) | atomic_load_explicit(&sched.idle_ms, memory_order_relaxed) |
-			atomic_load_explicit(&sched.parked_locked, memory_order_relaxed) |
+	seen_outside |= bit(m_self()->hart.id) | ms_parked() |
 			atomic_load_explicit(&sched.cycle_waiters, memory_order_relaxed);
 	for (unsigned id = 0; id < hart_count(); id++) {
 		all |= bit(id);
-		if (*(volatile uint32_t *)&hart_get(id)->locks == 0)
+		if (!in_critical_section(m_get(id)))
 			seen_outside |= bit(id);
 	}
 	return (seen_outside & all) == all &&
@@ -306,7 +305,7 @@ static struct g *spare_pop(void)
 	return g;
 }
 
-static void put_back(void)
+static void spare_put_back(void)
 {
 	for (struct g *g; (g = spare_pop()) != NULL;) {
 		g_change(g, G_IDLE, G_DEAD);
@@ -322,7 +321,7 @@ bool gfree_spare_end(bool flushed, size_t most)
 	if (state == SPARE_WAIT && flushed)
 		wait_for_others();
 	else if (state == SPARE_WAIT)
-		put_back();
+		spare_put_back();
 	if (state != SPARE_FREE)
 		return false;
 	for (struct g *g; most-- != 0 && (g = spare_pop()) != NULL;) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * go_lock_hart(): a G that runs on one M only, and that M runs nothing else.
+ * go_lock_hart(): a G that runs on one M only, and that M runs nothing else: the two are locked, or tied.
  *
  * When the G parks, its M gives the P away and sleeps (park_locked()); whoever finds the G runnable
  * gives a P to that M (start_locked()). Go makes a new M when no other is left to look around. Here
@@ -17,7 +17,7 @@
 
 #define relaxed memory_order_relaxed
 
-void locked_add(struct m *m, struct g *g)
+static void locked_add(struct m *m, struct g *g)
 {
 	g->locked_m = m;
 	g->long_way |= G_LOCKED;
@@ -91,7 +91,7 @@ struct g *take_locked(struct m *m)
 }
 
 /* m's locked G g was found runnable; under sched.lock. */
-static void locked_ready(struct m *m, struct g *g)
+static void locked_runq_put(struct m *m, struct g *g)
 {
 	glist_push(&m->locked_runq, g);
 	store_relaxed(&m->locked_ready, true);
@@ -147,7 +147,7 @@ void start_locked(struct m *m, struct g *g)
 	struct m *other = g->locked_m;
 
 	spin_acquire(&sched.lock);
-	locked_ready(other, g);
+	locked_runq_put(other, g);
 	if (sleeps(other)) {
 		struct p *p = idle_p_take(other->hart.id);
 		if (p == NULL) {
@@ -180,7 +180,7 @@ bool ready_locked(struct g *g)
 	bool asleep = sleeps(m);
 	struct p *p = asleep && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
 	if (!asleep || p != NULL) {
-		locked_ready(m, g);
+		locked_runq_put(m, g);
 		if (asleep)
 			start_tied(m, p, g);
 		started = true;
@@ -223,7 +223,7 @@ void start_tied_ms(void)
 	       atomic_load_explicit(&sched.parked_locked, relaxed) != 0 &&
 	       atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && (g = tied_in_global()) != NULL) {
 		struct m *m = g->locked_m;
-		locked_ready(m, g);
+		locked_runq_put(m, g);
 		start_tied(m, idle_p_take(m->hart.id), g);
 	}
 }
@@ -237,12 +237,12 @@ static void sort_queue(struct p *p, struct m *m, struct glist *own, struct glist
 		glist_push(g->locked_m == m ? own : others, g);
 }
 
+enum served { NOT_SERVED, SERVED, SERVED_OWN /* a G of its own became ready, and it keeps the P */ };
+
 /*
  * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
  * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
  */
-enum served { NOT_SERVED, SERVED, SERVED_OWN /* a G of its own became ready, and it keeps the P */ };
-
 static enum served serve_others(struct m *m)
 {
 	struct p *p = NULL;
@@ -275,7 +275,7 @@ static enum served serve_others(struct m *m)
 	spin_acquire(&sched.lock);
 	globrunq_put(&others);
 	for (struct g *g; (g = glist_pop(&found)) != NULL;) /* as if somebody else had found it */
-		locked_ready(m, g);
+		locked_runq_put(m, g);
 	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
 	if (!own) {
 		p_hand_off(m);
@@ -302,22 +302,27 @@ static bool park_as_others(struct m *m)
 	return parked;
 }
 
-/* Waits until whoever finds a locked G of this M's has given it a P. False: see park_as_others(). */
+/* Under sched.lock: a locked G was found before m parked, so nobody gave m a P. True: m has one for it now. */
+static bool found_before(struct m *m)
+{
+	if (!atomic_load_explicit(&m->locked_ready, relaxed))
+		return false;
+	struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
+	if (idle != NULL) {
+		trace(TRACE_WAKE, NULL, idle->id, 0);
+		p_acquire(m, idle);
+	}
+	if (m->p == NULL)
+		requeue_locked(m);
+	return m->p != NULL;
+}
+
 bool park_locked(struct m *m)
 {
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&m->locked_ready, relaxed)) {
-		/* Found before we parked, so nobody gave us a P. */
-		struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
-		if (idle != NULL) {
-			trace(TRACE_WAKE, NULL, idle->id, 0);
-			p_acquire(m, idle);
-		}
-		if (m->p != NULL) {
-			spin_release(&sched.lock);
-			return true;
-		}
-		requeue_locked(m);
+	if (found_before(m)) {
+		spin_release(&sched.lock);
+		return true;
 	}
 	if (m->p != NULL)
 		p_hand_off(m);

@@ -8,8 +8,8 @@
  * How many Ms should be awake? To wake one for every G that becomes ready wakes too many (a wake-up costs
  * as much as hundreds of switches); to hand over the P at each ready tears pairs of Gs apart. So, as in
  * Go: whoever makes a G ready wakes one M, and only if there is an idle P and no M spins already; a
- * spinning M that finds work wakes the next, if there is more. (Go's does so in any case, and if there is not
- * the next one looks around in vain.) So the number of Ms rises until there is one for all that is to do.
+ * spinning M that finds work wakes the next, if there is more. (Go's always wakes it, and without more work
+ * it looks around in vain.) So the number of Ms rises until there is one for all that is to do.
  *
  * No wake-up may be lost between the two sides, which do
  *
@@ -23,7 +23,7 @@
  * handler marks the network ready, then looks at the idle Ms and kicks one; and a kick is latched, so that a
  * hart which is about to sleep does not.
  *
- * An M takes its P back from idle, or is given one by a waker in m->next_p, always under sched.lock.
+ * An M without a P takes an idle one itself, or is given one by a waker in m->next_p: both under sched.lock.
  */
 #include <assert.h>
 
@@ -51,7 +51,8 @@ void p_acquire(struct m *m, struct p *p)
 	check_m(m, m->spinning ? M_SPINNING : M_WORKING);
 }
 
-void p_release(struct m *m)
+/* Under sched.lock: m->p becomes idle. */
+static void p_release(struct m *m)
 {
 	struct p *p = m->p;
 	assert(runq_empty(p) && "p_release: P with work");
@@ -142,7 +143,7 @@ void wake_p_slow(void)
 	spin_unlock(&sched.lock);
 }
 
-/* Any work for an M without a P to take one for. After the fence of m_idle(). */
+/* Is there work that an M without a P should take one for? After the caller's fence: see the file's head. */
 bool work_somewhere(int64_t now)
 {
 	if (fuzz_saw_no_work())

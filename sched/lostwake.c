@@ -75,12 +75,6 @@ static bool sleeper_could_take(struct m *m)
 	return false;
 }
 
-/* Read from another hart, while that hart writes it. */
-static bool in_critical_section(struct m *m)
-{
-	return *(volatile uint32_t *)&m->hart.locks != 0;
-}
-
 void check_no_wakeup_lost(struct m *m)
 {
 	uint32_t before = atomic_load(&events);

@@ -105,8 +105,8 @@ void go_mutex_lock(go_mutex *m)
 }
 
 /*
- * One step lets go of the mutex and takes from the word who is woken: from then on it may be in memory that
- * is freed, unless a waiter is to have a permit, who needs the mutex until then.
+ * One step lets go of the mutex and takes from the word whether one is woken. From then on the mutex may lie
+ * in freed memory, unless a waiter gets a permit: that one needs it until it runs.
  */
 static void unlock_slow(go_mutex *m, uint32_t old)
 {

@@ -354,6 +354,14 @@ static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
 	yield_to_any(m, p);
 }
 
+/* The next one, by what go_yield() has seen: in runnext, or the ring's at `head`. False: it is to look again. */
+static ALWAYS_INLINE bool next_seen(struct p *p, uint32_t head, bool none_next, struct g **next)
+{
+	if (none_next)
+		return --p->look_in >= 0 && runq_get_at(p, head, next);
+	return (*next = runq_get_next(p)) != NULL;
+}
+
 /*
  * Behind those that are in the ring, which has room at `tail`. g goes there before the next one is taken, so
  * that no M that looks for work for the last time finds the ring empty in between: so this is no submission.
@@ -368,8 +376,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 	runq_put_last(p, g, tail);
 	int64_t now = now_ticks();
 	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) ||
-	    (none_next ? --p->look_in < 0 || !runq_get_at(p, head, &next)
-		       : (next = runq_get_next(p)) == NULL)) {
+	    !next_seen(p, head, none_next, &next)) {
 		yield_to_any(m, p);
 		return;
 	}
@@ -385,8 +392,8 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 }
 
 /*
- * As Go's Gosched: to the end of the global queue, behind all. While nothing is in that, the end of the ring
- * is the same place.
+ * As Go's Gosched: to the end of the global queue. While that is empty the end of the own ring will do: for this
+ * P it comes to the same, and takes no lock.
  */
 SWITCHES void go_yield(void)
 {
@@ -459,7 +466,7 @@ static bool preemption_is_due(struct m *m)
 		reclaim_wanted();
 }
 
-/* On a G's stack, locks == 0: its slice is over, or a stop of the world asks. */
+/* On a G's stack, locks == 0: its slice is over, or a stop of the world or a reclaim cycle is asked for. */
 void sched_preempt(void)
 {
 	struct g *g = g_self();

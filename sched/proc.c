@@ -64,7 +64,7 @@ void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 	atomic_fetch_sub_explicit(&sched.g_walkers, 1, memory_order_release);
 }
 
-/* One from afar: with a context, or without a stack. */
+/* None is at hand: from the global pools, or new memory. With a stack and a context, or with neither. */
 static NOINLINE struct g *g_dead(struct p *p, size_t stack_max)
 {
 	bool is_default = stack_max <= HART_STACK_DEFAULT;

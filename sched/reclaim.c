@@ -3,9 +3,9 @@
  * When a reclaim cycle comes: it takes the place that garbage collection has in Go. What one does is in
  * cycle.c.
  *
- * Once in a while, when there is something to gain; when memory is short; and on call. Its hart runs nobody
- * meanwhile. So where nobody is in need of memory it is done in parts, and others run in between: on call
- * when it is their turn, as the caller's slice goes on; and the periodic one gets a hundredth of the time.
+ * It comes once in a while, when there is something to gain; when memory is short; and on call. The hart that
+ * runs it runs no goroutine meanwhile. So unless memory is wanted it is done in parts, and others run in
+ * between: that on call goes on in its caller's slices, the periodic one takes a hundredth of the time.
  *
  * Ms look for the periodic one as they look around, when they preempt a G, and before they go idle. For the
  * last one that does the hart's timer is set (sysmon_arm_idle()): once, for when there is nothing to gain any
@@ -16,8 +16,8 @@
 #define relaxed memory_order_relaxed
 #define PERIOD_NS INT64_C(10000000000)
 #define LITTLE ((size_t)1 << 20) /* bytes of stacks: a periodic cycle does not come for less */
-#define STEP ((size_t)1 << 20)   /* bytes that stacks have taken out of the reserve: a quarter of that */
-#define VAIN_NS INT64_C(1000000) /* of a shorter cycle: see is_vain() */
+#define STEP ((size_t)1 << 20)   /* bytes by which stacks grow before it is wanted: a quarter of the reserve */
+#define VAIN_NS INT64_C(1000000) /* a shorter cycle counts as this long: see is_vain() */
 
 static _Atomic(size_t) in_after;  /* bytes that stacks had after the last cycle that asked all */
 static _Atomic(int64_t) ended;    /* ns: when that was, */
@@ -33,7 +33,7 @@ void reclaim_init(void)
 	store_relaxed(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(PERIOD_NS));
 }
 
-/* Of a part. If it is the last and all were asked, what stacks have now they need. */
+/* A part is over. After the last one of a cycle that asked all, what stacks still have they need. */
 static void end(void)
 {
 	size_t in = hart_stacks_in();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler's data: G, M, P, and what is global. Names are those of Go's runtime.
+ * The scheduler's data: G, M, P, and what is global. Names are those of Go's runtime where it has the thing.
  *
  * A P's run queue is written by the M that holds the P; thieves take from its head. A hart's M and
  * the P of the same number lie in the hart's own block of memory, so that with M i on P i, which
@@ -37,10 +37,16 @@
 
 struct p;
 struct m;
-struct waiter;
 
-/* Preempted: in a queue like the runnable, but it did not ask to be; its registers are on its stack. */
-enum g_status { G_IDLE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD, G_PREEMPTED, G_BLOCKING };
+enum g_status {
+	G_IDLE,      /* new memory, or out of all pools and about to go to the heap (gfree.c) */
+	G_RUNNABLE,  /* in a queue */
+	G_RUNNING,   /* on a hart; one that yields is in the ring already (switch.h) */
+	G_WAITING,   /* parked */
+	G_DEAD,      /* in a pool of dead Gs */
+	G_PREEMPTED, /* in a queue, not at its own wish: all its registers are on its stack */
+	G_BLOCKING,  /* on a hart, in a blocking section */
+};
 
 enum wait_reason {
 	WAIT_NONE,
@@ -63,6 +69,19 @@ enum select_state {
 	SELECT_OPEN,     /* waits in all its queues */
 	SELECT_WON,
 	SELECT_CHOOSING, /* is in some of them, and still on its stack: it opens in an instant */
+};
+
+/* A G that waits, on its own stack, in a queue of whatever it waits for. */
+struct waiter {
+	struct g *g;
+	struct waiter *next, *prev;
+	void *elem;
+	bool in_select;
+	bool ok;                        /* woken by a value, not by close or a deadline */
+};
+
+struct waitq {
+	struct waiter *head, *tail;
 };
 
 struct g {
@@ -120,8 +139,13 @@ struct g_batches {
 	_Atomic(uint32_t) count; /* Gs in both */
 };
 
-/* P_BLOCKED has the number of the hart that is in the blocking section in its upper bits. */
-enum p_status { P_IDLE, P_RUNNING, P_STOPPED, P_DEAD, P_BLOCKED };
+enum p_status {
+	P_IDLE,    /* in idle_ps */
+	P_RUNNING, /* an M has it */
+	P_STOPPED, /* the world is stopped */
+	P_DEAD,    /* beyond GOMAXPROCS */
+	P_BLOCKED, /* left in a blocking section, by the hart whose number is in the upper bits */
+};
 
 struct timer_entry { /* timer_heap.h */
 	int64_t when;    /* ns; beside the pointer, so that comparing does not touch the timers */
@@ -164,7 +188,7 @@ struct p {
 struct m {
 	struct hart hart;                  /* first: hart_self() points to it */
 	struct p *p;                       /* held P, NULL while parked or in a blocking section */
-	/* reasons to go over g0 (switch.h): locked Gs, a blocking section */
+	/* how many reasons there are to go over g0 (switch.h): locked Gs, a blocking section, GUMPDEBUG=pack */
 	uint32_t long_way;
 	/* up to which of sched.heap_trims it has given back what it keeps */
 	uint32_t heap_trims;
@@ -206,7 +230,7 @@ struct sched {
 	_Atomic(int64_t) netpoll_after;    /* ticks: before then goroutines come first */
 
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
-	_Atomic(bool) reclaim_wanted;      /* a stack has grown out of the reserve */
+	_Atomic(bool) reclaim_wanted;      /* sched_reclaim_soon(): a cycle is to come */
 	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
 	_Atomic(uint32_t) cycle_waiters;   /* Ms that wait for another's reclaim cycle: bits */
 	/* how often all Ms were asked to give back what they keep of the heap */
@@ -316,7 +340,6 @@ void m_idle(struct m *m);              /* found nothing: gives its P up and slee
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
 bool work_somewhere(int64_t now);      /* for an M without a P to take one for */
 void p_acquire(struct m *m, struct p *p);
-void p_release(struct m *m);           /* (L) m->p becomes idle */
 bool m_start(struct p *p, bool spinning); /* (L) gives p to a parked M and wakes it; false: none is parked */
 bool m_start_this(struct m *m, struct p *p, bool spinning); /* (L) the same; false: m is not parked */
 void p_hand_off(struct m *m);          /* (L) m->p goes to a parked M, or its queue to the global one */
@@ -337,13 +360,25 @@ static inline uint32_t all_ps(void)
 	return UINT32_MAX >> (32 - procs_now());
 }
 
+/* Ms that wait for any P, or for their locked G. */
+static inline uint32_t ms_parked(void)
+{
+	return atomic_load_explicit(&sched.idle_ms, memory_order_relaxed) |
+	       atomic_load_explicit(&sched.parked_locked, memory_order_relaxed);
+}
+
+/* Read from another hart, while that hart writes it. */
+static inline bool in_critical_section(struct m *m)
+{
+	return *(volatile uint32_t *)&m->hart.locks != 0;
+}
+
 /* ---- hartlock.c: go_lock_hart()'s side of schedule() ---- */
 
 bool exclusive(struct m *m);           /* m may run nothing but its locked Gs */
 struct g *take_locked(struct m *m);    /* a locked G of m's that another M found, or NULL */
 void requeue_locked(struct m *m);      /* (L) m parks without a P: those go to be found again */
-void locked_add(struct m *m, struct g *g); /* g runs on m only from now on, or not any more */
-void locked_remove(struct m *m, struct g *g);
+void locked_remove(struct m *m, struct g *g); /* g may run anywhere again */
 void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
 bool ready_locked(struct g *g);        /* g was made ready and is locked: true if its M has been told */
 void start_tied_ms(void);              /* (L) a P was left idle */
@@ -366,16 +401,12 @@ struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and 
 struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
 void gfree_flush(struct p *p);         /* all its dead Gs to the global pool */
-/*
- * Of a reclaim cycle, as it begins; the dead Gs of the global pool give their stacks back; then, before the
- * cycle's flush and after it, if there was one, those that no pool needs go to the heap. So many at a time;
- * true: there are more.
- */
-void gfree_begin(void);
-bool gfree_release(size_t most);
-bool gfree_spare(size_t most);
-bool gfree_awaits_flush(void);
-bool gfree_spare_end(bool flushed, size_t most);
+/* The steps of a reclaim cycle. `most`: so many Gs at a time; true: there are more. */
+void gfree_begin(void);                /* as it begins */
+bool gfree_release(size_t most);       /* dead Gs of the global pool give their stacks back */
+bool gfree_spare(size_t most);         /* those that no pool needs leave all_gs */
+bool gfree_awaits_flush(void);         /* there are such: the cycle has to flush */
+bool gfree_spare_end(bool flushed, size_t most); /* after the flush they go to the heap; without, to the pool */
 void g_link(struct g *g);              /* proc.c: into all_gs */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */
@@ -471,8 +502,8 @@ void park(bool (*commit)(struct g *g, void *arg), void *arg, enum wait_reason re
 /* The same for the usual case, to release a spin lock. */
 void park_unlock(struct spinlock *lock, enum wait_reason reason);
 /*
- * The same to open the calling G's select, with its wait_reason; the trace has it already. Returns
- * with locks == 1.
+ * Parks the calling G in a select: the store that publishes it sets select_state to OPEN. The caller has set
+ * wait_reason, recorded it in the trace, and released the channels' locks. Returns with locks == 1.
  */
 void park_select(void);
 void ready(struct g *g);                /* a parked G becomes runnable, in runnext. locks > 0, with a P */
@@ -543,18 +574,6 @@ void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
 noreturn void block_misused(struct g *g); /* g waits in one; its context is saved */
 bool p_retake_blocked(struct m *m, bool work); /* block.c: takes a P from a section that lasts, for work */
-/* Who waits, on its own stack, in a queue of whatever it waits for. */
-struct waiter {
-	struct g *g;
-	struct waiter *next, *prev;
-	void *elem;
-	bool in_select;
-	bool ok;                        /* woken by a value, not by close or a deadline */
-};
-
-struct waitq {
-	struct waiter *head, *tail;
-};
 
 /* mutex.c, sema.c */
 bool mutex_is_locked(go_mutex *m);

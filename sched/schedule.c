@@ -3,10 +3,10 @@
  * The scheduler's loop, on g0: find a G, run it.
  *
  * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the
- * global queue, the network, other Ps. Every 61st new slice the global queue comes first, so that Gs which
- * refill the ring for ever cannot starve it (two that wake each other through runnext share one slice, and
- * its end sees to that); and the network, when its device asks. Before that the P's own expired timers are
- * run, since they make Gs ready.
+ * global queue, the network, other Ps. Two things may come before the P's own queue: at every 61st new slice
+ * the global queue, so that Gs which refill the ring for ever cannot starve it (two that wake each other
+ * through runnext share one slice, and its end sees to that); and the network, when its device asks. Before
+ * all of it the P's own expired timers are run, since they make Gs ready.
  *
  * Stealing takes half of a victim's ring. The Ps are visited in a random order, four times; only in the
  * last round are the victim's timers run, and its runnext taken. At most half as many Ms as there are
@@ -209,7 +209,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 
 /* ---- Running what was found ---- */
 
-/* What is rarely to be done before g runs. */
+/* What rarely has to be done before g runs. */
 static NOINLINE noreturn void run_rest(struct m *m, struct g *g)
 {
 	struct p *p = m->p;

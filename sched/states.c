@@ -28,7 +28,7 @@ static const struct change g_changes[] = {
 	{ G_RUNNABLE, G_RUNNING, WITH_P },            /* run(), or the G that ran before: out of all queues */
 	{ G_PREEMPTED, G_RUNNING, WITH_P },           /* the same */
 	{ G_RUNNING, G_RUNNABLE, WITH_P | ON_G0 },    /* yield: its context is saved */
-	{ G_RUNNING, G_PREEMPTED, WITH_P | ON_G0 },   /* its slice is over, or a stop of the world asked */
+	{ G_RUNNING, G_PREEMPTED, WITH_P | ON_G0 },   /* sched_preempt() has the reasons */
 	{ G_RUNNING, G_RUNNABLE, WITH_P | ITSELF },   /* yield: hart_switch() does it when that is so */
 	{ G_RUNNING, G_WAITING, WITH_P | ON_G0 },     /* park(): not published yet */
 	{ G_RUNNING, G_WAITING, WITH_P | ITSELF },    /* park_unlock(): not published yet */

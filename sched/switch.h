@@ -9,8 +9,8 @@
  *
  * Until the switch the G that stops is still on its stack, and nobody may run it. So what lets others
  * at it is one store, which hart_switch() makes when the context is saved: the release of the lock of
- * the queue it waits in; or, since a G that yields is in its P's ring by then, its own status, for
- * which a thief waits (runq_steal()).
+ * the queue it waits in; of a select, which waits in several, its select_state; or, since a G that yields is
+ * in its P's ring by then, its own status, for which a thief waits (runq_steal()).
  *
  * What is seldom needed is in functions that nothing comes after, so that the short way saves
  * no registers for it.

@@ -7,8 +7,8 @@
  * forward: an interrupt that comes too early sets it anew. So a hart that runs many short Gs has an
  * interrupt each 10 ms at most, and one that is idle with no timer in its P has none.
  *
- * The handler takes no lock. It preempts a G whose slice is over; it kicks a parked M when there is an idle
- * P and something that an M with a P should do: expired timers, the network, a P in a blocking section.
+ * The handler takes no lock. It preempts a G whose slice is over. It kicks a parked M when there is a P for it,
+ * idle or left in a blocking section, and something to do: expired timers, the network, that P's queue.
  */
 #include "sched/sched.h"
 
@@ -104,18 +104,17 @@ static void kick_parked(struct m *m)
 	if (idle == 0 || atomic_load_explicit(&sched.spinning, relaxed) != 0)
 		return;
 	/* This hart, if it is parked, is awake now and looks by itself. */
-	if (!(idle >> m->hart.id & 1))
+	if (!(idle & bit(m->hart.id)))
 		hart_kick((unsigned)__builtin_ctz(idle));
 }
 
 /* All Ps may be with Ms that run, and this one has none: whoever has looks as its G goes. */
 static void kick_running(struct m *m)
 {
-	uint32_t asleep = atomic_load_explicit(&sched.idle_ms, relaxed) |
-			  atomic_load_explicit(&sched.parked_locked, relaxed);
+	uint32_t parked = ms_parked();
 
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (id != m->hart.id && !(asleep >> id & 1))
+		if (id != m->hart.id && !(parked & bit(id)))
 			hart_kick(id);
 }
 

@@ -27,7 +27,7 @@
 static struct p *lock_heap(go_timer *t)
 {
 	for (;;) {
-		/* Acquire: pairs with the release in heap_bury() and timers_run(). */
+		/* Acquire: pairs with the release in heap_bury() and advance(). */
 		struct p *p = atomic_load_explicit(&t->heap_, memory_order_acquire);
 		if (p == NULL)
 			return NULL;

@@ -6,9 +6,9 @@
  * operation. The rings lie in RAM, where qemu/trace finds them after the machine has ended by the symbol
  * gump_trace: nothing is copied out while the program runs, and a machine that crashed leaves its trace, too.
  *
- * Harts' clocks differ by more than a switch takes, so each record also has a number from one counter, which
- * all harts share. An event is recorded before what it tells of is published (a G before it is put into a
- * queue), or under the lock that protects it; so the numbers put cause before effect, and the goroutines that
+ * A hart's clock is not read in step with its loads and stores (sysmon.c), so times do not tell which of two
+ * harts' events came first: each record also has a number from one counter, which all harts share. An event
+ * is recorded before what it tells of is published (a G before it is put into a queue), or under the lock that protects it; so the numbers put cause before effect, and the goroutines that
  * wait for one object in the order in which they wait. tests/lib/tracecheck.py relies on that.
  */
 #ifndef SCHED_TRACE_H

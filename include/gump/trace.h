@@ -13,11 +13,11 @@
 #include <stddef.h>
 
 /*
- * Starts a trace with room for so many events on each hart (40 bytes each, rounded up to a power of
- * two); the oldest give way to the newest. What an earlier trace held is dropped; its memory is used
- * again, and one that needs more is refused. 0, or -1 with ENOMEM.
+ * Starts a trace with room for so many events on each hart (40 bytes each, rounded up to a power of two,
+ * from 64 to 67,108,864: more is cut); the oldest give way to the newest. What an earlier trace held is
+ * dropped; its memory is used again, and one that needs more is refused. 0, or -1 with ENOMEM.
  */
 int go_trace_start(size_t events);
-void go_trace_stop(void);
+void go_trace_stop(void); /* what was recorded stays until the next start */
 
 #endif
