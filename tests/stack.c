@@ -131,6 +131,83 @@ static void touched_by_several_at_once(void)
 	go_chan_free(ch);
 }
 
+enum { STEP = 16, LARGE = 20000 };
+
+struct crossing {
+	void (*does)(struct crossing *);
+	size_t below; /* so far below its frame the stack pointer is when it does */
+	void *object;
+};
+
+static _Atomic(int) crossed;
+
+static void frees(struct crossing *c)
+{
+	free(c->object);
+}
+
+static void allocates(struct crossing *c)
+{
+	c->object = malloc(LARGE);
+	CHECK(c->object != NULL);
+}
+
+static void ends_at_once(void *unused)
+{
+	crossed++;
+}
+
+static void starts(struct crossing *c)
+{
+	static const struct go_attr attr = { .stack_max = (size_t)1 << 20 };
+
+	CHECK_EQ(go_try(ends_at_once, NULL, &attr), 0);
+}
+
+static __attribute__((noinline)) void do_it(struct crossing *c)
+{
+	volatile char *room = __builtin_alloca(c->below);
+
+	__asm__ volatile("" : : "r"(room));
+	c->does(c);
+}
+
+static void cross(void *arg)
+{
+	do_it(arg);
+	crossed++;
+	go_recv(ch, NULL);
+}
+
+/*
+ * Its next page is not there, and begins anywhere in the frames of what takes the locks of pages and page
+ * tables: no page is wanted under these. They wait until all have done it, so each has a stack of its own.
+ */
+static void next_page_under_a_lock(void)
+{
+	static void (*const does[])(struct crossing *) = { frees, allocates, starts };
+	enum { N = 4096 / STEP };
+	static struct crossing crossings[N];
+
+	for (int i = 0; i < 3; i++) {
+		ch = go_chan_make(0, 0);
+		crossed = 0;
+		go_reclaim(); /* no page of those that have ended is there */
+		for (int n = 0; n < N; n++) {
+			crossings[n] = (struct crossing){ does[i], (size_t)n * STEP, malloc(LARGE) };
+			if (does[i] != frees)
+				free(crossings[n].object);
+			go(cross, &crossings[n]);
+		}
+		WAIT_FOR(crossed == (does[i] == starts ? 2 * N : N));
+		for (int n = 0; n < N && does[i] == allocates; n++)
+			free(crossings[n].object);
+		go_close(ch);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+	}
+}
+
 static void overflow_in_main(void)
 {
 	use_stack((void *)((size_t)1 << 40));
@@ -158,7 +235,7 @@ static void overflow_by_a_big_frame(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(nine_tenths_of_default), TEST(nine_tenths_of_64_mib), TEST(any_order),
-	      TEST(touched_by_others), TEST(touched_by_several_at_once),
+	      TEST(touched_by_others), TEST(touched_by_several_at_once), TEST(next_page_under_a_lock),
 	      TEST_WHEN_NAMED(overflow_in_main), TEST_WHEN_NAMED(overflow_in_goroutine),
 	      TEST_WHEN_NAMED(overflow_by_a_big_frame));
 	return test_main(argc, argv, tests);
