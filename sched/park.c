@@ -485,6 +485,8 @@ void sched_preempt(void)
 		else
 			sysmon_arm_slice(m, m->p); /* the interrupt left that to the G that runs */
 	} else if (m->old_p != NULL) {
+		if (reclaim_wanted())
+			reclaim_in_section();
 		sysmon_arm_blocked(m); /* it came on the way into the section, and armed neither */
 	}
 	hart_unlock();

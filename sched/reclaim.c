@@ -198,30 +198,36 @@ static void cycle_from_g(struct call_on_g0 *call)
 	hart_mcall(&call->g->sp, call_on_g0, call);
 }
 
-bool sched_reclaim(void)
+/* locks == 1. The one that is under way serves as well: it waits for nothing but interrupt handlers. */
+static bool cycle_or_wait(void)
 {
 	struct call_on_g0 call = { .anew = true, .all = true };
-	bool any = true;
 	int64_t before = atomic_load_explicit(&ended, relaxed);
 
+	while (!cycle_take())
+		cycle_wait(m_self());
+	if (atomic_load_explicit(&ended, relaxed) != before) {
+		cycle_leave();
+		return true;
+	}
+	cycle_from_g(&call);
+	return call.bytes != 0;
+}
+
+bool sched_reclaim(void)
+{
 	if (is_vain())
 		return false;
 	hart_lock();
-	if (m_self()->hart.locks != 1) {
-		hart_unlock();
-		return false;
-	}
-	/* The one that is under way serves as well. It waits for nothing but interrupt handlers. */
-	while (!cycle_take())
-		cycle_wait(m_self());
-	if (atomic_load_explicit(&ended, relaxed) == before) {
-		cycle_from_g(&call);
-		any = call.bytes != 0;
-	} else {
-		cycle_leave();
-	}
+	bool any = m_self()->hart.locks == 1 && cycle_or_wait();
 	hart_unlock();
 	return any;
+}
+
+void reclaim_in_section(void)
+{
+	if (!is_vain())
+		cycle_or_wait();
 }
 
 /* In a critical section, as cycle_take() leaves it. */

@@ -435,6 +435,7 @@ extern size_t reclaim_asked;           /* stacks, by the last cycle, */
 extern unsigned reclaim_parts;         /* and in how many parts. For tests */
 void reclaim_if_due(struct m *m);
 void reclaim_if_short(struct m *m);    /* a stack is about to be made */
+void reclaim_in_section(void);         /* on the stack of a G without a P, which has grown. locks == 1 */
 /* true if pages came free; not too often, but as a last resort */
 bool reclaim_now(struct m *m, bool last_resort);
 static inline bool reclaim_wanted(void)

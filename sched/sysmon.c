@@ -140,6 +140,8 @@ bool sched_interrupt(enum hart_event event)
 	if (p == NULL) {
 		/* In a blocking section: a parked M, or one that parks later, may want the P (block.c). */
 		if (m->old_p != NULL) {
+			/* its stack grew out of the reserve: sched_preempt() asks others */
+			over = event == HART_KICK && reclaim_wanted();
 			int64_t look = blocked_look(m, now);
 			if (atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
 				kick_parked(m);

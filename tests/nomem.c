@@ -5,6 +5,7 @@
  *
  * @test machines=virt,q35,microvm harts=1,4 mem=48M timeout=60
  * @test machines=virt,q35 harts=1,4 mem=512M args=packed_ones_go_on timeout=60
+ * @test machines=virt,q35 harts=1,2 mem=48M args=others_give_to_a_section
  * @test machines=virt,q35 harts=4 mem=48M env=GUMPDEBUG=heap args=malloc_fails_and_recovers|go_try_fails_and_recovers timeout=60
  */
 #include <errno.h>
@@ -161,6 +162,76 @@ static void packed_ones_go_on(void)
 	WAIT_FOR(count == N);
 	give_back(all);
 	WAIT_FOR(go_count() == 1);
+	go_chan_free(gate);
+}
+
+/* Each page, from the top on. */
+static __attribute__((noinline)) void use_stack(size_t bytes)
+{
+	volatile char *room = __builtin_alloca(bytes);
+
+	for (size_t at = bytes; at >= 4096; at -= 4096)
+		room[at - 4096] = 1;
+}
+
+static go_chan *turns;
+
+static void has_used_it(void *unused)
+{
+	if (go_recv(turns, NULL))
+		use_stack((size_t)100 << 10);
+	arrived++;
+	go_recv(gate, NULL);
+	count++;
+}
+
+static void grow_in_a_section(void *start)
+{
+	go_recv(start, NULL);
+	go_block_enter();
+	use_stack((size_t)12 << 20);
+	go_block_leave();
+	count++;
+}
+
+static size_t free_now(void)
+{
+	struct go_memory memory;
+
+	go_memory(&memory);
+	return memory.free;
+}
+
+/* A stack grows through the reserve while its goroutine has no P, and others could give: they are asked. */
+static void others_give_to_a_section(void)
+{
+	enum { N = 450, ENOUGH = 200 };
+	static const struct go_attr large = { .stack_max = (size_t)64 << 20 };
+	struct go_memory memory;
+
+	go_memory(&memory);
+	arrived = count = 0;
+	gate = go_chan_make(0, 0);
+	turns = go_chan_make(0, 0);
+	go_chan *start = go_chan_make(0, 0);
+	CHECK_EQ(go_try(grow_in_a_section, start, &large), 0);
+	for (int i = 0; i < N; i++)
+		go(has_used_it, NULL);
+	go_yield();
+	int used = 0;
+	/* down to the reserve: while there is more nobody is asked */
+	for (; used < N && free_now() > memory.total / 16 + ((size_t)512 << 10); used++) {
+		go_send(turns, NULL);
+		WAIT_FOR(arrived == used + 1);
+	}
+	CHECK_IN(used, ENOUGH, N - 1);
+	go_send(start, NULL);
+	WAIT_FOR(count == 1);
+	go_close(turns);
+	go_close(gate);
+	WAIT_FOR(go_count() == 1);
+	go_chan_free(start);
+	go_chan_free(turns);
 	go_chan_free(gate);
 }
 
@@ -409,6 +480,6 @@ int main(int argc, char **argv)
 	      TEST(waiting_allocates_nothing), TEST(go_try_fails_and_recovers), TEST(go_panics),
 	      TEST(packed_ones_are_signalled), TEST(packed_ones_wait_for_others), TEST(packed_ones_read),
 	      TEST(packed_ones_get_permits), TEST(packed_ones_get_words), TEST(packed_ones_select),
-	      TEST(packed_ones_wake_up), TEST(packed_ones_go_on));
+	      TEST(packed_ones_wake_up), TEST(packed_ones_go_on), TEST(others_give_to_a_section));
 	return test_main(argc, argv, tests);
 }
