@@ -184,12 +184,21 @@ static void *alloc_one_locked(enum pages_owner owner)
 	return run_at(page);
 }
 
+/* Not under the lock, as an assertion would be: its report may need a page. */
+static noreturn void not_in_use(const char *what)
+{
+	spin_release(&lock);
+	hart_fatal("pages_free: %s", what);
+}
+
 static void free_locked(uint64_t page, uint64_t pages)
 {
 	struct zone *zone = zone_of(page);
-	assert(zone != NULL && page + pages <= zone->first + zone->pages && "pages_free: not RAM");
+	if (zone == NULL || page + pages > zone->first + zone->pages)
+		not_in_use("not RAM");
 	uint8_t *map = &zone->map[page - zone->first];
-	assert(map[0] >= OWNED(1) && map[pages - 1] == map[0] && "pages_free: freed twice");
+	if (map[0] < OWNED(1) || map[pages - 1] != map[0])
+		not_in_use("freed twice");
 
 	counts[map[0] / OWNED(1)] -= pages;
 	counts[PAGES_FREE] += pages;

@@ -77,7 +77,7 @@ void stacks_init(void)
 	uintptr_t at = vm_stacks_start;
 
 	first_share = (vm_stacks_end - vm_stacks_start) / 2;
-	share = first_share / CLASSES;
+	share = first_share / (CLASSES - 1);
 	for (unsigned class = 0; class < CLASSES; class++) {
 		struct region *region = &regions[class];
 		uintptr_t next = at + (class == 0 ? first_share : share), end = next & ~(PAGE_SIZE - 1);

@@ -27,8 +27,8 @@ enum vm_result { VM_MAPPED, VM_WAS_MAPPED, VM_NO_MEMORY };
 
 /*
  * Maps one page of RAM read-write, not executable, at `va` in the stack area. Takes table
- * pages from table_page(), which may answer 0. Lock-free, from anywhere, also a trap handler.
- * VM_WAS_MAPPED: another hart was faster, `pa` was not used. No TLB flush (invalid to valid);
+ * pages from table_page(), which may answer 0. For goroutines' stacks under the VM lock, also in a trap handler.
+ * VM_WAS_MAPPED: another hart was faster, or the page is hidden; `pa` was not used. No TLB flush (invalid to valid);
  * the architecture's fault handler flushes `va` locally where the manual asks for it.
  */
 enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page)(void));

@@ -84,7 +84,9 @@ static bool is_cold(struct g *g, int64_t before)
 		return !cycle.periodic;
 	if (status != G_WAITING || runs_somewhere(g))
 		return false;
-	/* Acquire: its stack pointer, after it was seen on no hart. Pairs with the release in g_stop(). */
+	/* Acquire: its stack pointer, after it was seen on no hart. Pairs with the release in g_stop(). After
+	   hart_switch() it may be an older one still: then other pages are hidden, and what of them is in use is
+	   shown when it is touched, as always. */
 	atomic_thread_fence(memory_order_acquire);
 	if (peek_time(&g->wait_since) < before)
 		return true;
