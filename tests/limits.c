@@ -7,7 +7,7 @@
  *
  * Not on hosted, where a large array touches each page (gump-cc).
  *
- * @test many_grow_at_once machines=virt,q35 harts=8 mem=512M timeout=60
+ * @test many_grow_at_once machines=virt,q35,hosted harts=8 mem=512M timeout=60 sanitize=address,undefined
  * @test limit_of_256_kib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 25[6-9] KiB deep, limit 256 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test limit_of_64_mib machines=virt,q35,microvm harts=1,4 status=2 "nine tenths" "stack overflow" "deep one" /stack: 6553[6-9] KiB deep, limit 65536 KiB/ /go_down[.\w]*\+/ !"the end"
  * @test alone limit_of_1_gib machines=virt,q35,microvm harts=1 mem=1200M timeout=60 status=2 "nine tenths" "stack overflow" "deep one" /stack: 104857[6-9] KiB deep, limit 1048576 KiB/ /go_down[.\w]*\+/ !"the end"

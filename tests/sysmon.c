@@ -3,7 +3,7 @@
  * How often the hart's timer is set: sched/sysmon.c from inside, which is part of this program in place of
  * the library's. To set it costs as much as many switches.
  *
- * @test harts=1 machines=virt,q35,microvm env=GUMPDEBUG=seed=0
+ * @test harts=1 machines=virt,q35,microvm,hosted env=GUMPDEBUG=seed=0
  */
 #include "kernel/hart.h"
 

@@ -2,7 +2,7 @@
 /*
  * The trace's ring from inside: it holds the last records, each where its number says.
  *
- * @test harts=1 machines=virt,q35,microvm
+ * @test harts=1
  */
 #include <errno.h>
 #include <gump/trace.h>

@@ -27,7 +27,8 @@ from lib import machine, programs  # noqa: E402
 SANITIZED = {
     'atomics', 'block', 'chains', 'chan', 'conservation', 'cycles', 'fences', 'goroutines', 'hartlock', 'heap',
     'mutex', 'net', 'net_closed', 'netpoll', 'panic', 'parallel', 'preempt', 'procs', 'reclaim', 'runq', 'select',
-    'select_stress', 'sleep', 'slices', 'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy', 'traces', 'wakeups'}
+    'select_stress', 'sleep', 'slices', 'stack', 'stats', 'steal', 'sync', 'timers', 'timers_lazy',
+    'tracering', 'traces', 'wakeups'}
 SHOWN = 25  # lines of the console in the report of a failure
 
 
