@@ -26,6 +26,7 @@
 #define FIRST_MAX 512
 #define METRICS_MAX 16384
 #define SECOND ((int64_t)1000 * 1000 * 1000)
+#define LINGER (2 * SECOND) /* after its last answer a client has so long to end, too */
 
 static struct limit {
 	const char *name;
@@ -49,15 +50,14 @@ struct request { /* strings lie in client.buf */
 	size_t body; /* Content-Length */
 };
 
-/* One write, if the body is short. False: the connection is to be closed. */
-static bool respond(go_conn *conn, const struct request *request, const char *status, bool close,
-		    const char *body)
+/* One write, if the body is short. False: the client does not take it. */
+static bool respond(go_conn *conn, const struct request *request, const char *status, const char *body)
 {
 	char text[512];
 	size_t size = strlen(body);
 	int length = snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
 			      "Content-Length: %zu\r\n%s\r\n", status, size,
-			      close ? "Connection: close\r\n"
+			      request->close ? "Connection: close\r\n"
 			      : request->http10 ? "Connection: keep-alive\r\n" : "");
 	size_t whole = (size_t)length;
 	if (strcmp(request->method, "HEAD") == 0)
@@ -68,7 +68,7 @@ static bool respond(go_conn *conn, const struct request *request, const char *st
 		size = 0;
 	}
 	atomic_fetch_add_explicit(&answered, 1, memory_order_relaxed);
-	return go_write(conn, text, whole) >= 0 && (size == 0 || go_write(conn, body, size) >= 0) && !close;
+	return go_write(conn, text, whole) >= 0 && (size == 0 || go_write(conn, body, size) >= 0);
 }
 
 /* ---- /metrics ---- */
@@ -202,14 +202,14 @@ static bool answer_metrics(go_conn *conn, const struct request *request)
 	put_interfaces(&text);
 	put(&text, "http_answers_total", "counter", "Requests that were answered.",
 	    atomic_load_explicit(&answered, memory_order_relaxed));
-	return respond(conn, request, "200 OK", request->close, text.bytes);
+	return respond(conn, request, "200 OK", text.bytes);
 }
 
 static bool answer(go_conn *conn, const struct request *request)
 {
 	if (strcmp(request->path, "/metrics") == 0)
 		return answer_metrics(conn, request);
-	return respond(conn, request, "200 OK", request->close, "Hello from gump\n");
+	return respond(conn, request, "200 OK", "Hello from gump\n");
 }
 
 /* ---- Requests ---- */
@@ -305,11 +305,11 @@ static const char *parse(char *text, struct request *request)
  */
 static size_t read_lines(struct client *client)
 {
-	const struct request none = { .method = "" };
+	const struct request none = { .method = "", .close = true };
 	const char *end;
 	for (size_t seen = 0; !(end = memmem(client->buf + seen, client->have - seen, "\r\n\r\n", 4));) {
 		if (client->have == HEADER_MAX) {
-			respond(client->conn, &none, "431 Request Header Fields Too Large", true, "");
+			respond(client->conn, &none, "431 Request Header Fields Too Large", "");
 			return 0;
 		}
 		if (seen == 0)
@@ -317,7 +317,7 @@ static size_t read_lines(struct client *client)
 		seen = client->have > 3 ? client->have - 3 : 0;
 		ssize_t n = read_more(client);
 		if (n < 0 && errno == ETIMEDOUT)
-			respond(client->conn, &none, "408 Request Timeout", true, "");
+			respond(client->conn, &none, "408 Request Timeout", "");
 		if (n <= 0)
 			return 0;
 	}
@@ -333,10 +333,12 @@ static bool serve_one(struct client *client)
 		return false;
 	client->buf[length] = '\0';
 	const char *refusal = strlen(client->buf) < length ? "400 Bad Request" : parse(client->buf, &request);
-	if (refusal)
-		return respond(client->conn, &request, refusal, true, "");
-	request.close |= --client->left == 0;
-	return answer(client->conn, &request) && consume(client, length + 2 + request.body);
+	request.close |= refusal || --client->left == 0;
+	if (refusal) {
+		respond(client->conn, &request, refusal, "");
+		return false;
+	}
+	return answer(client->conn, &request) && consume(client, length + 2 + request.body) && !request.close;
 }
 
 /*
@@ -361,10 +363,17 @@ static void serve(void *conn)
 {
 	char first[FIRST_MAX];
 	ssize_t n;
-	for (int64_t left = requests.value; left > 0; left = serve_some(conn, first, (size_t)n, left)) {
+	int64_t left;
+	for (left = requests.value; left > 0; left = serve_some(conn, first, (size_t)n, left)) {
 		set_deadline(conn, &idle);
 		if ((n = go_read(conn, first, sizeof first)) <= 0)
 			break;
+	}
+	/* A close with something unread is a reset, which would take the last answer with it. */
+	if (left == 0 && go_shutdown(conn) == 0) {
+		go_conn_deadline(conn, go_now() + LINGER, GO_FOREVER);
+		while (go_read(conn, first, sizeof first) > 0)
+			;
 	}
 	go_conn_close(conn);
 }

@@ -56,6 +56,7 @@ int go_interface_stats(int number, struct go_interface_stats *stats)
 }
 int64_t go_now(void) { return 0; }
 void go_conn_deadline(go_conn *conn, int64_t read, int64_t write) {}
+int go_shutdown(go_conn *conn) { return 0; }
 int go_conn_close(go_conn *conn) { return 0; }
 go_listener *go_listen(const char *addr) { return NULL; }
 go_conn *go_accept(go_listener *listener) { return NULL; }

@@ -103,6 +103,21 @@ def in_pieces():
     expect('the second of two', c.answer()[0], 200)
 
 
+def bodies():
+    """A body is read before the connection ends, and what comes behind a refusal for a while: no reset takes the answer away."""
+    body = b'x' * 1000000
+    for version, more, status in (('1.1', 'Connection: close', 200), ('1.0', 'Accept: */*', 200), ('1.1', 'No colon', 400),
+                                  ('1.1', 'Transfer-Encoding: chunked', 501)):
+        c = Connection()
+        c.send(f'POST / HTTP/{version}\r\nHost: x\r\n{more}\r\nContent-Length: {len(body)}\r\n\r\n'.encode() + body)
+        expect(f'a body, HTTP/{version}, {more}', c.answer()[0], status)
+        expect('after it, an end', c.more(), b'')
+    c = Connection()
+    c.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n' + 'x' * 50 + get())
+    expect('a body', c.answer()[0], 200)
+    expect('behind a body', c.answer()[0], 200)
+
+
 def half_closed():
     c = Connection()
     c.send(get())
@@ -261,7 +276,7 @@ def limits():
         sys.exit('\n'.join(failures))
 
 
-for scenario in [limits] if 'limits' in sys.argv else [keep_alive, version_1_0, pipelined, in_pieces, half_closed,
+for scenario in [limits] if 'limits' in sys.argv else [keep_alive, version_1_0, pipelined, in_pieces, bodies, half_closed,
                                                        tells, bad_requests, goes_away, at_once, keep_alive]:
     try:
         scenario()
