@@ -46,7 +46,7 @@ struct client {
 
 struct request { /* strings lie in client.buf */
 	const char *method, *path;
-	bool http10, close, chunked, host, sized;
+	bool http10, close, keep_alive, chunked, host, sized;
 	size_t body; /* Content-Length */
 };
 
@@ -244,6 +244,15 @@ static bool consume(struct client *client, size_t n)
 	return true;
 }
 
+/* "TE, close" in any number of headers: who says close means it, whatever else is said. */
+static void parse_connection(char *options, struct request *request)
+{
+	for (char *option; (option = strsep(&options, ", \t"));) {
+		request->close |= strcasecmp(option, "close") == 0;
+		request->keep_alive |= strcasecmp(option, "keep-alive") == 0;
+	}
+}
+
 /* "Name: value". NULL, or the status to refuse it with. */
 static const char *parse_header(char *line, struct request *request)
 {
@@ -264,10 +273,32 @@ static const char *parse_header(char *line, struct request *request)
 	} else if (strcasecmp(line, "Transfer-Encoding") == 0) {
 		request->chunked = true;
 	} else if (strcasecmp(line, "Host") == 0) {
+		if (request->host)
+			return "400 Bad Request";
 		request->host = true;
 	} else if (strcasecmp(line, "Connection") == 0) {
-		request->close = strcasecmp(value, "keep-alive") != 0 &&
-				 (request->http10 || strcasecmp(value, "close") == 0);
+		parse_connection(value, request);
+	}
+	return NULL;
+}
+
+/* "GET /path HTTP/1.1". NULL, or the status to refuse it with. */
+static const char *parse_first(char *line, struct request *request)
+{
+	char *path = strchr(line, ' '), *version = path ? strchr(path + 1, ' ') : NULL;
+	if (!version || path == line || version == path + 1)
+		return "400 Bad Request";
+	*path++ = *version++ = '\0';
+	if (strncmp(version, "HTTP/", 5) != 0 || strlen(version) != 8 || !strchr("0123456789", version[7]))
+		return "400 Bad Request";
+	if (strncmp(version, "HTTP/1.", 7) != 0)
+		return "505 HTTP Version Not Supported";
+	request->method = line;
+	request->path = path;
+	request->http10 = version[7] == '0';
+	if (strncasecmp(path, "http://", 7) == 0) { /* as to a proxy */
+		path = strchr(path + 7, '/');
+		request->path = path ? path : "/";
 	}
 	return NULL;
 }
@@ -275,26 +306,19 @@ static const char *parse_header(char *line, struct request *request)
 /* Takes the lines of a request apart where they lie. NULL, or the status to refuse it with. */
 static const char *parse(char *text, struct request *request)
 {
-	char *next = strstr(text, "\r\n"), *path, *version;
-	*next = '\0';
-	if (!(path = strchr(text, ' ')) || !(version = strchr(path + 1, ' ')) || path == text)
-		return "400 Bad Request";
-	*path++ = *version++ = '\0';
-	if (!*path || strncmp(version, "HTTP/", 5) != 0 || strlen(version) != 8)
-		return "400 Bad Request";
-	if (strncmp(version, "HTTP/1.", 7) != 0)
-		return "505 HTTP Version Not Supported";
-	request->method = text;
-	request->path = path;
-	request->close = request->http10 = version[7] == '0';
-	for (char *line = next + 2; *line; line = next + 2) {
-		next = strstr(line, "\r\n");
-		*next = '\0';
-		const char *refusal = parse_header(line, request);
+	char *line = strncmp(text, "\r\n", 2) == 0 ? text + 2 : text; /* some end a body so */
+	for (bool first = true; *line; first = false) {
+		char *end = line + strcspn(line, "\r\n");
+		if (strncmp(end, "\r\n", 2) != 0) /* half an end, and others may see headers behind it */
+			return "400 Bad Request";
+		*end = '\0';
+		const char *refusal = first ? parse_first(line, request) : parse_header(line, request);
 		if (refusal)
 			return refusal;
+		line = end + 2;
 	}
-	if (request->chunked)
+	request->close |= request->http10 && !request->keep_alive;
+	if (request->chunked || strcmp(request->method, "CONNECT") == 0)
 		return "501 Not Implemented";
 	return request->host || request->http10 ? NULL : "400 Bad Request";
 }
