@@ -241,6 +241,8 @@ static bool consume(struct client *client, size_t n)
 	}
 	client->have -= n;
 	memmove(client->buf, client->buf + n, client->have);
+	if (client->have > 0)
+		set_deadline(client->conn, &header); /* each of many at once has its own */
 	return true;
 }
 
@@ -331,14 +333,17 @@ static size_t read_lines(struct client *client)
 {
 	const struct request none = { .method = "", .close = true };
 	const char *end;
-	for (size_t seen = 0; !(end = memmem(client->buf + seen, client->have - seen, "\r\n\r\n", 4));) {
+	size_t from = 0;
+	bool timed = false;
+	while (!(end = memmem(client->buf + from, client->have - from, "\r\n\r\n", 4))) {
 		if (client->have == HEADER_MAX) {
 			respond(client->conn, &none, "431 Request Header Fields Too Large", "");
 			return 0;
 		}
-		if (seen == 0)
+		if (!timed)
 			set_deadline(client->conn, &header);
-		seen = client->have > 3 ? client->have - 3 : 0;
+		timed = true;
+		from = client->have > 3 ? client->have - 3 : 0;
 		ssize_t n = read_more(client);
 		if (n < 0 && errno == ETIMEDOUT)
 			respond(client->conn, &none, "408 Request Timeout", "");

@@ -66,7 +66,7 @@ def http(test, network):
 def limits(test, network):
     """What examples/http.c does to slow senders, and to those that say nothing; and how its options are refused."""
     image = machine.image_path('http', ARCH[test.machine_name])
-    env = ['IDLE=2', 'HEADER=1', 'REQUESTS=5']
+    env = ['IDLE=2', 'HEADER=1', 'REQUESTS=300']
     with network([80]) as net, test.boot(image, net=net.net, env=[*net.env, *env], timeout=60,
                                          publish=net.publish, prefix=net.prefix) as boot:
         boot.wait_for('listening')

@@ -3,7 +3,7 @@
 """Drives examples/http.c beyond what curl does: http.py HOST:PORT MOST [limits]
 
 Keep-alive, pipelining, requests in pieces, requests that are wrong, metrics; or its limits, which are IDLE=2, HEADER=1
-and REQUESTS=5 then. Ends with a message and status 1 when an answer is not as it should be.
+and REQUESTS=300 then. Ends with a message and status 1 when an answer is not as it should be.
 """
 import socket
 import sys
@@ -250,16 +250,16 @@ def tells():
 
 
 def limits():
-    """IDLE=2 HEADER=1 REQUESTS=5, all at once, as they take their time."""
+    """IDLE=2 HEADER=1 REQUESTS=300, all at once, as they take their time."""
     def many():
         c = Connection()
-        c.send(''.join(get() for _ in range(7)))
-        answers = [c.answer() for _ in range(5)]
-        expect('five of seven requests', [answer[0] for answer in answers], [200] * 5)
-        expect('the last says so', ['connection' in answer[1] for answer in answers], [False] * 4 + [True])
-        expect('after five, an end', c.ends(), True)
+        c.send(''.join(get() for _ in range(400)))
+        answers = [c.answer() for _ in range(300)]
+        expect('300 of 400 requests', [answer[0] for answer in answers], [200] * 300)
+        expect('the last says so', ['connection' in answer[1] for answer in answers], [False] * 299 + [True])
+        expect('after 300, an end', c.more(), b'')
 
-    def slow_header(before):
+    def slow_header(before, pause):
         c = Connection()
         for _ in range(before):
             c.send(get())
@@ -270,7 +270,7 @@ def limits():
                 c.send(byte)
             except OSError:
                 break
-            c.socket.settimeout(0.1)
+            c.socket.settimeout(pause)
             try:
                 if not c.more() or b'\r\n\r\n' in c.data:
                     break
@@ -279,8 +279,20 @@ def limits():
             except ConnectionResetError:
                 break
         took = time.monotonic() - start
-        if not c.data.startswith(b'HTTP/1.1 408 ') or not 0.9 < took < 5:
+        if not c.data.startswith(b'HTTP/1.1 408 ') or not 0.9 < took < 3.2:
             sys.exit(f'a slow header, after {took:.1f} s: {c.data!r}')
+
+    def slow_taker():
+        """Takes what it asked for at once in longer than one answer may take."""
+        c = Connection()
+        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        c.send(get('/metrics'))
+        c.answer()
+        asked, start = 280, time.monotonic()
+        c.send('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' * asked)
+        for number in range(asked):
+            expect(f'answer {number} of those that are taken slowly', c.answer()[0], 200)
+            time.sleep(max(0, start + 5 * number / asked - time.monotonic()))
 
     def silent(text):
         start = time.monotonic()
@@ -297,7 +309,8 @@ def limits():
         c.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n' + 'x' * 10)
         expect('before its body', c.answer()[0], 200)
         expect('half a body', c.ends(), True)
-    if failures := together(many, (slow_header, 0), (slow_header, 2), (silent, ''), (silent, get()), half_a_body):
+    if failures := together(many, (slow_header, 0, 0.1), (slow_header, 2, 0.1), (slow_header, 0, 0.8), slow_taker,
+                            (silent, ''), (silent, get()), half_a_body):
         sys.exit('\n'.join(failures))
 
 
