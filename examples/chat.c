@@ -8,7 +8,7 @@
  * One goroutine, the room, knows who is there. What happens comes to it through a channel, so there is
  * no lock. Each client has a goroutine that reads, and one that writes what the room puts into the
  * client's own channel. The room never waits: while that channel is full lines are lost to this client,
- * who is told how many.
+ * who is told how many before the next one.
  */
 #include <errno.h>
 #include <gump.h>
@@ -31,12 +31,17 @@ struct line { /* shared by all who are to read it; the last one frees it */
 
 struct client {
 	go_conn *conn;
-	go_chan *lines;       /* struct line *; closed when the client has left */
-	_Atomic(int) lost;
+	go_chan *lines;       /* struct told; closed when the client has left */
+	int lost;             /* lines since the last that the channel had room for; the room's */
 	struct client *next;  /* in the room */
 	char name[20];
 	size_t have;          /* bytes of `in`: read, and not yet a line */
 	char in[LINE_SIZE];
+};
+
+struct told {
+	struct line *line;
+	int lost;             /* lines just before this one */
 };
 
 struct event {
@@ -73,9 +78,12 @@ static void tell(struct client *first, const struct client *but, struct line *li
 	for (struct client *client = first; line && client; client = client->next) {
 		if (client == but)
 			continue;
+		struct told told = { line, client->lost };
 		atomic_fetch_add(&line->readers, 1);
-		if (!go_try_send(client->lines, &line)) {
-			atomic_fetch_add(&client->lost, 1);
+		if (go_try_send(client->lines, &told)) {
+			client->lost = 0;
+		} else {
+			client->lost++;
 			line_free(line);
 		}
 	}
@@ -108,7 +116,7 @@ static void room(void *unused)
 static struct client *client_new(go_conn *conn)
 {
 	struct client *client = calloc(1, sizeof *client);
-	if (client && !(client->lines = go_chan_make(sizeof(struct line *), BEHIND_MAX))) {
+	if (client && !(client->lines = go_chan_make(sizeof(struct told), BEHIND_MAX))) {
 		free(client);
 		client = NULL;
 	}
@@ -130,17 +138,23 @@ static bool put(struct client *client, const char *text, size_t length)
 	return go_write(client->conn, text, length) >= 0;
 }
 
-static bool put_line(struct client *client, const struct line *line)
+static bool put_line(struct client *client, const struct told *told)
 {
 	char text[48];
-	int lost = atomic_exchange(&client->lost, 0);
-	if (lost && !put(client, text, (size_t)sprintf(text, "* you have missed %d lines\n", lost)))
+	if (told->lost &&
+	    !put(client, text, (size_t)sprintf(text, "* you have missed %d lines\n", told->lost)))
 		return false;
-	return put(client, line->text, line->length);
+	return put(client, told->line->text, told->line->length);
+}
+
+/* A terminal might obey it: ASCII's controls, and 0x80 to 0x9f where no letter of UTF-8 has begun. */
+static bool is_control(unsigned char c, unsigned char before)
+{
+	return c < ' ' || c == 127 || (c >= 0x80 && c < 0xa0 && (before < 0x80 || before == 0xc2));
 }
 
 /*
- * The next line, without what a terminal might obey, in `text`. False: the client is gone, or
+ * The next line, without what a terminal of UTF-8 might obey, in `text`. False: the client is gone, or
  * silent for too long.
  */
 static bool read_line(struct client *client, char *text, size_t size)
@@ -156,7 +170,8 @@ static bool read_line(struct client *client, char *text, size_t size)
 	size_t length = end ? (size_t)(end - client->in) : client->have, used = length + (end != NULL);
 	length = length < size - 1 ? length : size - 1;
 	for (size_t i = 0; i < length; i++)
-		text[i] = (unsigned char)client->in[i] < ' ' || client->in[i] == 127 ? ' ' : client->in[i];
+		text[i] = is_control((unsigned char)client->in[i], i > 0 ? (unsigned char)text[i - 1] : 0)
+				  ? ' ' : client->in[i];
 	while (length > 0 && text[length - 1] == ' ')
 		length--;
 	text[length] = '\0';
@@ -170,8 +185,8 @@ static void write_lines(void *arg)
 {
 	struct client *client = arg;
 	bool good = true;
-	for (struct line *line; go_recv(client->lines, &line); line_free(line)) {
-		if (good && !(good = put_line(client, line)))
+	for (struct told told; go_recv(client->lines, &told); line_free(told.line)) {
+		if (good && !(good = put_line(client, &told)))
 			go_conn_deadline(client->conn, GO_NOW, GO_NOW); /* so that the reader leaves */
 	}
 	client_free(client);

@@ -105,7 +105,7 @@ class Guest:
         self.socket.sendall(text.encode() + b'\n')
 
     def line(self):
-        return self.file.readline().decode().removesuffix('\n')
+        return self.file.readline().decode(errors='replace').removesuffix('\n')
 
     def hears(self, line):
         expect('a line of the chat', self.line(), line)
@@ -122,7 +122,10 @@ def chat(address):
     ann.hears('bob [2J: hello')
     ann.socket.sendall(b'in ')
     ann.socket.sendall(b'pieces\ntwo at once\n' + b'x' * 500 + b'\n')
-    for line in 'in pieces', 'two at once', 'x' * 400, 'x' * 100:
+    ann.socket.sendall('\xc9 \u2019 \U0001f600 \x9b1m'.encode() + b' \x9b\x9b1m\x9b\n')
+    # Bytes of letters pass, of U+009B the first alone, and that byte by itself not.
+    said = ['in pieces', 'two at once', 'x' * 400, 'x' * 100, '\xc9 \u2019 \U0001f600 \ufffd 1m   1m']
+    for line in said:
         bob.hears('ann: ' + line)
     # Who does not read keeps nobody waiting: 6 MB are more than his connection takes, on whatever network.
     rounds, at_once = 300, 50
@@ -135,17 +138,27 @@ def chat(address):
     bob.file.close()
     bob.socket.close()
     ann.hears('* bob [2J has left')
-    heard = missed = 0
-    while heard + missed < 1 + 4 + rounds * at_once + 1:
+    # He hears the others' lines in their order, and how many are missing where they are.
+    lines = ['bob [2J: hello', *('ann: ' + line for line in said),
+             *(f'bob [2J: {number} ' + 'y' * 390 for number in range(rounds) for _ in range(at_once)), '* bob [2J has left']
+    at, missed, end, over = 0, 0, len(lines), threading.Event()
+
+    def go_on():
+        while not over.wait(0.1):
+            lines.append('ann: still here')
+            ann.say('still here')
+    threading.Thread(target=go_on, daemon=True).start()  # a gap is told of when there is a line behind it
+    while at < end:
         line = slow.line()
         if line.startswith('* you have missed '):
-            missed += int(line.split()[4])
+            at += int(line.split()[4])
+            missed += 1
         else:
-            heard += 1
+            expect(f'line {at}, after {missed} gaps', line, lines[at])
+            at += 1
     if not missed:
-        sys.exit(f'the slow reader has missed nothing: {heard} lines')
-    ann.say('still here')
-    slow.hears('ann: still here')
+        sys.exit('the slow reader has missed nothing')
+    over.set()
 
 
 # ---- proxy ----
