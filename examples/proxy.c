@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Passes TCP connections on to another address, both ways, and each side's end as well.
+ * Passes TCP connections on to another address, both ways, and each side's end as well. What it
+ * cannot pass on is a reset, as no call makes one: the other side reads an end, as if nothing were missing.
  *
  *     qemu/run examples/proxy.c :80 example.org:80     then: curl -H 'Host: example.org' localhost:8080
  *     qemu/run examples/proxy.c :80 10.0.2.2:8000      10.0.2.2 is this host, seen from QEMU's user network
