@@ -213,8 +213,8 @@ struct hart_trim {
 	bool more;     /* the round has others */
 };
 /*
- * anew: a round begins. Else it goes on. At least `most` stacks are asked, if there are so many, and up to 252
- * more, since a page of slots is asked as a whole. Hosted, all.
+ * anew: a round begins. Else it goes on. At least `most` stacks are asked, if there are so many, and up to
+ * 252 more, since a page of slots is asked as a whole. Hosted, all.
  */
 void hart_trim_begin(bool anew, size_t most);
 /*

@@ -219,8 +219,8 @@ static void free_locked(uint64_t page, uint64_t pages)
 }
 
 /*
- * Makes sure that no page fault comes while the lock is held: see the head of this file. Not an array, of which a
- * compiler would make as much as is used, and below the frame of whoever calls this.
+ * Makes sure that no page fault comes while the lock is held: see the head of this file. By no array, of
+ * which a compiler makes no more than is used, and in a frame of its own, below its caller's.
  */
 __attribute__((noinline)) void pages_touch_stack(void)
 {

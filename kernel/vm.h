@@ -26,10 +26,10 @@ void stacks_init(void); /* divides it up; after arch_vm_init() */
 enum vm_result { VM_MAPPED, VM_WAS_MAPPED, VM_NO_MEMORY };
 
 /*
- * Maps one page of RAM read-write, not executable, at `va` in the stack area. Takes table
- * pages from table_page(), which may answer 0. For goroutines' stacks under the VM lock, also in a trap handler.
- * VM_WAS_MAPPED: another hart was faster, or the page is hidden; `pa` was not used. No TLB flush (invalid to valid);
- * the architecture's fault handler flushes `va` locally where the manual asks for it.
+ * Maps one page of RAM read-write, not executable, at `va` in the stack area. Takes table pages from
+ * table_page(), which may answer 0. For goroutines' stacks under the VM lock, also in a trap handler.
+ * VM_WAS_MAPPED: another hart was faster, or the page is hidden; `pa` was not used. No TLB flush (invalid to
+ * valid); the architecture's fault handler flushes `va` locally where the manual asks for it.
  */
 enum vm_result arch_vm_map_page(uintptr_t va, uint64_t pa, uint64_t (*table_page)(void));
 

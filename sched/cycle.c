@@ -28,7 +28,7 @@
 
 #define relaxed memory_order_relaxed
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
-#define PART_STACKS 100             /* asked in a part, and the rest of a page of slots; 2,100 instructions each */
+#define PART_STACKS 100             /* asked in a part, or up to 252 more; 2,100 instructions each */
 #define PART_GS 2000                /* dead Gs that a part has to do with: 50 to 100 instructions each */
 
 struct cycle cycle;
@@ -84,9 +84,11 @@ static bool is_cold(struct g *g, int64_t before)
 		return !cycle.periodic;
 	if (status != G_WAITING || runs_somewhere(g))
 		return false;
-	/* Acquire: its stack pointer, after it was seen on no hart. Pairs with the release in g_stop(). After
-	   hart_switch() it may be an older one still: then other pages are hidden, and what of them is in use is
-	   shown when it is touched, as always. */
+	/*
+	 * Acquire: its stack pointer, after it was seen on no hart. Pairs with the release in g_stop(). After
+	 * hart_switch() it may be an older one still: then other pages are hidden, and those in use are shown
+	 * when they are touched, as always.
+	 */
 	atomic_thread_fence(memory_order_acquire);
 	if (peek_time(&g->wait_since) < before)
 		return true;

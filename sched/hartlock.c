@@ -302,7 +302,7 @@ static bool park_as_others(struct m *m)
 	return parked;
 }
 
-/* Under sched.lock: a locked G was found before m parked, so nobody gave m a P. True: m has one for it now. */
+/* Under sched.lock: was a locked G found before m parked, so that nobody gave m a P? True: m has one now. */
 static bool found_before(struct m *m)
 {
 	if (!atomic_load_explicit(&m->locked_ready, relaxed))

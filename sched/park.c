@@ -354,7 +354,7 @@ static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
 	yield_to_any(m, p);
 }
 
-/* The next one, by what go_yield() has seen: in runnext, or the ring's at `head`. False: it is to look again. */
+/* The next one, by what go_yield() has seen: in runnext, or the ring's at `head`. False: look again. */
 static ALWAYS_INLINE bool next_seen(struct p *p, uint32_t head, bool none_next, struct g **next)
 {
 	if (none_next)
@@ -392,8 +392,8 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 }
 
 /*
- * As Go's Gosched: to the end of the global queue. While that is empty the end of the own ring will do: for this
- * P it comes to the same, and takes no lock.
+ * As Go's Gosched: to the end of the global queue. While that is empty the end of the own ring will do: for
+ * this P it comes to the same, and takes no lock.
  */
 SWITCHES void go_yield(void)
 {

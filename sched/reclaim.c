@@ -16,7 +16,7 @@
 #define relaxed memory_order_relaxed
 #define PERIOD_NS INT64_C(10000000000)
 #define LITTLE ((size_t)1 << 20) /* bytes of stacks: a periodic cycle does not come for less */
-#define STEP ((size_t)1 << 20)   /* bytes by which stacks grow before it is wanted: a quarter of the reserve */
+#define STEP ((size_t)1 << 20)   /* by which stacks grow before it is wanted: a quarter of the reserve */
 #define VAIN_NS INT64_C(1000000) /* a shorter cycle counts as this long: see is_vain() */
 
 static _Atomic(size_t) in_after;  /* bytes that stacks had after the last cycle that asked all */

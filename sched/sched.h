@@ -188,7 +188,7 @@ struct p {
 struct m {
 	struct hart hart;                  /* first: hart_self() points to it */
 	struct p *p;                       /* held P, NULL while parked or in a blocking section */
-	/* how many reasons there are to go over g0 (switch.h): locked Gs, a blocking section, GUMPDEBUG=pack */
+	/* how many reasons there are to go over g0 (switch.h): locked Gs, a section, GUMPDEBUG=pack */
 	uint32_t long_way;
 	/* up to which of sched.heap_trims it has given back what it keeps */
 	uint32_t heap_trims;
@@ -406,7 +406,8 @@ void gfree_begin(void);                /* as it begins */
 bool gfree_release(size_t most);       /* dead Gs of the global pool give their stacks back */
 bool gfree_spare(size_t most);         /* those that no pool needs leave all_gs */
 bool gfree_awaits_flush(void);         /* there are such: the cycle has to flush */
-bool gfree_spare_end(bool flushed, size_t most); /* after the flush they go to the heap; without, to the pool */
+/* After the flush they go to the heap; without one, back to the pool. */
+bool gfree_spare_end(bool flushed, size_t most);
 void g_link(struct g *g);              /* proc.c: into all_gs */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */

@@ -7,8 +7,8 @@
  * forward: an interrupt that comes too early sets it anew. So a hart that runs many short Gs has an
  * interrupt each 10 ms at most, and one that is idle with no timer in its P has none.
  *
- * The handler takes no lock. It preempts a G whose slice is over. It kicks a parked M when there is a P for it,
- * idle or left in a blocking section, and something to do: expired timers, the network, that P's queue.
+ * The handler takes no lock. It preempts a G whose slice is over. It kicks a parked M when there is a P for
+ * it, idle or left in a blocking section, and something to do: expired timers, the network, that P's queue.
  */
 #include "sched/sched.h"
 

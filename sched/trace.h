@@ -8,8 +8,9 @@
  *
  * A hart's clock is not read in step with its loads and stores (sysmon.c), so times do not tell which of two
  * harts' events came first: each record also has a number from one counter, which all harts share. An event
- * is recorded before what it tells of is published (a G before it is put into a queue), or under the lock that protects it; so the numbers put cause before effect, and the goroutines that
- * wait for one object in the order in which they wait. tests/lib/tracecheck.py relies on that.
+ * is recorded before what it tells of is published (a G before it is put into a queue), or under the lock
+ * that protects it; so the numbers put cause before effect, and the goroutines that wait for one object in
+ * the order in which they wait. tests/lib/tracecheck.py relies on that.
  */
 #ifndef SCHED_TRACE_H
 #define SCHED_TRACE_H
