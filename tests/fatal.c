@@ -325,6 +325,7 @@ static __attribute__((noinline)) int go_down_together(int depth)
 {
 	volatile char used[4000];
 	used[0] = (char)depth;
+	__asm__ volatile("" : : "r"(used) : "memory"); /* or a compiler makes it smaller */
 	go_yield();
 	return (depth > 0 ? go_down_together(depth - 1) : 0) + used[0];
 }
