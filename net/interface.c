@@ -130,15 +130,16 @@ static void receive(struct virtio_net *device, const struct virtq_piece *pieces,
 	NETIF_SET_CHECKSUM_CTRL(netif, CHECK_NOT_TCP_UDP & interface->generate);
 }
 
+static void room(void)
+{
+	tcp_txnow(); /* segments that found the ring full */
+	udp_retry();
+}
+
 static unsigned poll_one(struct interface *interface, unsigned budget)
 {
 	struct virtio_net *device = &interface->device;
-	bool was_full = device->up && device->tx_full;
 	unsigned frames = virtio_net_poll(device, budget);
-	if (was_full && !device->tx_full) {
-		tcp_txnow(); /* segments that found the ring full */
-		udp_retry();
-	}
 	if (!device->up && netif_is_link_up(&interface->netif)) {
 		hart_print("net%u: down\n", interface->number);
 		netif_set_link_down(&interface->netif);
@@ -236,7 +237,8 @@ static err_t queue_frame(struct netif *netif, struct pbuf *p)
 	if (!device->up)
 		return ERR_IF;
 	pbuf_ref(p);
-	if (pbuf_clen(p) > VIRTIO_NET_PIECES || pbuf_add_header(p, PBUF_LINK_ENCAPSULATION_HLEN)) {
+	unsigned most = device->tx.size < VIRTIO_NET_PIECES ? device->tx.size : VIRTIO_NET_PIECES;
+	if (pbuf_clen(p) > most || pbuf_add_header(p, PBUF_LINK_ENCAPSULATION_HLEN)) {
 		/* No room, or in too many pieces: a copy has room and is one piece. */
 		struct pbuf *copy = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
 		pbuf_free(p);
@@ -323,7 +325,7 @@ static void start(struct interface *interface)
 
 bool interface_start(void)
 {
-	static const struct virtio_net_callbacks callbacks = { sched_netpoll_ready, receive, sent };
+	static const struct virtio_net_callbacks callbacks = { sched_netpoll_ready, receive, sent, room };
 	int result = 0;
 	for (unsigned index = 0; result >= 0 && interface_count < INTERFACES_MAX; index++) {
 		struct interface *interface = net_calloc(1, sizeof *interface);

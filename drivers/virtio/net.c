@@ -196,7 +196,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	if (!net->up)
 		return 0;
 	reap(net);
-	if (net->tx.free_count > 0)
+	bool room = net->tx_full && net->tx.free_count >= net->tx_wanted;
+	if (room)
 		net->tx_full = false;
 	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
@@ -213,6 +214,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	}
 	if (net->up && (net->rx.broken || net->tx.broken)) /* else what it sent meanwhile has found out */
 		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
+	if (room)
+		net->callbacks.room();
 	return frames;
 }
 
@@ -223,16 +226,36 @@ bool virtio_net_rearm(struct virtio_net *net)
 	bool more = virtqueue_interrupts_on(&net->rx);
 	/* Full during this poll, and room since: the device has perhaps nothing left to interrupt for. */
 	if (net->tx_full)
-		more |= net->tx.free_count > 0 || virtqueue_interrupts_on(&net->tx);
+		more |= net->tx.free_count >= net->tx_wanted || virtqueue_interrupts_on(&net->tx);
 	return more;
+}
+
+bool virtio_net_room(struct virtio_net *net, unsigned count)
+{
+	if (!net->up || count > net->tx.size)
+		return false;
+	reap(net);
+	if (net->tx.broken) {
+		give_up(net, net->tx.broken);
+		return false;
+	}
+	if (count <= net->tx.free_count)
+		return true;
+	if (!net->tx_full || count < net->tx_wanted)
+		net->tx_wanted = count;
+	net->tx_full = true;
+	if (virtio_net_flush(net)) /* what is queued must leave before there is room */
+		virtio_net_notify(net);
+	if (virtqueue_interrupts_on(&net->tx))
+		net->callbacks.ready();
+	return false;
 }
 
 bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
 		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie)
 {
-	if (!net->up)
+	if (!virtio_net_room(net, count))
 		return false;
-	reap(net);
 	struct header header = { 0 };
 	if (checksum_start) {
 		header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -240,18 +263,7 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 		header.csum_offset = checksum_offset;
 	}
 	memcpy(pieces[0].address, &header, sizeof header);
-	if (virtqueue_post(&net->tx, pieces, count, false, cookie))
-		return true;
-	if (net->tx.broken) {
-		give_up(net, net->tx.broken);
-		return false;
-	}
-	net->tx_full = true;
-	if (virtio_net_flush(net)) /* what is queued must leave before there is room */
-		virtio_net_notify(net);
-	if (virtqueue_interrupts_on(&net->tx))
-		net->callbacks.ready();
-	return false;
+	return virtqueue_post(&net->tx, pieces, count, false, cookie);
 }
 
 bool virtio_net_flush(struct virtio_net *net)

@@ -32,6 +32,8 @@ struct virtio_net_callbacks {
 			size_t length, bool checksum_good);
 	/* What virtio_net_send() got may be used again. */
 	void (*sent)(void *cookie);
+	/* A poll has found room for who was refused, even if answers to what it handed over took it. */
+	void (*room)(void);
 };
 
 struct virtio_net {
@@ -42,7 +44,8 @@ struct virtio_net {
 	unsigned buffers_order;
 	uint8_t mac[6];
 	bool up;
-	bool tx_full;          /* since a frame found no room, until a poll finds some */
+	bool tx_full;          /* since somebody found no room, until a poll finds it */
+	unsigned tx_wanted;    /* the fewest descriptors that were wanted meanwhile */
 	_Atomic(uint32_t) notify; /* bits by queue: the device waits to be told */
 	bool checksum_offload; /* it fills in checksums on request */
 	uint64_t dropped;      /* frames too long or in too many pieces */
@@ -65,10 +68,14 @@ bool virtio_net_rearm(struct virtio_net *net);
  * Queues a frame. The first piece begins with VIRTIO_NET_HEADER bytes that are overwritten.
  * checksum_start > 0: the device adds up from there to the end and stores the sum at
  * checksum_start + checksum_offset, where the pseudo header's sum is. All of it stays untouched until
- * sent(cookie). False: the ring is full (`tx_full` says so until a poll finds room) or the device is down.
+ * sent(cookie). False: the ring has no room (`tx_full` says so until a poll finds it), or has not so many
+ * descriptors at all, or the device is down.
  */
 bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
 		     uint16_t checksum_start, uint16_t checksum_offset, void *cookie);
+
+/* Whether frames of so many pieces together find room now. False: as virtio_net_send(). */
+bool virtio_net_room(struct virtio_net *net, unsigned count);
 
 /*
  * Shows the device what was queued, once a batch. True: virtio_net_notify() is to be called,

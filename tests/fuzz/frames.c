@@ -39,6 +39,7 @@ int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio
 	callbacks = *given;
 	memcpy(net->mac, mac, sizeof(mac));
 	net->up = true;
+	net->tx.size = 2 * QUEUED;
 	in_flight_count = 0;
 	frame_size = 0;
 	memset(last_sent, 0, sizeof(last_sent));
@@ -49,7 +50,10 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 {
 	while (in_flight_count > 0)
 		callbacks.sent(in_flight[--in_flight_count]);
-	net->tx_full = false;
+	if (net->tx_full) {
+		net->tx_full = false;
+		callbacks.room();
+	}
 	if (frame_size == 0)
 		return 0;
 	uint8_t *exact = malloc(frame_size);
@@ -80,6 +84,12 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 	in_flight[in_flight_count++] = cookie;
 	sched_netpoll_ready();
 	return true;
+}
+
+bool virtio_net_room(struct virtio_net *net, unsigned count)
+{
+	net->tx_full |= count > 2 * (QUEUED - in_flight_count);
+	return count <= 2 * (QUEUED - in_flight_count);
 }
 
 bool virtio_net_rearm(struct virtio_net *net) { return false; }

@@ -84,6 +84,8 @@ static void deliver(uint32_t piece, int num_buffers, uint8_t gso)
 
 static unsigned told; /* to poll */
 static void ready(void) { told++; }
+static unsigned answers; /* to each frame */
+static void send_one(void);
 static void receive(struct virtio_net *unused, const struct virtq_piece *pieces, unsigned count, size_t length, bool good)
 {
 	size_t at = 0;
@@ -98,6 +100,8 @@ static void receive(struct virtio_net *unused, const struct virtq_piece *pieces,
 	}
 	assert(at == length && (!exact || length == frame_length));
 	received++;
+	for (unsigned i = 0; i < answers; i++)
+		send_one();
 }
 static void sent(void *cookie)
 {
@@ -106,10 +110,13 @@ static void sent(void *cookie)
 	returned++;
 }
 
+static unsigned room_found;
+static void room(void) { room_found++; }
+
 static struct virtio_net net;
 static bool in_flight[1000];
 
-static const struct virtio_net_callbacks callbacks = { ready, receive, sent };
+static const struct virtio_net_callbacks callbacks = { ready, receive, sent, room };
 
 static void start(uint64_t features)
 {
@@ -121,27 +128,30 @@ static void start(uint64_t features)
 	memset(in_flight, 0, sizeof in_flight);
 	memset(seen, 0, sizeof seen);
 	console[0] = '\0';
-	received = posted = returned = 0;
+	received = posted = returned = room_found = answers = 0;
 	exact = true;
 	offered = VIRTIO_F_VERSION_1 | features;
 	assert(virtio_net_start(&net, 0, &callbacks) == 0);
 	assert(status & VIRTIO_STATUS_DRIVER_OK);
 }
 
-static void send_one(void)
+static bool send_pieces(unsigned count)
 {
 	static uint8_t text[2][100];
 	struct virtq_piece pieces[2] = { { text[0], 100 }, { text[1], 50 } };
 	unsigned i = 0;
 	while (in_flight[i])
 		i++;
-	in_flight[i] = true;
-	if (virtio_net_send(&net, pieces, 1 + (unsigned)rand() % 2, 0, 0, &in_flight[i]))
-		posted++;
-	else
-		in_flight[i] = false;
+	in_flight[i] = virtio_net_send(&net, pieces, count, 0, 0, &in_flight[i]);
+	posted += in_flight[i];
 	if (virtio_net_flush(&net))
 		virtio_net_notify(&net);
+	return in_flight[i];
+}
+
+static void send_one(void)
+{
+	send_pieces(1 + (unsigned)rand() % 2);
 }
 
 static void honest(uint64_t features)
@@ -190,7 +200,54 @@ static void full(void)
 	assert(posted == at_once + 1 && net.tx_full);
 	assert(virtio_net_rearm(&net)); /* so that there is a poll */
 	virtio_net_poll(&net, 64);
-	assert(!net.tx_full && !virtio_net_rearm(&net));
+	assert(!net.tx_full && room_found == 1 && !virtio_net_rearm(&net));
+}
+
+/* Also if what the poll hands over is answered, and that takes the room again. */
+static void full_again(void)
+{
+	start(VIRTIO_F_EVENT_IDX);
+	virtio_net_rearm(&net);
+	while (send_pieces(1))
+		;
+	use_all(TX);
+	frame_length = 100;
+	answers = net.tx.size + 1;
+	deliver(BUFFER_SIZE, -1, 0);
+	virtio_net_poll(&net, 64);
+	assert(received == 1 && net.tx_full && room_found == 1);
+}
+
+static void use_one(unsigned queue)
+{
+	use(queues[queue], (uint32_t)next_available(queue), 0);
+}
+
+/* Who wants more than there is has no poll until the device has given so much back. */
+static void too_few(void)
+{
+	start(VIRTIO_F_EVENT_IDX);
+	virtio_net_rearm(&net);
+	for (unsigned left = net.tx.size; left > 1; left--)
+		send_pieces(1);
+	told = 0;
+	assert(!send_pieces(2) && net.tx_full && told == 0);
+	assert(virtio_net_poll(&net, 64) == 0 && net.tx_full && !virtio_net_rearm(&net));
+	use_one(TX);
+	assert(virtio_net_rearm(&net));
+	virtio_net_poll(&net, 64);
+	assert(room_found == 1 && send_pieces(2));
+
+	assert(!virtio_net_room(&net, 100)); /* what several frames want together */
+	for (unsigned i = 0; i < 99; i++)
+		use_one(TX);
+	virtio_net_poll(&net, 64);
+	assert(room_found == 1 && net.tx_full && !virtio_net_rearm(&net));
+	assert(!virtio_net_room(&net, 1000) && net.tx_wanted == 100); /* which there never are */
+	assert(!virtio_net_room(&net, 101) && net.tx_wanted == 100);
+	use_one(TX);
+	virtio_net_poll(&net, 64);
+	assert(room_found == 2 && !net.tx_full && virtio_net_room(&net, 100) && !virtio_net_room(&net, 101));
 }
 
 /* While a long batch is under way the device already has buffers again. */
@@ -327,6 +384,8 @@ int main(void)
 	sizes();
 	queue_max = 256;
 	full();
+	full_again();
+	too_few();
 	refilled_on_the_way();
 	runs_out_rarely();
 	interrupts_out_of_time();
