@@ -19,6 +19,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip_hooks.h"
 #include "netif/ethernet.h"
 #include "net/memory.h"
 #include "net/nameservers.h"
@@ -269,6 +270,15 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 	counts->sent_frames++;
 	counts->sent_bytes += length;
 	return ERR_OK;
+}
+
+/* Each fragment is in two pieces: its headers, and where its part of the packet is. */
+err_t net_room_for_fragments(struct netif *netif, unsigned count)
+{
+	struct virtio_net *device = netif->state;
+	if (2 * count > device->tx.size)
+		return ERR_BUF; /* never */
+	return virtio_net_room(device, 2 * count) ? ERR_OK : device->up ? ERR_MEM : ERR_IF;
 }
 
 bool interface_flush(void)

@@ -10,7 +10,8 @@
  * With the argument "hogs" all harts are kept busy by endless loops, with "yielders" by goroutines
  * that only yield to one another. With "peer" (tests/lib/hostile.py) there are six more:
  *
- *     7    by UDP, sends back datagrams; "wait" and those behind it a second later, "flood" 3,000 times
+ *     7    by UDP, sends back datagrams; "wait" and those behind it a second later; for "flood" 3,000 of 1,400 bytes,
+ *          for "large" 50 of 60,000
  *    13    tells what go_net_stats() does, the number of goroutines, of datagrams that came by UDP, and of those
  *          that could not be sent
  *    14    tells on the console how reading has ended
@@ -72,12 +73,13 @@ static void echo_datagrams(void *udp)
 	static char buf[65536], from[60];
 	ssize_t n;
 	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0) {
-		int times = n == 5 && memcmp(buf, "flood", 5) == 0 ? 3000 : 1;
+		bool flood = n == 5 && memcmp(buf, "flood", 5) == 0, large = n == 5 && memcmp(buf, "large", 5) == 0;
+		size_t size = flood ? 1400 : large ? 60000 : (size_t)n;
 		datagrams++;
 		if (n == 4 && memcmp(buf, "wait", 4) == 0)
 			go_sleep(SECOND);
-		for (int i = 0; i < times; i++)
-			unsent += go_udp_send(udp, buf, times == 1 ? (size_t)n : 1400, from) < 0;
+		for (int i = 0; i < (flood ? 3000 : large ? 50 : 1); i++)
+			unsent += go_udp_send(udp, buf, size, from) < 0;
 	}
 }
 

@@ -27,6 +27,11 @@ bool net_is_stalled(struct tcp_pcb *pcb);
  * answered.
  */
 bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p);
+/*
+ * net/interface.c: whether the device has room for all fragments of a packet, since a part would be sent in
+ * vain. ERR_MEM: not now; ERR_BUF: never.
+ */
+err_t net_room_for_fragments(struct netif *netif, unsigned count);
 /* net/nameservers.c: a lease, or a router, tells of a name server. */
 void net_leased_name_server(struct netif *netif, unsigned number, const ip_addr_t *server);
 void net_router_name_server(struct netif *netif, const ip_addr_t *server, u32_t seconds);

@@ -6,7 +6,7 @@ import socket
 import struct
 import time
 
-from peer import ACK, MASK, RST, SYN, TCP, UDP, WAIT, Connection, Wrong, check, checksum, mss, ports
+from peer import ACK, MASK, RST, SO_RCVBUFFORCE, SYN, TCP, UDP, WAIT, Connection, Wrong, check, checksum, mss, ports
 from scenarios import common
 from scenarios.common import MACHINE, ECHO, TELLS, opened, echoes, figures
 from scenarios.fragments import connect6
@@ -120,7 +120,32 @@ def flood_out():
     check('datagrams that could not be sent', figures()['unsent'] - unsent, 0)
 
 
-FLOODS = [syn_flood, connection_flood, forged, flood_out]
+def reassembled():
+    """What this host's kernel has put together, by IPv4 and by IPv6, and of how many fragments."""
+    with open('/proc/net/snmp', encoding='ascii') as v4, open('/proc/net/snmp6', encoding='ascii') as v6:
+        lines = [line.split() for line in v4]
+        counts = dict(line.split() for line in v6)
+    for names, values in zip(lines[::2], lines[1::2]):
+        counts.update((names[0][:-1] + name, value) for name, value in zip(names[1:], values[1:]))
+    return [int(counts[ip + name]) for ip in ('Ip', 'Ip6') for name in ('ReasmOKs', 'ReasmReqds')]
+
+
+def large_out():
+    """Datagrams of 41 and 42 fragments, of which the device has room for three: each comes, and no part of it before."""
+    before, unsent = reassembled(), figures()['unsent']
+    for family in socket.AF_INET, socket.AF_INET6:
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+            connect6(s) if family == socket.AF_INET6 else s.connect((MACHINE, ECHO))
+            s.settimeout(WAIT)
+            s.send(b'large')
+            for number in range(50):
+                check(f'the length of large datagram {number}', len(s.recv(65536)), 60000)
+    check('what was put together', [now - then for now, then in zip(reassembled(), before)], [50, 50 * 41, 50, 50 * 42])
+    check('datagrams that could not be sent', figures()['unsent'] - unsent, 0)
+
+
+FLOODS = [syn_flood, connection_flood, forged, flood_out, large_out]
 SCENARIOS = [vanished]
 # Not without their names, on machines of their own.
 ASKED_FOR = [small_backlog, dies]
