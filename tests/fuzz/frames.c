@@ -109,6 +109,8 @@ static void fix_transport(uint8_t *addresses, size_t length, uint8_t protocol, u
 
 	if (size < where + 2)
 		return;
+	if (protocol == IP_PROTO_UDP)
+		at[4] = (uint8_t)(size >> 8), at[5] = (uint8_t)size;
 	at[where] = at[where + 1] = 0;
 	memcpy(text, addresses, length);
 	text[length] = 0;

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What comes is not as it was sent, or contradicts itself."""
 import random
+import socket
 import struct
 
 from peer import ACK, FIN, MASK, RST, SACK_PERMITTED, SYN, TCP, UDP, WAIT, check, checksum, mss, ports
 from scenarios import common
 from scenarios.common import ECHO, COUNT, opened, echoes
+from scenarios.fragments import connect6
+
+UDP_NO_CHECK6_TX = 101  # which Python has no name for
 
 
 def out_of_order():
@@ -83,4 +87,26 @@ def bad_lengths():
     c.finish()
 
 
-SCENARIOS = [out_of_order, fin_out_of_order, urgent_and_empty, bad_checksums, bad_lengths]
+def datagram_lengths():
+    """A datagram ends where its header says, and is dropped if that is before the header's end or behind the packet's."""
+    port = next(ports)
+    answers = common.peer.listen(UDP, port)
+    bare, summed = (common.peer.udp(port, ECHO, b'text', no_checksum=which) for which in (True, False))
+    for length in 0, 7, 13, 65535, 8:
+        common.peer.send_ip(UDP, bare[:4] + struct.pack('!H', length) + bare[6:])
+    for body in bare, summed:
+        common.peer.send_ip(UDP, body + b' and more')
+    check('datagrams', [answers.get(timeout=WAIT) for _ in range(3)], [b'', b'text', b'text'])
+
+
+def no_checksum6():
+    """By IPv6 a datagram without a checksum is dropped: nothing else says whom it is for."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        connect6(s)
+        for without, text in (1, b'none'), (0, b'good'):
+            s.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_TX, without)
+            s.send(text)
+        check('a datagram', s.recv(100), b'good')
+
+
+SCENARIOS = [out_of_order, fin_out_of_order, urgent_and_empty, bad_checksums, bad_lengths, datagram_lengths, no_checksum6]
