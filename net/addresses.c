@@ -82,13 +82,19 @@ void addresses_status(struct netif *netif)
 	addresses_changed();
 }
 
+/* Where no router leads, or need lead. */
+static bool is_of_link(const ip6_addr_t *address)
+{
+	return ip6_addr_islinklocal(address) || ip6_addr_ismulticast_linklocal(address);
+}
+
 /* Has this interface an address to reach that one from? */
 static bool reaches_v6(const struct netif *netif, const ip6_addr_t *to)
 {
 	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
 		if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) &&
-		    (ip6_addr_islinklocal(to) ? ip6_addr_test_zone(to, netif)
-					      : !ip6_addr_islinklocal(netif_ip6_addr(netif, i))))
+		    (is_of_link(to) ? ip6_addr_test_zone(to, netif)
+				    : !ip6_addr_islinklocal(netif_ip6_addr(netif, i))))
 			return netif_is_link_up(netif);
 	return false;
 }
@@ -137,7 +143,7 @@ static bool is_there(const ip_addr_t *to)
 
 static bool is_hopeless(const ip_addr_t *to)
 {
-	bool up = false, hope = to && (IP_IS_V4(to) || ip6_addr_islinklocal(ip_2_ip6(to)));
+	bool up = false, hope = to && (IP_IS_V4(to) || is_of_link(ip_2_ip6(to)));
 	for (unsigned i = 0; i < interface_count; i++) {
 		struct netif *netif = &interfaces[i]->netif;
 		if (!netif_is_link_up(netif))

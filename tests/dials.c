@@ -2,8 +2,8 @@
 /*
  * Dials what it is told, for tests/lib/dials.py: a client of port 9 sends "ADDRESS MILLISECONDS TIMES" and a
  * newline. So many goroutines dial it at once, each with a deadline so far away (0: none), and what they say
- * is sent back, a line each: "ok PEER MILLISECONDS" after an echo of the peer, or "ERROR MILLISECONDS". Port
- * 7 is an echo itself.
+ * is sent back, a line each: "ok PEER MILLISECONDS" after an echo of the peer, or "ERROR MILLISECONDS". With 0
+ * TIMES a datagram is sent there: "sent MILLISECONDS". Port 7 is an echo itself.
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -52,6 +52,18 @@ static void dial(void *arg)
 	go_waitgroup_done(&job->left);
 }
 
+static void send_datagram(const struct job *job)
+{
+	char line[200];
+	int64_t start = go_now();
+	go_udp *udp = go_udp_open(":0");
+	CHECK(udp);
+	bool sent = go_udp_send(udp, "hello", 5, job->address) == 5;
+	snprintf(line, sizeof(line), "%s %d\n", sent ? "sent" : strerror(errno), (int)((go_now() - start) / MS));
+	go_udp_close(udp);
+	go_write(job->client, line, strlen(line));
+}
+
 static void obey(void *client)
 {
 	struct job job = { .client = client };
@@ -67,6 +79,8 @@ static void obey(void *client)
 		for (int i = 0; i < times; i++)
 			go(dial, &job);
 		go_waitgroup_wait(&job.left);
+		if (times == 0)
+			send_datagram(&job);
 	}
 	go_conn_close(client);
 }

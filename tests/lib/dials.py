@@ -48,6 +48,16 @@ def dial(address, want, deadline=0, times=1, between=(0, 4000)):
         raise Wrong(f'{address}: {got[:4]}, not {times} times {want!r} within {between} ms')
 
 
+def group_is_reached(group):
+    """A datagram to all who hear there, which is this host."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.bind(('::', PORT))
+        s.settimeout(WAIT)
+        got = ask(f'[{group}]:{PORT} 0 0')
+        if [what for what, _ in got] != ['sent'] or s.recv(100) != b'hello':
+            raise Wrong(f'a datagram to {group}: {got}')
+
+
 def echo_server(host):
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     listener = socket.create_server((host, PORT), family=family, backlog=256)
@@ -303,6 +313,8 @@ def ipv6():
     for address in mine, mine + '%net0':
         dial(f'[{address}]:{PORT}', f'ok [{mine}%net0]:{PORT}')
     dial(f'[{mine}]:{PORT + 1}', 'Connection refused')
+    for group in 'ff02::1', 'ff02::1%net0':     # which needs no router either
+        group_is_reached(group)
     # No router has answered: there is no way to anything beyond the link, and that is said, not waited for.
     dial(f'[{OWN6}]:{PORT}', 'Connection timed out', deadline=200, between=(200, 1500))
     dial(f'[{OWN6}]:{PORT}', NO_ANSWER, between=(0, 20000))
