@@ -31,7 +31,7 @@ static int connect_to(struct socket *s, const union endpoint *host)
 			break;
 		}
 		if (errno != EINPROGRESS && errno != EALREADY) {
-			error = socket_failed(s, errno);
+			error = socket_failed(s, net_errno_of_way(errno));
 			break;
 		}
 		socket_wait(s, NETPOLL_WRITE);

@@ -39,6 +39,13 @@ int net_errno(int error)
 	}
 }
 
+int net_errno_of_way(int error)
+{
+	/* What leads nowhere is invalid to the kernel if it is from one's own loopback, or to an address
+	   of a link that does not say of which. */
+	return error == EINVAL ? EHOSTUNREACH : net_errno(error);
+}
+
 /* ---- Making and freeing ---- */
 
 int socket_fd(sa_family_t family, int type)

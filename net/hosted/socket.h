@@ -84,6 +84,7 @@ int socket_close(const void *handle);       /* 0, or -1 with EBADF */
 
 void conn_options(int fd); /* conn.c: of a connection, or a listener, whose connections inherit them */
 int net_errno(int error); /* one of those that gump/net.h names, as far as there is one */
+int net_errno_of_way(int error); /* the same, of a call that names where to */
 int net_fail(int error);  /* errno = error; answers -1 */
 
 /* ports.c: which address of the host stands for one of the program's. 0 or an errno. */

@@ -55,7 +55,7 @@ static int send_one(struct socket *s, const void *buf, size_t size, const union 
 		if (sendto(s->fd, buf, size, MSG_NOSIGNAL, &to->any, endpoint_size(to)) >= 0)
 			break;
 		if (errno != EAGAIN) {
-			error = net_errno(errno);
+			error = net_errno_of_way(errno);
 			break;
 		}
 		socket_wait(s, NETPOLL_WRITE);
