@@ -198,7 +198,7 @@ ssize_t go_udp_send(go_udp *handle, const void *buf, size_t size, const char *to
 		return -1;
 	net_lock();
 	int64_t deadline = hart_now() + SEND_WAIT;
-	int error = net_resolve(&address, deadline);
+	int error = net_up() || address_is_local(&address) ? net_resolve(&address, deadline) : ENETDOWN;
 	if (udp->closed)
 		error = EBADF;
 	else if (error == ETIMEDOUT)

@@ -30,6 +30,17 @@ static void no_device(void)
 	CHECK_EQ(errno, ENETDOWN);
 	CHECK(!go_udp_open(":80"));
 	CHECK_EQ(errno, ENETDOWN);
+	go_udp *udp = go_udp_open("127.0.0.1:80");
+	static const char *const beyond[] = { "10.0.0.1:80", "name.test:80" };
+	CHECK(udp);
+	for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+		int64_t start = go_now();
+		CHECK_EQ(go_udp_send(udp, "hello", 5, beyond[i]), -1);
+		CHECK_EQ(errno, ENETDOWN);
+		CHECK(go_now() - start < SECOND / 2);
+	}
+	CHECK_EQ(go_udp_send(udp, "hello", 5, "0.0.0.0:80"), 5);
+	go_udp_close(udp);
 }
 
 static void addresses(void)
