@@ -56,8 +56,11 @@ static struct socket *dial(const char *addr, int64_t deadline, int *error)
 	int fd = socket_fd(host.any.sa_family, SOCK_STREAM);
 	*error = fd < 0 ? net_errno(errno) : ENOMEM;
 	struct socket *s = fd < 0 ? NULL : socket_new(fd, host.any.sa_family, SOCK_STREAM, &address.to);
-	if (s == NULL)
+	if (s == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return NULL;
+	}
 	conn_options(fd);
 	s->deadline[NETPOLL_WRITE] = deadline;
 	*error = connect_to(s, &host);

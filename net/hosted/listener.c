@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. As on the machines, a connection for which there is no room waits in the backlog, and beyond
- * that the client tries again: go_accept fails for one reason only, that the listener was closed.
+ * Listeners. As on the machines, a connection for which there is no room waits, and beyond the backlog
+ * the client tries again: go_accept fails for one reason only, that the listener was closed.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "socket.h"
 
 #define BACKLOG 1024
-#define NO_ROOM_NS 10000000 /* until one that has no descriptor tries again */
+#define NO_ROOM_NS 10000000 /* until one that has no descriptor, or no memory, tries again */
 
 go_listener *go_listen(const char *addr)
 {
@@ -28,26 +28,29 @@ go_listener *go_listen(const char *addr)
 	return NULL;
 }
 
-/* The next connection; NULL with an errno. */
-static struct socket *accept_one(struct socket *s)
+/* The next connection; NULL with an errno. One for which there is no room waits as *fd, else that is -1. */
+static struct socket *accept_one(struct socket *s, int *fd, union endpoint *peer)
 {
-	union endpoint peer;
-	socklen_t size = sizeof(peer);
-	int fd = accept4(s->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	socklen_t size = sizeof(*peer);
+	struct socket *conn;
 
-	if (fd < 0)
+	if (*fd < 0 && (*fd = accept4(s->fd, &peer->any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
 		return NULL;
-	endpoint_unmap(&peer);
-	return socket_new(fd, s->family, SOCK_STREAM, &peer);
+	endpoint_unmap(peer);
+	if ((conn = socket_new(*fd, s->family, SOCK_STREAM, peer)) != NULL)
+		*fd = -1;
+	return conn;
 }
 
 go_conn *go_accept(go_listener *listener)
 {
 	struct socket *s = socket_enter(listener, NETPOLL_READ), *conn = NULL;
+	union endpoint peer;
+	int fd = -1;
 
 	if (s == NULL)
 		return NULL;
-	while (socket_before(s, NETPOLL_READ) == 0 && (conn = accept_one(s)) == NULL) {
+	while (socket_before(s, NETPOLL_READ) == 0 && (conn = accept_one(s, &fd, &peer)) == NULL) {
 		int error = net_errno(errno);
 		if (error == EAGAIN)
 			socket_wait(s, NETPOLL_READ);
@@ -56,6 +59,8 @@ go_conn *go_accept(go_listener *listener)
 		/* Otherwise the connection has ended before it was accepted. */
 	}
 	socket_leave(s, NETPOLL_READ);
+	if (fd >= 0)
+		close(fd);
 	if (conn == NULL) {
 		errno = EBADF;
 		return NULL;

@@ -43,8 +43,10 @@ static int open_at(struct address *own, int type, struct socket **result)
 	if (fd < 0)
 		return net_errno(errno);
 	struct socket *s = socket_new(fd, host.any.sa_family, type, &own->to);
-	if (s == NULL)
+	if (s == NULL) {
+		close(fd);
 		return ENOMEM;
+	}
 	if ((error = ports_bind(s, &host)) != 0)
 		socket_close(s->handle);
 	*result = s;

@@ -102,7 +102,6 @@ struct socket *socket_new(int fd, sa_family_t family, int type, const union endp
 		}
 		put_free(s);
 	}
-	close(fd);
 	errno = ENOMEM;
 	return NULL;
 }

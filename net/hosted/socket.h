@@ -62,7 +62,7 @@ void source_event(struct source *source, uint32_t events);  /* from a thread tha
 bool poller_add(struct socket *s);
 void poller_watch_write(struct socket *s);
 
-/* socket.c. NULL with errno ENOMEM; the descriptor is closed then. */
+/* socket.c. NULL with errno ENOMEM; the descriptor is the caller's still. */
 struct socket *socket_new(int fd, sa_family_t family, int type, const union endpoint *end);
 int socket_fd(sa_family_t family, int type); /* -1 and errno */
 /* One at an address of the program's own. NULL and errno. */
