@@ -3,14 +3,14 @@
 DHCP: tests/lib/dhcp.py gives leases to the same program, and does not."""
 from lib import machine
 from lib.machine import ARCH, Failure
-from lib.network import Tap, run_client, usable
+from lib.network import Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
 
-def dials(test, scenario, env=Tap.env):
+def dials(test, scenario, env=Tap.env, network=Tap):
     image = machine.image_path('dials', ARCH[test.machine_name])
-    with Tap([9]) as net, test.boot(image, net=net.net, env=env, timeout=90, prefix=net.prefix) as boot:
-        if scenario != 'by_hand':   # which has to hear the machine ask for a lease
+    with network([9]) as net, test.boot(image, net=net.net, env=env, timeout=90, prefix=net.prefix) as boot:
+        if scenario not in ('by_hand', 'routers'):  # which have to hear the machine ask for a lease
             boot.wait_for('listening')
         run_client(net, 'dials.py', scenario, timeout=80)
 
@@ -34,6 +34,7 @@ def tests():
     for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', ['dns=fd77::1']), ('by_hand', ['dns=10.77.0.3']), \
             ('nobody_to_ask', ['ip=10.77.0.2/24']):
         scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
+    scenarios['dials.routers'] = lambda test: dials(test, 'routers', TwoTaps.env[1:], TwoTaps)
     scenarios['dhcp'] = dhcp
     for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):

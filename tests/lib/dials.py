@@ -17,6 +17,7 @@ import dhcp
 from together import together
 
 OWN, OTHER, MACHINE = '10.77.0.1', '10.77.0.3', '10.77.0.2'
+BEYOND = '10.99.0.1'    # of TwoTaps, behind both
 OWN6, PREFIX = 'fd77::1', 'fd77::'
 MACHINE6 = 'fd77::5054:ff:fe12:3456'       # from QEMU's usual hardware address
 PORT = 8080
@@ -48,6 +49,9 @@ def dial(address, want, deadline=0, times=1, between=(0, 4000)):
         raise Wrong(f'{address}: {got[:4]}, not {times} times {want!r} within {between} ms')
 
 
+came = []   # from where somebody dialled an echo
+
+
 def echo_server(host):
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     listener = socket.create_server((host, PORT), family=family, backlog=256)
@@ -59,7 +63,9 @@ def echo_server(host):
 
     def accept():
         while True:
-            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+            s, who = listener.accept()
+            came.append(who[0])
+            threading.Thread(target=serve, args=(s,), daemon=True).start()
     threading.Thread(target=accept, daemon=True).start()
 
 
@@ -397,6 +403,26 @@ def by_hand():
     threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(4)],
                      daemon=True).start()
     by('second', OTHER, OWN)
+
+
+def routers():
+    """net1 leads to BEYOND, and net0 does for as long as its lease says so, though its address is the same."""
+    global reached
+    servers = dhcp.Servers('tap0')
+    since = servers.lease('10.77.0.50')
+    reached = '10.77.0.50'
+    echo_server(BEYOND)
+
+    def by(source):
+        came.clear()
+        dial(f'{BEYOND}:{PORT}', f'ok {BEYOND}:{PORT}')
+        if came != [source]:
+            raise Wrong(f'{BEYOND} was dialled from {came}, not from {source}')
+    by(reached)
+    for gateway, source in (None, '10.78.0.2'), (OWN, reached):
+        servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, ROUTER=gateway)
+        since = time.monotonic()
+        by(source)
 
 
 def main(scenario):
