@@ -206,7 +206,15 @@ def main(interface):
     works('10.77.0.51')
     servers.answer(renewed(servers, since, '10.77.0.51'), NAK, '0.0.0.0')
     since = servers.lease('10.77.0.52')
-    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', LEASE=0xffffffff, T1=0xffffffff, T2=0xffffffff)
+    # Times to ask at that are not before the end, and one of them: as if they were not told.
+    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T1=TIMES[LEASE], T2=TIMES[LEASE])
+    since = time.monotonic()
+    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T2=0xffffffff)
+    since = time.monotonic()
+    renewed(servers, since, '10.77.0.52')
+    request = servers.next(REQUEST, 'T2')
+    within('T2', request.time - since, TIMES[T2])
+    servers.answer(request, ACK, '10.77.0.52', LEASE=0xffffffff, T1=0xffffffff, T2=0xffffffff)
     servers.silence('a lease without an end', TIMES[LEASE] + SLACK)
     works('10.77.0.52')
 
