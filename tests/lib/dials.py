@@ -164,6 +164,7 @@ HOW = {
     'questions': wrong_questions,
     'query': lambda q: [q.lie(flags=0x0100), q.good()],
     'other': lambda q: [q.good()],
+    'port': lambda q: [q.good()],
     'cut': cut,
     'garbage': garbage,
     'lengths': lengths,
@@ -175,7 +176,7 @@ asked = []
 
 def name_server(*hosts):
     """At each of them; without any, at OWN, while OTHER has only lies of the name `other` to tell."""
-    sockets = {}
+    sockets, twins = {}, {}
     for host in hosts or (OWN, OTHER):
         sockets[host] = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
         sockets[host].bind(socket.getaddrinfo(host, 53)[0][4])
@@ -185,6 +186,16 @@ def name_server(*hosts):
         asked.append(q)
         if q.how == 'other':
             sockets[OTHER].sendto(q.lie(), client)
+        if q.how == 'port':
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+                elsewhere.bind((host, 0))
+                elsewhere.sendto(q.lie(), client)
+        if q.how == 'twin':     # two that are asked for at once: a lie of each comes to the port of the other
+            twins[q.name] = q, client
+            if len(twins) == 2:
+                (one, here), (two, there) = twins.values()
+                for text, to in (two.lie(), here), (one.lie(), there), (one.good(), here), (two.good(), there):
+                    sockets[host].sendto(text, to)
         if q.how.startswith('late'):
             time.sleep(1)
             sockets[host].sendto(q.good(), client)
@@ -204,8 +215,10 @@ def names():
     name_server()
     router('tap0')()
     found, found6 = f'ok {OWN}:{PORT}', f'ok [{OWN6}]:{PORT}'
-    for how in 'a', 'both', 'chain', 'ids', 'questions', 'query', 'other', 'garbage', 'circle':
+    for how in 'a', 'both', 'chain', 'ids', 'questions', 'query', 'other', 'port', 'garbage', 'circle':
         dial(f'{how}.test:{PORT}', found)
+    if failures := together(*[(dial, f'twin.{n}.test:{PORT}', found) for n in range(2)]):
+        raise Wrong('; '.join(failures))
     serves6(MACHINE6)
     dial(f'aaaa.test:{PORT}', found6)
     for how in 'nobody', 'nothing', 'failure', 'endless', 'cut', 'lengths':
