@@ -170,6 +170,7 @@ HOW = {
     'lengths': lengths,
     'circle': circle,
     'second': lambda q: [q.good()] if q.server == OWN else [],
+    'second6': lambda q: [q.answer(*[address(OWN6)] * (q.kind == AAAA))] if q.server == OWN else [],
 }
 asked = []
 
@@ -404,18 +405,21 @@ def by_hand():
     name_server(OTHER, OWN)
     reached = '10.77.0.50'
 
-    def by(name, *who):
+    def by(name, *who, found=OWN):
         before = len(asked)
-        dial(f'{name}.test:{PORT}', f'ok {OWN}:{PORT}', between=(0, 10000))
+        dial(f'{name}.test:{PORT}', f'ok {found}:{PORT}', between=(0, 10000))
         servers = [q.server for q in asked[before:]]    # one whose answer is late is asked again
         if [server for server, last in zip(servers, ['', *servers]) if server != last] != list(who):
             raise Wrong(f'{name}: asked {servers}, not {who}')
     by('a.one', OTHER)
     servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached)
     by('a.two', OTHER)
-    threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(4)],
+    threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(9)],
                      daemon=True).start()
     by('second', OTHER, OWN)
+    router('tap0')()
+    serves6(MACHINE6)
+    by('second6', OTHER, OWN, found=f'[{OWN6}]')    # OWN is asked for both versions' addresses, OTHER not again
 
 
 def routers():
