@@ -6,6 +6,9 @@ from lib.machine import ARCH, Failure
 from lib.network import Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
+FOURTH = 'dns=10.77.0.3,10.77.0.4,10.77.0.5,fd77::1'
+LONG = 'ip1=10.78.0.200/24,10.78.0.1,fd77:0000:0000:0000:0000:0000:0000:0001'
+
 
 def dials(test, scenario, env=Tap.env, network=Tap):
     image = machine.image_path('dials', ARCH[test.machine_name])
@@ -31,10 +34,10 @@ def tests():
         return []
     found = []
     scenarios = {f'dials.{name}': lambda test, name=name: dials(test, name) for name in ('names', 'silence', 'crowd', 'ipv6')}
-    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', ['dns=fd77::1']), ('by_hand', ['dns=10.77.0.3']), \
+    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', [FOURTH]), ('by_hand', ['dns=10.77.0.3']), \
             ('nobody_to_ask', ['ip=10.77.0.2/24']):
         scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
-    scenarios['dials.routers'] = lambda test: dials(test, 'routers', TwoTaps.env[1:], TwoTaps)
+    scenarios['dials.routers'] = lambda test: dials(test, 'routers', [LONG], TwoTaps)
     scenarios['dhcp'] = dhcp
     for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):

@@ -394,6 +394,7 @@ def nobody_to_ask():
 
 
 def without_ipv4_by_hand():
+    """Of the four set by hand, the last is the one that can be reached."""
     without_ipv4(told=False)
 
 
@@ -436,7 +437,7 @@ def routers():
         if came != [source]:
             raise Wrong(f'{BEYOND} was dialled from {came}, not from {source}')
     by(reached)
-    for gateway, source in (None, '10.78.0.2'), (OWN, reached):
+    for gateway, source in (None, '10.78.0.200'), (OWN, reached):
         servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, ROUTER=gateway)
         since = time.monotonic()
         by(source)
