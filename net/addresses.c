@@ -188,7 +188,7 @@ int interface_wait_name_server(int64_t deadline)
 /* "10.0.0.2/24", "10.0.0.2/24,GATEWAY", "10.0.0.2/24,GATEWAY,DNS". */
 static bool static_address(struct netif *netif, const char *text)
 {
-	char copy[64], *save, *end;
+	char copy[100], *save, *end; /* the longest there can be, with IPv6, has 80 */
 	ip4_addr_t address, netmask, gateway = { 0 };
 	ip_addr_t server;
 	if (strlen(text) >= sizeof copy)

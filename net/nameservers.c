@@ -66,7 +66,7 @@ static void add(enum source source, u8_t netif, const ip_addr_t *ip, int64_t unt
 	drop_expired();
 	unsigned told = count_of(source, netif, ip, &at);
 	if (at == count) {
-		if (ip_addr_isany(ip) || count == SERVERS_MAX || told >= OF_ONE_MAX)
+		if (ip_addr_isany(ip) || count == SERVERS_MAX || (source >= LEASED && told >= OF_ONE_MAX))
 			return;
 		count++;
 	}

@@ -3,7 +3,8 @@
  * Dials what it is told, for tests/lib/dials.py: a client of port 9 sends "ADDRESS MILLISECONDS TIMES" and a
  * newline. So many goroutines dial it at once, each with a deadline so far away (0: none), and what they say
  * is sent back, a line each: "ok PEER MILLISECONDS" after an echo of the peer, or "ERROR MILLISECONDS". With 0
- * TIMES a datagram is sent there: "sent MILLISECONDS". Port 7 is an echo itself.
+ * TIMES a datagram is sent there: "sent MILLISECONDS". Port 7 is an echo itself, and "listen ADDRESS" brings one
+ * more, once.
  */
 #include <errno.h>
 #include <gump/net.h>
@@ -64,6 +65,34 @@ static void send_datagram(const struct job *job)
 	go_write(job->client, line, strlen(line));
 }
 
+static void echo(void *conn)
+{
+	char buf[1000];
+	ssize_t n;
+	while ((n = go_read(conn, buf, sizeof(buf))) > 0 && go_write(conn, buf, (size_t)n) == n)
+		;
+	go_conn_close(conn);
+}
+
+static void echo_datagrams(void *udp)
+{
+	char buf[100], from[80];
+	ssize_t n;
+	while ((n = go_udp_recv(udp, buf, sizeof(buf), from, sizeof(from))) >= 0)
+		go_udp_send(udp, buf, (size_t)n, from);
+}
+
+/* An echo of both kinds at that address, as long as the machine runs. */
+static void listen_at(const char *address)
+{
+	static struct service service = { .serve = echo };
+	go_udp *udp = go_udp_open(address);
+	service.listener = go_listen(address);
+	CHECK(service.listener && udp);
+	go(accept_all, &service);
+	go(echo_datagrams, udp);
+}
+
 static void obey(void *client)
 {
 	struct job job = { .client = client };
@@ -74,7 +103,9 @@ static void obey(void *client)
 	while (have < sizeof(line) - 1 && !strchr(line, '\n') &&
 	       (n = go_read(client, line + have, sizeof(line) - 1 - have)) > 0)
 		have += (size_t)n;
-	if (sscanf(line, "%599s %d %d", job.address, &job.milliseconds, &times) == 3) {
+	if (sscanf(line, "listen %599s", job.address) == 1)
+		listen_at(job.address);
+	else if (sscanf(line, "%599s %d %d", job.address, &job.milliseconds, &times) == 3) {
 		go_waitgroup_add(&job.left, times);
 		for (int i = 0; i < times; i++)
 			go(dial, &job);
@@ -83,15 +114,6 @@ static void obey(void *client)
 			send_datagram(&job);
 	}
 	go_conn_close(client);
-}
-
-static void echo(void *conn)
-{
-	char buf[1000];
-	ssize_t n;
-	while ((n = go_read(conn, buf, sizeof(buf))) > 0 && go_write(conn, buf, (size_t)n) == n)
-		;
-	go_conn_close(conn);
 }
 
 int main(void)

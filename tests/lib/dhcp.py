@@ -110,11 +110,11 @@ class Servers:
         return since
 
 
-def works(address):
+def works(address, port=7):
     end = time.monotonic() + 5
     while True:
         try:
-            with socket.create_connection((address, 7), timeout=1) as s:
+            with socket.create_connection((address, port), timeout=1) as s:
                 return echoes(s)
         except OSError as error:
             if time.monotonic() > end:
@@ -126,6 +126,37 @@ def echoes(s):
     s.sendall(b'there?')
     if s.recv(6) != b'there?':
         raise Wrong('no echo')
+
+
+def listens(address, port):
+    """Has the machine a listener and a UDP port there?"""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.5)
+        s.connect((address, port))
+        try:
+            s.send(b'there?')
+            udp = s.recv(10) == b'there?'
+        except OSError:
+            udp = False
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except ConnectionRefusedError:
+        return udp, False
+    return udp, True
+
+
+def moved(servers, since):
+    """Renewals bring another address, and the first again: who listens on that one does not move."""
+    with socket.create_connection(('10.77.0.52', 9), timeout=5) as s:
+        s.sendall(b'listen 10.77.0.52:8\n')
+        s.recv(1)
+    for address, before in ('10.77.0.53', '10.77.0.52'), ('10.77.0.52', '10.77.0.53'):
+        servers.answer(renewed(servers, since, before), ACK, address)
+        since = time.monotonic()
+        works(address)
+        if (found := listens(address, 8)) != (address == '10.77.0.52',) * 2:
+            raise Wrong(f'listens at {address}, by UDP and TCP: {found}')
+    return since
 
 
 def within(what, took, want):
@@ -183,7 +214,11 @@ def main(interface):
     servers = Servers(interface)
     bad_offers(servers)
     since = two_servers(servers)
-    servers.answer(renewed(servers, since), ACK, '10.77.0.50')
+    request = renewed(servers, since)
+    servers.answer(request, NAK, '0.0.0.0', OTHER)
+    servers.answer(request, ACK, '10.77.0.60', OTHER)
+    servers.silence('what another server says of a lease')
+    servers.answer(request, ACK, '10.77.0.50')
     since = time.monotonic()
     with socket.create_connection(('10.77.0.50', 7), timeout=5) as s:
         renewed(servers, since)                     # and its server is silent
@@ -205,8 +240,16 @@ def main(interface):
     since = time.monotonic()
     works('10.77.0.51')
     servers.answer(renewed(servers, since, '10.77.0.51'), NAK, '0.0.0.0')
-    since = servers.lease('10.77.0.52')
-    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', LEASE=0xffffffff, T1=0xffffffff, T2=0xffffffff)
+    since = moved(servers, servers.lease('10.77.0.52'))
+    # Times to ask at that are not before the end, and one of them: as if they were not told.
+    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T1=TIMES[LEASE], T2=TIMES[LEASE])
+    since = time.monotonic()
+    servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T2=0xffffffff)
+    since = time.monotonic()
+    renewed(servers, since, '10.77.0.52')
+    request = servers.next(REQUEST, 'T2')
+    within('T2', request.time - since, TIMES[T2])
+    servers.answer(request, ACK, '10.77.0.52', LEASE=0xffffffff, T1=0xffffffff, T2=0xffffffff)
     servers.silence('a lease without an end', TIMES[LEASE] + SLACK)
     works('10.77.0.52')
 

@@ -17,6 +17,7 @@ import dhcp
 from together import together
 
 OWN, OTHER, MACHINE = '10.77.0.1', '10.77.0.3', '10.77.0.2'
+BEYOND = '10.99.0.1'    # of TwoTaps, behind both
 OWN6, PREFIX = 'fd77::1', 'fd77::'
 MACHINE6 = 'fd77::5054:ff:fe12:3456'       # from QEMU's usual hardware address
 PORT = 8080
@@ -58,6 +59,9 @@ def group_is_reached(group):
             raise Wrong(f'a datagram to {group}: {got}')
 
 
+came = []   # from where somebody dialled an echo
+
+
 def echo_server(host):
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     listener = socket.create_server((host, PORT), family=family, backlog=256)
@@ -69,7 +73,9 @@ def echo_server(host):
 
     def accept():
         while True:
-            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+            s, who = listener.accept()
+            came.append(who[0])
+            threading.Thread(target=serve, args=(s,), daemon=True).start()
     threading.Thread(target=accept, daemon=True).start()
 
 
@@ -168,18 +174,20 @@ HOW = {
     'questions': wrong_questions,
     'query': lambda q: [q.lie(flags=0x0100), q.good()],
     'other': lambda q: [q.good()],
+    'port': lambda q: [q.good()],
     'cut': cut,
     'garbage': garbage,
     'lengths': lengths,
     'circle': circle,
     'second': lambda q: [q.good()] if q.server == OWN else [],
+    'second6': lambda q: [q.answer(*[address(OWN6)] * (q.kind == AAAA))] if q.server == OWN else [],
 }
 asked = []
 
 
 def name_server(*hosts):
     """At each of them; without any, at OWN, while OTHER has only lies of the name `other` to tell."""
-    sockets = {}
+    sockets, twins = {}, {}
     for host in hosts or (OWN, OTHER):
         sockets[host] = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
         sockets[host].bind(socket.getaddrinfo(host, 53)[0][4])
@@ -189,6 +197,16 @@ def name_server(*hosts):
         asked.append(q)
         if q.how == 'other':
             sockets[OTHER].sendto(q.lie(), client)
+        if q.how == 'port':
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+                elsewhere.bind((host, 0))
+                elsewhere.sendto(q.lie(), client)
+        if q.how == 'twin':     # two that are asked for at once: a lie of each comes to the port of the other
+            twins[q.name] = q, client
+            if len(twins) == 2:
+                (one, here), (two, there) = twins.values()
+                for text, to in (two.lie(), here), (one.lie(), there), (one.good(), here), (two.good(), there):
+                    sockets[host].sendto(text, to)
         if q.how.startswith('late'):
             time.sleep(1)
             sockets[host].sendto(q.good(), client)
@@ -208,8 +226,10 @@ def names():
     name_server()
     router('tap0')()
     found, found6 = f'ok {OWN}:{PORT}', f'ok [{OWN6}]:{PORT}'
-    for how in 'a', 'both', 'chain', 'ids', 'questions', 'query', 'other', 'garbage', 'circle':
+    for how in 'a', 'both', 'chain', 'ids', 'questions', 'query', 'other', 'port', 'garbage', 'circle':
         dial(f'{how}.test:{PORT}', found)
+    if failures := together(*[(dial, f'twin.{n}.test:{PORT}', found) for n in range(2)]):
+        raise Wrong('; '.join(failures))
     serves6(MACHINE6)
     dial(f'aaaa.test:{PORT}', found6)
     for how in 'nobody', 'nothing', 'failure', 'endless', 'cut', 'lengths':
@@ -386,6 +406,7 @@ def nobody_to_ask():
 
 
 def without_ipv4_by_hand():
+    """Of the four set by hand, the last is the one that can be reached."""
     without_ipv4(told=False)
 
 
@@ -397,18 +418,41 @@ def by_hand():
     name_server(OTHER, OWN)
     reached = '10.77.0.50'
 
-    def by(name, *who):
+    def by(name, *who, found=OWN):
         before = len(asked)
-        dial(f'{name}.test:{PORT}', f'ok {OWN}:{PORT}', between=(0, 10000))
+        dial(f'{name}.test:{PORT}', f'ok {found}:{PORT}', between=(0, 10000))
         servers = [q.server for q in asked[before:]]    # one whose answer is late is asked again
         if [server for server, last in zip(servers, ['', *servers]) if server != last] != list(who):
             raise Wrong(f'{name}: asked {servers}, not {who}')
     by('a.one', OTHER)
     servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached)
     by('a.two', OTHER)
-    threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(4)],
+    threading.Thread(target=lambda: [servers.answer(servers.next(dhcp.REQUEST, 'T1'), dhcp.ACK, reached) for _ in range(9)],
                      daemon=True).start()
     by('second', OTHER, OWN)
+    router('tap0')()
+    serves6(MACHINE6)
+    by('second6', OTHER, OWN, found=f'[{OWN6}]')    # OWN is asked for both versions' addresses, OTHER not again
+
+
+def routers():
+    """net1 leads to BEYOND, and net0 does for as long as its lease says so, though its address is the same."""
+    global reached
+    servers = dhcp.Servers('tap0')
+    since = servers.lease('10.77.0.50')
+    reached = '10.77.0.50'
+    echo_server(BEYOND)
+
+    def by(source):
+        came.clear()
+        dial(f'{BEYOND}:{PORT}', f'ok {BEYOND}:{PORT}')
+        if came != [source]:
+            raise Wrong(f'{BEYOND} was dialled from {came}, not from {source}')
+    by(reached)
+    for gateway, source in (None, '10.78.0.200'), (OWN, reached):
+        servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, ROUTER=gateway)
+        since = time.monotonic()
+        by(source)
 
 
 def main(scenario):
