@@ -4,7 +4,8 @@
  *
  * Every call that waits blocks the goroutine, not the hart. Errors are -1 or NULL with errno
  * set: EINVAL (an address that cannot be read), ENETDOWN (no network device), ENOMEM, EADDRINUSE,
- * ECONNRESET, ECONNABORTED, ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline passed), EPIPE
+ * ECONNRESET (by the peer), ECONNABORTED (given up here: the peer is gone or stalls, the address was lost),
+ * ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT (a deadline passed, or nobody answered a dial), EPIPE
  * (written after go_shutdown), EMSGSIZE (a datagram of more than 65,507 bytes, by IPv6 65,487), ERANGE
  * (a buffer too small for an address), EBADF (closed, also by another goroutine meanwhile). In the hosted
  * build also what the host's kernel says, such as EACCES for a port below 1024.
@@ -41,8 +42,9 @@ void go_listener_close(go_listener *);
 /*
  * "host:port", "[fd00::1]:80", "[fe80::1%net0]:80"; a name is resolved by DNS, its address of
  * version 4 before that of version 6. Blocks until the connection is there, or it is refused.
- * ETIMEDOUT at the deadline, and at once if that has passed; EHOSTUNREACH when there is no such
- * name, no name server is known or answers (seven seconds each), or no router leads there over IPv6.
+ * ETIMEDOUT at the deadline, at once if that has passed, and when nobody answers six SYNs; EHOSTUNREACH when
+ * there is no such name, no name server is known or answers (seven seconds each), or no router leads there
+ * over IPv6.
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 
@@ -51,10 +53,15 @@ go_conn *go_dial(const char *addr, int64_t deadline);
  * size of 0 it does not block. A deadline that has passed counts first: ETIMEDOUT, whatever there is to read.
  */
 ssize_t go_read(go_conn *, void *buf, size_t size);
-/* All of it, or -1. Blocks until the last byte is queued for sending. */
+/* All of it, or -1, when a part of it may be on its way. Blocks until the last byte is queued for sending. */
 ssize_t go_write(go_conn *, const void *buf, size_t size);
-/* No more writes; the peer reads an end after what was written. Reading goes on. */
+/* No more writes: the peer reads an end after what was written. Reading goes on. Does not block. 0 or -1. */
 int go_shutdown(go_conn *);
+/*
+ * Does not block. What was written is still sent, within the limits `stalled` and `finwait`
+ * (docs/network.md); if something has come that was not read, the connection is reset instead. 0, or -1
+ * with EBADF.
+ */
 int go_conn_close(go_conn *);
 /* Later calls (and those that wait now) fail with ETIMEDOUT at these times; GO_FOREVER: never.
    The connection stays usable. */
