@@ -10,10 +10,14 @@ from lib.machine import Failure
 from lib.programs import HostTest
 
 FOUND = 99
+REQUEST = bytes.fromhex('48c1c703 48c1c70d 48c1c73d 48c1c733')  # how a program speaks to valgrind
 CLEAN = [('chan', ()), ('select', ()), ('preempt', ('-sleeper_beside_hogs',))]
 
 
 def valgrind(test, program, *args):
+    with open(machine.image_path(program, 'hosted'), 'rb') as image:
+        if REQUEST not in image.read():
+            raise Failure("build/hosted was made before valgrind's headers were there: remove it, and run this again")
     # fair: or the thread that waits for another, spinning, keeps the one lock
     command = ['env', f'GUMP_HARTS={test.harts}', 'PART=10', 'valgrind', '-q', '--fair-sched=yes',
                f'--error-exitcode={FOUND}', machine.image_path(program, 'hosted'), *args]
