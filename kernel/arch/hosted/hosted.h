@@ -29,6 +29,7 @@
 #else
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #define VALGRIND_MAKE_MEM_UNDEFINED(start, size) 0
+#define RUNNING_ON_VALGRIND 0
 #endif
 
 /*
@@ -119,6 +120,7 @@ void fiber_free(uintptr_t top);
 
 /* switch.S */
 void preempt_entry(void);
+void preempt_return(void); /* its last instruction */
 extern const char preempt_entry_end[];
 
 #endif

@@ -154,13 +154,14 @@ __x86_return_thunk:
  * Signals do not preempt here (signals.c asks for the address), so that preemptions do not pile
  * up on the stack.
  */
-	.globl preempt_entry, preempt_entry_end
+	.globl preempt_entry, preempt_return, preempt_entry_end
 	.type preempt_entry, @function
 preempt_entry:
 	save_all
 	decl %gs:HART_LOCKS
 	call sched_preempt
 	restore_all
+preempt_return:
 	iretq
 preempt_entry_end:
 	.size preempt_entry, . - preempt_entry
