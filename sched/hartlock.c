@@ -6,7 +6,8 @@
  * gives a P to that M (start_locked()). Go makes a new M when no other is left to look around. Here
  * there may be none: the rest are busy, or sleep for locked Gs of their own. So whoever makes such a G
  * ready gives its M an idle P right then (ready_locked()), and whoever leaves a P idle looks for one in
- * the global queue (start_tied_ms()).
+ * the global queue (start_tied_ms()). In a P's own queue it would wait until the G that runs there stops,
+ * beside an idle P and an M that sleeps for it: so it comes into none but its own M's.
  *
  * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G
  * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others
@@ -166,27 +167,32 @@ void start_locked(struct m *m, struct g *g)
 	}
 }
 
-/*
- * g, which waited, is runnable. False: it goes into a queue as any other, where an M with a P will find it.
- */
+/* This P looks at the global queue before its own the next time. */
+static void global_is_next(struct p *p)
+{
+	p->global_tick = p->sched_tick - GLOBAL_TICK;
+	p->look_in = 0;
+}
+
 bool ready_locked(struct g *g)
 {
 	struct m *m = g->locked_m;
-	bool started = false;
+	struct p *p;
 
 	if (m == m_self())
 		return false;
 	spin_acquire(&sched.lock);
-	bool asleep = sleeps(m);
-	struct p *p = asleep && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
-	if (!asleep || p != NULL) {
+	if (!sleeps(m)) {
 		locked_runq_put(m, g);
-		if (asleep)
-			start_tied(m, p, g);
-		started = true;
+	} else if (!sched.stopping && (p = idle_p_take(m->hart.id)) != NULL) {
+		locked_runq_put(m, g);
+		start_tied(m, p, g);
+	} else {
+		globrunq_put_one(g);
+		global_is_next(m_self()->p);
 	}
 	spin_release(&sched.lock);
-	return started;
+	return true;
 }
 
 /*

@@ -266,7 +266,7 @@ static void yield_global_on_g0(void *arg)
 	g_change(arg, G_RUNNING, G_RUNNABLE);
 	spin_acquire(&sched.lock);
 	/* The one lock serves both ways: this P is going to look there next. */
-	if (runq_none(m->p))
+	if (runq_none(m->p) && sched.runq.head != NULL && !runs_elsewhere(sched.runq.head, m))
 		next = globrunq_get(m->p, 0);
 	globrunq_put_one(arg);
 	spin_release(&sched.lock);

@@ -72,7 +72,7 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 	uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
 	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
 	assert(RUNQ_SIZE - (tail - head) >= n - 1 && "globrunq_get: no room for a batch");
-	while (--n > 0) {
+	while (--n > 0 && !runs_elsewhere(sched.runq.head, p->m)) {
 		struct g *more = glist_pop(&sched.runq);
 		prefetch_context(more);
 		store_relaxed(&p->runq[tail++ % RUNQ_SIZE], more);

@@ -301,7 +301,10 @@ uint32_t runq_length(const struct p *p);
 void globrunq_put(struct glist *list); /* sched.lock held: appends and empties the list */
 void globrunq_put_one(struct g *g);    /* sched.lock held */
 void runq_drain(struct p *p);          /* sched.lock held: the queue of p, which nobody runs, goes there */
-/* sched.lock held; a batch, all but one into p's ring, which has room */
+/*
+ * sched.lock held; a batch, all but one into p's ring, which has room. It ends before one that only another M
+ * may run.
+ */
 struct g *globrunq_get(struct p *p, uint32_t max);
 
 /* ---- schedule.c: finding work and running it. On g0 ---- */
@@ -375,12 +378,18 @@ static inline bool in_critical_section(struct m *m)
 
 /* ---- hartlock.c: go_lock_hart()'s side of schedule() ---- */
 
+/* Only another M than m may run g: hartlock.c. */
+static inline bool runs_elsewhere(const struct g *g, const struct m *m)
+{
+	return g->locked_m != NULL && g->locked_m != m;
+}
 bool exclusive(struct m *m);           /* m may run nothing but its locked Gs */
 struct g *take_locked(struct m *m);    /* a locked G of m's that another M found, or NULL */
 void requeue_locked(struct m *m);      /* (L) m parks without a P: those go to be found again */
 void locked_remove(struct m *m, struct g *g); /* g may run anywhere again */
 void start_locked(struct m *m, struct g *g); /* m found a G that only another M may run */
-bool ready_locked(struct g *g);        /* g was made ready and is locked: true if its M has been told */
+/* g, which is locked, was made ready; false: to the calling M, in whose own queue it may wait. */
+bool ready_locked(struct g *g);
 void start_tied_ms(void);              /* (L) a P was left idle */
 /*
  * Waits until whoever finds a locked G of m's has given m a P; false: m is in idle_ms, as it may run others

@@ -282,7 +282,7 @@ static NOINLINE noreturn void schedule_slow(struct m *m, struct g *g)
 			g = NULL;
 			continue;
 		}
-		if (g->locked_m == NULL || g->locked_m == m)
+		if (!runs_elsewhere(g, m))
 			run(m, g, inherit);
 		start_locked(m, g);
 		g = NULL;

@@ -222,7 +222,7 @@ void check_about_to_run(struct m *m, struct g *g)
 {
 	check_m(m, M_WORKING);
 	lockrank_none_held("the start of a goroutine", 1);
-	if (g->locked_m != NULL && g->locked_m != m)
+	if (runs_elsewhere(g, m))
 		hart_fatal("state: goroutine %u is to run on M %u only", (unsigned)g->number,
 			   (unsigned)g->locked_m->hart.id);
 	for (unsigned id = 0; id < hart_count(); id++)

@@ -11,6 +11,7 @@
  * @stress harts=2,4,8 env=PART=4 args=-by_yield|-by_preemption
  */
 #include "sched/sched.h"
+#include "sched/trace.h"
 #include "test.h"
 
 static _Atomic(int) ran;
@@ -60,15 +61,15 @@ static void receive(void *unused)
 	ran++;
 }
 
-/* To the receiver, once it waits; under hart_lock() when it returns. */
-static void send_when_it_waits(void)
+/* To the receiver, once it waits and `prepare` is done; under hart_lock() when it returns. */
+static void send_after(void (*prepare)(void))
 {
-	alone();
+	prepare();
 	hart_lock();
 	while (go_try_send(ch, NULL) == 0) { /* it does not wait yet */
 		hart_unlock();
 		go_sleep(MS);
-		alone();
+		prepare();
 		hart_lock();
 	}
 }
@@ -78,7 +79,7 @@ static void by_ready(void)
 	ch = go_chan_make(0, 0);
 	go(receive, NULL);
 	for (int i = 0; i < test_part(20); i++) {
-		send_when_it_waits();
+		send_after(alone);
 		hold_until_ran(1);
 		hart_unlock();
 	}
@@ -170,7 +171,7 @@ static void by_ready_of_a_locked_one(void)
 	go(receive_locked, NULL);
 	for (int i = 0; i < test_part(20); i++) {
 		WAIT_FOR(locked_to >= 0 && locked_to != go_hart());
-		send_when_it_waits();
+		send_after(alone);
 		hold_until_ran(1);
 		hart_unlock();
 	}
@@ -205,6 +206,101 @@ static void by_yield_of_a_locked_one(void)
 		hart_unlock();
 		WAIT_FOR(go_count() == 1);
 	}
+}
+
+/* On g0: behind hold() into the global queue, and there until that has been taken out. */
+static bool queue_behind_hold(struct g *g, void *unused)
+{
+	trace_unblock(parked, 0);
+	trace_unblock(g, 0);
+	spin_lock(&sched.lock);
+	g_change(parked, G_WAITING, G_RUNNABLE);
+	globrunq_put_one(parked);
+	g_change(g, G_WAITING, G_RUNNABLE);
+	globrunq_put_one(g);
+	spin_unlock(&sched.lock);
+	wake_p();
+	(void)HELD_UNTIL(started, 5 * SECOND);
+	return true;
+}
+
+static void locked_behind_hold(void *unused)
+{
+	go_lock_hart();
+	hart_lock();
+	park(queue_behind_hold, NULL, WAIT_NONE);
+	ran++;
+}
+
+/*
+ * A locked one lies in the global queue while another hart takes a batch, and its own hart sleeps only then: in
+ * the other's ring it would wait until that stops, as on two harts a batch is both.
+ */
+static void by_batch_with_a_locked_one(void)
+{
+	for (int i = 0; i < test_part(20); i++) {
+		parked = NULL;
+		started = false;
+		ran = 0;
+		go(hold, NULL);
+		WAIT_FOR(parked != NULL);
+		go(locked_behind_hold, NULL);
+		WAIT_FOR(go_count() == 1);
+		CHECK_EQ(ran, 1);
+	}
+}
+
+static void none_ran(void)
+{
+	ran = 0;
+}
+
+static _Atomic(int) locked_harts;
+static _Atomic(bool) leave;
+
+static void wait_locked(void *unused)
+{
+	go_lock_hart();
+	locked_harts++;
+	receive(NULL);
+}
+
+static void run_locked(void *unused)
+{
+	go_lock_hart();
+	locked_harts++;
+	while (!leave)
+		hart_relax();
+	go_recv(ch, NULL);
+}
+
+/*
+ * A locked one becomes ready while no P is idle. Then another locked one stops, and leaves its P: each M is busy
+ * or waits for its own.
+ */
+static void by_a_p_that_is_left(void)
+{
+	int n = go_harts() - 1, procs = go_maxprocs(n);
+
+	for (int i = 0; i < test_part(20) && n >= 2; i++) {
+		locked_harts = 0;
+		leave = false;
+		ch = go_chan_make(0, 0);
+		go(wait_locked, NULL);
+		WAIT_FOR(locked_harts == 1);
+		for (int busy = 1; busy < n; busy++) {
+			go(run_locked, NULL);
+			WAIT_FOR(locked_harts == busy + 1);
+		}
+		send_after(none_ran);
+		leave = true;
+		hold_until_ran(1);
+		hart_unlock();
+		go_close(ch);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+	}
+	go_maxprocs(procs);
 }
 
 /* A timer that becomes due on a hart which does not look. */
@@ -296,7 +392,7 @@ static void by_the_end_of_spinning(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_ready_of_a_locked_one),
-	      TEST(by_yield_of_a_locked_one), TEST(by_timer),
-	      TEST(by_timer_after_the_slice), TEST(by_the_woken), TEST(by_the_end_of_spinning));
+	      TEST(by_yield_of_a_locked_one), TEST(by_batch_with_a_locked_one),
+	      TEST(by_a_p_that_is_left), TEST(by_timer), TEST(by_timer_after_the_slice), TEST(by_the_woken), TEST(by_the_end_of_spinning));
 	return test_main(argc, argv, tests);
 }
