@@ -9,7 +9,7 @@
  * @test harts=1,2 polled_at_the_end_of_a_slice
  * @test harts=1 polled_at_the_next_turn
  * @test harts=1 half_of_the_time env=GUMPDEBUG=seed=0
- * @test harts=2 polled_at_the_next_turn_elsewhere
+ * @test harts=2 polled_at_the_next_turn_elsewhere env=GUMPDEBUG=seed=0 sanitize=address,undefined
  * @test harts=1,4 waiters
  */
 #include <errno.h>
@@ -211,6 +211,7 @@ static void polled_at_the_next_turn_elsewhere(void)
 		polls = 0;
 		before = turns;
 		hart_lock();
+		sched.netpoll_after = 0;
 		sched_netpoll_ready();
 		int told = turns; /* some more than before if the host was away */
 		hart_unlock();

@@ -23,6 +23,8 @@ the console must show, with ! before it one that it must not. Keys:
 A program with a line of @stress is in the stress suite, `tests/run --stress`, which boots it as that line says, on
 virt and q35 with 1, 2, 4, and 8 harts. PART=10 in the environment makes a tenth of the rounds (test_part()).
 """
+import functools
+import glob
 import json
 import os
 import re
@@ -230,14 +232,19 @@ def boots():
                         yield boot
 
 
+@functools.cache
+def headers():
+    return [file for folder in ('tests', 'include')
+            for file in glob.glob(os.path.join(TREE, folder, '**', '*.h'), recursive=True)]
+
+
 def build(source, arch, with_checks=None):
     """Compiles and links a program unless its image is newer than all that it is made of."""
     image = machine.image_path(os.path.basename(source)[:-2], arch, with_checks)
     source = os.path.join(TREE, source)
     with open(os.path.join(machine.build_dir(arch, with_checks), 'gump.json')) as file:
         built = json.load(file)
-    parts = [source, os.path.join(TREE, 'tests/test.h'), os.path.join(TREE, 'include/gump.h'),
-             os.path.join(TREE, 'qemu/gump-cc'), built['script'], *built['libraries']]
+    parts = [source, *headers(), os.path.join(TREE, 'qemu/gump-cc'), built['script'], *built['libraries']]
     newest = max(os.path.getmtime(part) for part in parts if os.path.exists(part))
     if os.path.exists(image) and os.path.getmtime(image) > newest:
         return
