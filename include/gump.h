@@ -82,8 +82,9 @@ int go_count(void); /* goroutines that exist now */
 
 /*
  * Ties this goroutine to its hart and the hart to it, as LockOSThread. They nest. The hart runs
- * others while this goroutine waits only if every hart of the machine is tied. The end of the
- * goroutine unties it. Unlocking one that is not locked panics.
+ * others while this goroutine waits only if every hart of the machine is tied; one in a blocking
+ * section that is not tied counts as one that could run them. The end of the goroutine unties it.
+ * Unlocking one that is not locked panics.
  */
 void go_lock_hart(void);
 void go_unlock_hart(void);

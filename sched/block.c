@@ -5,8 +5,9 @@
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
  * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that has no P
  * of its own: a timer interrupt of the hart kicks one when the section has lasted for RETAKE_NS, and it takes
- * the P if that, or the network, has work. An M that parks before then sets its own timer. Thieves with Ps
- * need not take the P, they take its work.
+ * the P if that, or the network, has work. An M that parks before then sets its own timer. Where each parked
+ * M waits for a G that is locked to it, one of those does so (hartlock.c). Thieves with Ps need not take the
+ * P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -47,40 +48,49 @@ void go_block_enter(void)
 	fence_store_load();
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
 	if (!fuzz_saw_no_idle_m() && atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
-	    atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
+	    ms_parked() != 0)
 		sysmon_arm_blocked(m);
 	hart_unlock();
 }
 
-bool p_retake_blocked(struct m *m, bool work)
+struct p *p_from_section(struct m *m, bool work, int64_t *too_early)
 {
-	int64_t now = now_ticks(), too_early = INT64_MAX;
-	bool got = false;
+	int64_t now = now_ticks();
 
-	spin_acquire(&sched.lock);
-	for (uint32_t i = 0; i < procs_now() && !got && !sched.stopping; i++) {
+	for (uint32_t i = 0; i < procs_now() && !sched.stopping; i++) {
 		struct p *p = p_get(i);
-		uint32_t status = atomic_load_explicit(&p->status, relaxed);
-		if ((status & 0xff) != P_BLOCKED || (!work && runq_empty(p) && sched.runq.size == 0) ||
-		    !(atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id)))
+		/* Acquire: what was written with it is the time of this section. */
+		uint32_t status = atomic_load_explicit(&p->status, memory_order_acquire);
+		if ((status & 0xff) != P_BLOCKED || (!work && runq_empty(p) && sched.runq.size == 0))
 			continue;
 		int64_t when = peek_time(&p->slice_end);
 		if (when > now) {
-			too_early = when < too_early ? when : too_early;
-			continue;
-		}
-		got = p_take_blocked(p, status, P_IDLE);
-		if (got) {
+			*too_early = when < *too_early ? when : *too_early;
+		} else if (p_take_blocked(p, status, P_IDLE)) {
 			trace(TRACE_HANDOFF, NULL, p->id, m->hart.id);
-			idle_m_remove(m);
-			m->spinning = false;
-			p_acquire(m, p);
+			return p;
 		}
 	}
+	return NULL;
+}
+
+bool p_retake_blocked(struct m *m, bool work)
+{
+	int64_t too_early = INT64_MAX;
+	struct p *p = NULL;
+
+	spin_acquire(&sched.lock);
+	if (atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id))
+		p = p_from_section(m, work, &too_early);
+	if (p != NULL) {
+		idle_m_remove(m);
+		m->spinning = false;
+		p_acquire(m, p);
+	}
 	spin_release(&sched.lock);
-	if (!got) /* whoever left it may have looked before we parked */
+	if (p == NULL) /* whoever left it may have looked before we parked */
 		sysmon_arm(m, too_early);
-	return got;
+	return p != NULL;
 }
 
 /* The P is gone: any idle P will do, or the G waits in the global queue and the M parks. */

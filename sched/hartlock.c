@@ -7,7 +7,8 @@
  * there may be none: the rest are busy, or sleep for locked Gs of their own. So whoever makes such a G
  * ready gives its M an idle P right then (ready_locked()), and whoever leaves a P idle looks for one in
  * the global queue (start_tied_ms()). In a P's own queue it would wait until the G that runs there stops,
- * beside an idle P and an M that sleeps for it: so it comes into none but its own M's.
+ * beside an idle P and an M that sleeps for it: so it comes into none but its own M's, and goes from there
+ * before that gives the P away.
  *
  * Ms are harts, so there can be more locked Gs than Ms: an M that runs others because every M has a locked G
  * may find itself tied to one of those, too. So an M counts its locked Gs, and those of them that others
@@ -179,7 +180,7 @@ bool ready_locked(struct g *g)
 	struct m *m = g->locked_m;
 	struct p *p;
 
-	if (m == m_self())
+	if (m == m_self() && !exclusive(m))
 		return false;
 	spin_acquire(&sched.lock);
 	if (!sleeps(m)) {
@@ -249,13 +250,15 @@ enum served { NOT_SERVED, SERVED, SERVED_OWN /* a G of its own became ready, and
  * The hart of a parked M with a locked G was woken for timers or the network. Another M sees to them;
  * but if all run Gs and never come to look at an idle P's timers, this one makes the Gs ready itself.
  */
-static enum served serve_others(struct m *m)
+static enum served serve_others(struct m *m, bool work)
 {
+	int64_t too_early = INT64_MAX;
 	struct p *p = NULL;
 
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m))
-		p = idle_p_take(m->hart.id);
+	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m) &&
+	    (p = idle_p_take(m->hart.id)) == NULL)
+		p = p_from_section(m, work, &too_early);
 	if (p != NULL) {
 		trace(TRACE_WAKE, NULL, p->id, 0);
 		parked_locked_set(m, false);
@@ -264,6 +267,7 @@ static enum served serve_others(struct m *m)
 	spin_release(&sched.lock);
 	if (p == NULL) {
 		wake_p();
+		sysmon_arm(m, too_early);
 		return NOT_SERVED;
 	}
 
@@ -323,8 +327,28 @@ static bool found_before(struct m *m)
 	return m->p != NULL;
 }
 
+/*
+ * m's own Gs go from its P's queue to where it takes them from first. The others, which nobody saw meanwhile,
+ * are submitted after that: with the P, or as m goes on with its own.
+ */
+static void take_own_out(struct m *m)
+{
+	struct glist own = { 0 }, others = { 0 };
+
+	sort_queue(m->p, m, &own, &others);
+	runq_put_list(m->p, &others);
+	if (own.head == NULL)
+		return;
+	spin_acquire(&sched.lock);
+	for (struct g *g; (g = glist_pop(&own)) != NULL;)
+		locked_runq_put(m, g);
+	spin_release(&sched.lock);
+}
+
 bool park_locked(struct m *m)
 {
+	if (m->p != NULL && !runq_none(m->p))
+		take_own_out(m);
 	spin_acquire(&sched.lock);
 	if (found_before(m)) {
 		spin_release(&sched.lock);
@@ -348,8 +372,8 @@ bool park_locked(struct m *m)
 		}
 		reclaim_heap_trim_if_asked(m);
 		int64_t now = now_ticks();
-		bool asked = work_somewhere(now) || reclaim_is_due(now);
-		enum served served = asked ? serve_others(m) : NOT_SERVED;
+		bool work = work_somewhere(now);
+		enum served served = work || reclaim_is_due(now) ? serve_others(m, work) : NOT_SERVED;
 		if (served == SERVED_OWN)
 			return true;
 		if (atomic_load_explicit(&m->next_p, relaxed) != NULL)
@@ -358,8 +382,11 @@ bool park_locked(struct m *m)
 		if (served == SERVED && atomic_load_explicit(&sched.netpoll_ready, relaxed))
 			continue;
 		sysmon_arm_idle(m, now);
-		/* Whoever was woken for what is due may find other work first, and then never look for it. */
-		if (asked && served == NOT_SERVED && atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+		/*
+		 * Whoever was woken for it may find other work first, and then never look for this; there was
+		 * no P just then; or m's own G is far behind in the global queue.
+		 */
+		if (work && (served == NOT_SERVED || atomic_load_explicit(&sched.runq_size, relaxed) != 0))
 			sysmon_arm(m, now + sched.quantum);
 		fuzz_wait(FUZZ_SLEEP);
 		check_asleep(m);

@@ -47,6 +47,7 @@ void p_acquire(struct m *m, struct p *p)
 	assert(m->p == NULL && "p_acquire: M has a P");
 	m->p = p;
 	p->m = m;
+	p->slice_end = 0; /* that slice was for whoever ran here before */
 	p_change(p, P_RUNNING);
 	check_m(m, m->spinning ? M_SPINNING : M_WORKING);
 }
@@ -209,19 +210,18 @@ void m_park_until_p(struct m *m)
  * Gs wait for a stack, and the other Ps have become idle: now a cycle may take its time, and pack what has
  * parked there. Each M that is the last tries that once before it sleeps. Under sched.lock.
  */
-static bool last_to_try(struct m *m)
+static bool last_to_try(struct m *m, bool *tried)
 {
-	bool tries = sched.unbound.size != 0 && !m->tried_alone && no_other_runs(m->p);
+	bool tries = sched.unbound.size != 0 && !*tried && no_other_runs(m->p);
 
-	m->tried_alone = tries;
+	*tried = tries;
 	return tries;
 }
 
-/* Announces that this M has nothing to do, looks once more, and sleeps. Has a P when it returns. */
-void m_idle(struct m *m)
+void m_idle(struct m *m, bool *tried_alone)
 {
 	spin_acquire(&sched.lock);
-	if (sched.stopping || sched.runq.size != 0 || m->locked_ready || last_to_try(m)) {
+	if (sched.stopping || sched.runq.size != 0 || m->locked_ready || last_to_try(m, tried_alone)) {
 		spin_release(&sched.lock);
 		return;
 	}
@@ -242,7 +242,8 @@ void m_idle(struct m *m)
 void p_hand_off(struct m *m)
 {
 	struct p *p = m->p;
-	bool work = !runq_empty(p) || sched.runq.size != 0;
+	/* An M that finds nothing but Gs without a stack may be the last that tries to make one. */
+	bool work = !runq_empty(p) || sched.runq.size != 0 || sched.unbound.size != 0;
 
 	m->p = NULL;
 	p->m = NULL;

@@ -349,6 +349,10 @@ static NOINLINE void yield_behind_any(struct m *m, struct p *p, uint32_t tail)
 {
 	struct g *g = g_self();
 
+	if (g->locked_m != NULL) {
+		yield_global();
+		return;
+	}
 	trace(TRACE_YIELD, g, 0, 0);
 	runq_put_last(p, g, tail);
 	yield_to_any(m, p);
@@ -373,10 +377,13 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 {
 	struct g *g = g_self(), *next;
 
+	if ((m->long_way | m->hart.preempt) != 0) {
+		yield_behind_any(m, p, tail);
+		return;
+	}
 	runq_put_last(p, g, tail);
 	int64_t now = now_ticks();
-	if ((m->long_way | m->hart.preempt) != 0 || timers_due(p, now) ||
-	    !next_seen(p, head, none_next, &next)) {
+	if (timers_due(p, now) || !next_seen(p, head, none_next, &next)) {
 		yield_to_any(m, p);
 		return;
 	}
@@ -416,11 +423,15 @@ SWITCHES void go_yield(void)
 
 static void yield_local_on_g0(void *arg)
 {
-	struct m *m = g_stop(arg);
+	struct g *g = arg;
+	struct m *m = g_stop(g);
 
-	trace(TRACE_YIELD, arg, 0, 0);
-	g_change(arg, G_RUNNING, G_RUNNABLE);
-	runq_put(m->p, arg);
+	trace(TRACE_YIELD, g, 0, 0);
+	g_change(g, G_RUNNING, G_RUNNABLE);
+	if (g->locked_m != NULL)
+		to_global_queue(g);
+	else
+		runq_put(m->p, g);
 	schedule();
 }
 

@@ -195,7 +195,6 @@ struct m {
 	struct p *old_p;                   /* the P left by go_block_enter() */
 	_Atomic(struct p *) next_p;        /* given to this parked M by its waker, under sched.lock */
 	bool spinning;                     /* looks for work with a P; counted in sched.spinning */
-	bool tried_alone;                  /* m_idle(): has looked for a stack as the last busy one */
 	uint32_t locked_gs;                /* go_lock_hart(): how many Gs run here only */
 	_Atomic(bool) locked_ready;        /* is any of them in locked_runq? set under sched.lock */
 	struct glist locked_runq;          /* those that others found runnable; under sched.lock */
@@ -339,7 +338,11 @@ static inline void wake_p(void)
 	if (wake_p_due())
 		wake_p_slow();
 }
-void m_idle(struct m *m);              /* found nothing: gives its P up and sleeps; has a P when it returns */
+/*
+ * m found nothing: it announces that, gives its P up, looks once more and sleeps. Has a P when it returns.
+ * *tried_alone: it has looked for a stack as the last busy one, and is to do so once.
+ */
+void m_idle(struct m *m, bool *tried_alone);
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
 bool work_somewhere(int64_t now);      /* for an M without a P to take one for */
 void p_acquire(struct m *m, struct p *p);
@@ -584,7 +587,10 @@ void p_stop(struct p *p);               /* world.c: sched.lock held, no M has p 
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
 noreturn void block_misused(struct g *g); /* g waits in one; its context is saved */
-bool p_retake_blocked(struct m *m, bool work); /* block.c: takes a P from a section that lasts, for work */
+/* block.c; m, which is idle, takes a P from a section that lasts, for work. */
+bool p_retake_blocked(struct m *m, bool work);
+/* (L) The same for any M: the P, or NULL, and when the first section of those too short until now is long. */
+struct p *p_from_section(struct m *m, bool work, int64_t *too_early);
 
 /* mutex.c, sema.c */
 bool mutex_is_locked(go_mutex *m);

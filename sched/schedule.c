@@ -151,9 +151,11 @@ static struct g *look_around(struct m *m, struct p *p)
 		p->global_tick = p->sched_tick;
 		reclaim_heap_trim_if_asked(m);
 		reclaim_at_times(m); /* there may be no end of a slice for long, and no hart without work */
-		g = from_global(p, 1);
+		/* 61 is odd: they take turns, as each may never be empty. */
+		bool unbound_first = p->sched_tick % 2 != 0;
+		g = unbound_first ? from_unbound(p, false) : from_global(p, 1);
 		if (g == NULL)
-			g = from_unbound(p, false);
+			g = unbound_first ? from_global(p, 1) : from_unbound(p, false);
 	}
 	/* While the network waits for its turn, each time. */
 	p->look_in = atomic_load_explicit(&sched.netpoll_ready, relaxed)
@@ -164,6 +166,7 @@ static struct g *look_around(struct m *m, struct p *p)
 static struct g *find_runnable(struct m *m, bool *inherit)
 {
 	int64_t spin_until = 0;
+	bool tried_alone = false;
 
 	for (;;) {
 		if (atomic_load_explicit(&sched.stopping, relaxed)) {
@@ -200,7 +203,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 			}
 		}
 		reclaim_at_times(m);
-		m_idle(m);
+		m_idle(m, &tried_alone);
 		if (exclusive(m))
 			return NULL;
 		spin_until = 0;

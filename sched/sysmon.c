@@ -143,7 +143,9 @@ bool sched_interrupt(enum hart_event event)
 			/* its stack grew out of the reserve: sched_preempt() asks others */
 			over = event == HART_KICK && reclaim_wanted();
 			int64_t look = blocked_look(m, now);
-			if (atomic_load_explicit(&sched.idle_ms, relaxed) != 0)
+			/* one that waits for its locked G has no use for it beside an idle P */
+			if (atomic_load_explicit(&sched.idle_ms, relaxed) != 0 ||
+			    atomic_load_explicit(&sched.idle_ps, relaxed) == 0)
 				kick_parked(m);
 			if (look < next)
 				next = look;

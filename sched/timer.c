@@ -50,10 +50,11 @@ static struct p *lock_room(struct p *p)
 	if (heap_room(p))
 		return p;
 	spin_release(&p->timer_lock);
-	for (unsigned id = 0; id < sched.procs; id++) {
+	for (unsigned id = 0; id < procs_now(); id++) {
 		p = p_get(id);
 		spin_acquire(&p->timer_lock);
-		if (heap_room(p))
+		/* a caller in a blocking section runs while others change the number of Ps */
+		if (atomic_load_explicit(&p->status, relaxed) != P_DEAD && heap_room(p))
 			return p;
 		spin_release(&p->timer_lock);
 	}

@@ -140,9 +140,9 @@ static void retire(struct p *p)
 	spin_acquire(&sched.lock);
 	runq_drain(p);
 	spin_release(&sched.lock);
+	p_change(p, P_DEAD); /* before its timers go: lock_room() finds no more room there */
 	timers_move(p, p_get(0));
 	gfree_flush(p);
-	p_change(p, P_DEAD);
 }
 
 int go_maxprocs(int n)

@@ -6,6 +6,7 @@
  * @test machines=virt,q35,hosted harts=2 env=GOMAXPROCS=1|QUANTUM_US=1000000 args=parks_as_a_section_begins
  * @test checks machines=virt,q35,hosted harts=2 env=QUANTUM_US=1000000 args=stops_as_it_leaves
  * @test machines=virt,q35,hosted harts=3 args=taken_for_others
+ * @test machines=virt,q35,hosted harts=2 env=GOMAXPROCS=1 args=locked_one_takes_the_p
  * @stress env=PART=5 args=-short_section_keeps_its_p
  */
 #include "sched/sched.h"
@@ -263,10 +264,36 @@ static void taken_for_others(void)
 	go_maxprocs(3);
 }
 
+static void sleep_locked(void *unused)
+{
+	go_lock_hart();
+	go_sleep(20 * MS);
+	back = true;
+}
+
+/*
+ * The only P is left in a section, and the only other hart waits for a goroutine that is locked to it: when that is
+ * to run it takes the P.
+ */
+static void locked_one_takes_the_p(void)
+{
+	for (int i = 0; i < 3; i++) {
+		back = false;
+		go(sleep_locked, NULL);
+		while (sched.parked_locked == 0)
+			go_yield();
+		go_block_enter();
+		bool in_time = HELD_UNTIL(back, 5 * SECOND);
+		go_block_leave();
+		CHECK(in_time);
+		WAIT_FOR(go_count() == 1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
 	      TEST_WHEN_NAMED(parks_as_a_section_begins), TEST_WHEN_NAMED(stops_as_it_leaves),
-	      TEST_WHEN_NAMED(taken_for_others));
+	      TEST_WHEN_NAMED(taken_for_others), TEST_WHEN_NAMED(locked_one_takes_the_p));
 	return test_main(argc, argv, tests);
 }

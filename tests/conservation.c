@@ -250,6 +250,44 @@ static void by_batch_with_a_locked_one(void)
 	}
 }
 
+static void yield_behind_hold(void *unused)
+{
+	go_lock_hart();
+	alone();
+	hart_lock();
+	atomic_fetch_add(&sched.spinning, 1);
+	g_change(parked, G_WAITING, G_RUNNABLE);
+	runq_put(m_self()->p, parked);
+	hart_unlock();
+	go_yield();
+	ran++;
+	atomic_fetch_sub(&sched.spinning, 1);
+	go_send(ch, NULL);
+}
+
+/*
+ * A locked one yields behind another in its P's queue, and its hart gives the P to one that sleeps; which runs the
+ * other, and nobody looks at what is left there. So it may not be left there. (Who was woken for the other looks
+ * around still, and finds something else.)
+ */
+static void by_yield_behind_another(void)
+{
+	for (int i = 0; i < test_part(20) && go_harts() == 2; i++) {
+		parked = NULL;
+		started = false;
+		ran = 0;
+		ch = go_chan_make(0, 1);
+		go(hold, NULL);
+		WAIT_FOR(parked != NULL);
+		trace_unblock(parked, 0);
+		go(yield_behind_hold, NULL);
+		CHECK(go_recv(ch, NULL));
+		CHECK_EQ(ran, 1);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+	}
+}
+
 static void none_ran(void)
 {
 	ran = 0;
@@ -393,6 +431,6 @@ int main(int argc, char **argv)
 {
 	TESTS(TEST(by_go), TEST(by_ready), TEST(by_yield), TEST(by_preemption), TEST(by_ready_of_a_locked_one),
 	      TEST(by_yield_of_a_locked_one), TEST(by_batch_with_a_locked_one),
-	      TEST(by_a_p_that_is_left), TEST(by_timer), TEST(by_timer_after_the_slice), TEST(by_the_woken), TEST(by_the_end_of_spinning));
+	      TEST(by_yield_behind_another), TEST(by_a_p_that_is_left), TEST(by_timer), TEST(by_timer_after_the_slice), TEST(by_the_woken), TEST(by_the_end_of_spinning));
 	return test_main(argc, argv, tests);
 }

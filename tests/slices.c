@@ -266,9 +266,19 @@ static void quantum_is_1_s(void)
 	check_quantum(SECOND, 1);
 }
 
+/* Who wakes up after that has a slice of its own, not what was left to whoever ran last. */
+static void sleep_begins_a_slice(void)
+{
+	for (int i = 0; i < 10; i++) {
+		uint64_t before = p_get(0)->preemptions;
+		go_sleep(15 * MS);
+		CHECK_EQ(p_get(0)->preemptions, before);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(pair_shares_a_slice), TEST(global_queue_each_61st), TEST(preempted_to_the_tail),
+	TESTS(TEST(sleep_begins_a_slice), TEST(pair_shares_a_slice), TEST(global_queue_each_61st), TEST(preempted_to_the_tail),
 	      TEST(preempted_is_a_state), TEST(cpu_time_is_counted), TEST_WHEN_NAMED(quantum_is_10_ms),
 	      TEST_WHEN_NAMED(quantum_is_100_us), TEST_WHEN_NAMED(quantum_is_1_s));
 	return test_main(argc, argv, tests);

@@ -31,13 +31,13 @@ static void pause_counted(struct m *m)
 	hart_relax();
 }
 
-static void idle_noted(struct m *m)
+static void idle_noted(struct m *m, bool *tried_alone)
 {
 	if (m == measured) {
 		measured = NULL;
 		went_idle = true;
 	}
-	m_idle(m);
+	m_idle(m, tried_alone);
 }
 
 #define now_ticks() now_or_made(m)
