@@ -118,28 +118,19 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 	return g;
 }
 
-static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
-			    uintptr_t created_by);
-
-/* There was no memory for a goroutine. */
 static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
-			     uintptr_t created_by)
-{
-	if (sched_reclaim())
-		return go_from(fn, arg, stack_max, name, created_by);
-	errno = ENOMEM;
-	return -1;
-}
+			     uintptr_t created_by);
+static NOINLINE int go_no_memory(void);
 
 static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
-				   uintptr_t created_by)
+				   uintptr_t created_by, bool last)
 {
 	hart_lock();
 	struct p *p = m_self()->p;
 	struct g *g = g_begin(p, fn, arg, stack_max, created_by);
 	if (__builtin_expect(g == NULL, 0)) {
 		hart_unlock();
-		return go_again(fn, arg, stack_max, name, created_by);
+		return last ? go_no_memory() : go_again(fn, arg, stack_max, name, created_by);
 	}
 	g->name = name;
 	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)name);
@@ -151,7 +142,26 @@ static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_m
 static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 			    uintptr_t created_by)
 {
-	return go_inline(fn, arg, stack_max, name, created_by);
+	return go_inline(fn, arg, stack_max, name, created_by, false);
+}
+
+static NOINLINE int go_no_memory(void)
+{
+	errno = ENOMEM;
+	return -1;
+}
+
+/*
+ * There was no memory for a goroutine. As long as others run a cycle nearly always finds something, which
+ * need not be what is wanted here; and others may be faster. So a few times.
+ */
+static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
+			     uintptr_t created_by)
+{
+	for (int i = 0; i < 3 && sched_reclaim(); i++)
+		if (go_inline(fn, arg, stack_max, name, created_by, true) == 0)
+			return 0;
+	return go_no_memory();
 }
 
 static noreturn NOINLINE void no_function(void)
@@ -178,7 +188,7 @@ void go(void (*fn)(void *), void *arg)
 {
 	if (__builtin_expect(fn == NULL, 0))
 		no_function();
-	if (go_inline(fn, arg, 0, NULL, (uintptr_t)__builtin_return_address(0)) != 0)
+	if (go_inline(fn, arg, 0, NULL, (uintptr_t)__builtin_return_address(0), false) != 0)
 		go_panic("go: out of memory");
 }
 

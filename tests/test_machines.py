@@ -82,6 +82,8 @@ def tests():
             + [HostTest('machine.too-old', too_old, name, 2) for name in ('virt', 'microvm')]
             + [HostTest('machine.no-fp', lambda test: says(test, 'hello', 'rv64gc', ['-cpu', 'rv64,f=off,d=off'], 2),
                         'virt', 1),
+               HostTest('machine.vector', lambda test: says(test, 'vector', 'fatal: illegal instruction',
+                                                            ['-cpu', 'rv64,v=true'], 2), 'virt', 2),
                HostTest('machine.no-plic', lambda test: says(test, 'ports', 'without aia=', ['-machine', 'aia=aplic-imsic']),
                         'virt', 2),
                HostTest('machine.no-memory', lambda test: says(test, 'hello', 'fatal: no memory for', [], 2, '2M'),

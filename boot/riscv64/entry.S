@@ -23,6 +23,8 @@
 _start:
 	csrw	sie, zero
 	csrw	satp, zero
+	li	t0, SSTATUS_VS		/* nobody saves vector registers: whoever uses one is to be told */
+	csrc	sstatus, t0
 	la	t0, boot_taken
 	li	t1, 1
 	amoswap.w.aq t1, t1, (t0)
@@ -63,6 +65,8 @@ _start:
 	.balign	4
 hart_entry:
 	csrw	sie, zero
+	li	t0, SSTATUS_VS		/* as above */
+	csrc	sstatus, t0
 	la	t0, hart_starts
 	li	t1, HARTS_MAX
 1:	ld	tp, HART_START_HART(t0)

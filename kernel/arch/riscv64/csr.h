@@ -7,6 +7,7 @@
 #define SSTATUS_SPIE 0x20
 #define SSTATUS_SPP 0x100
 #define SSTATUS_FS 0x6000
+#define SSTATUS_VS 0x600
 
 #define SIE_SSIE 0x2
 #define SIE_STIE 0x20

@@ -79,6 +79,7 @@ void arch_hart_install(struct hart *hart)
 	hart->arch.fp = hart_self()->arch.fp;
 	if (hart_trap_stack_alloc(hart) != 0)
 		hart_fatal("no memory for the trap stack of hart %u", (unsigned)hart->id);
+	__asm__ volatile("sfence.vma" ::: "memory"); /* the next trap cannot have it done */
 	hart_csrs_init(hart);
 	atomic_store_explicit(&hart->arch.arrived, 1, memory_order_relaxed);
 }
