@@ -255,12 +255,16 @@ static void parse_connection(char *options, struct request *request)
 	}
 }
 
+/* What names consist of: RFC 9110, 5.6.2. */
+#define TOKEN "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 /* "Name: value". NULL, or the status to refuse it with. */
 static const char *parse_header(char *line, struct request *request)
 {
-	char *value = strchr(line, ':');
-	if (!value || value == line || strcspn(line, " \t") < (size_t)(value - line))
+	size_t name = strspn(line, TOKEN);
+	if (name == 0 || line[name] != ':') /* what looks like another name may be that to who is before us */
 		return "400 Bad Request";
+	char *value = line + name;
 	*value++ = '\0';
 	value += strspn(value, " \t");
 	for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t');)
@@ -305,6 +309,11 @@ static const char *parse_first(char *line, struct request *request)
 	return NULL;
 }
 
+static bool known(const char *method)
+{
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0;
+}
+
 /* Takes the lines of a request apart where they lie. NULL, or the status to refuse it with. */
 static const char *parse(char *text, struct request *request)
 {
@@ -320,7 +329,7 @@ static const char *parse(char *text, struct request *request)
 		line = end + 2;
 	}
 	request->close |= request->http10 && !request->keep_alive;
-	if (request->chunked || strcmp(request->method, "CONNECT") == 0)
+	if (request->chunked || !known(request->method))
 		return "501 Not Implemented";
 	return request->host || request->http10 ? NULL : "400 Bad Request";
 }

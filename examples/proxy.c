@@ -90,13 +90,13 @@ int main(int argc, char **argv)
 {
 	const char *seconds = getenv("IDLE");
 	char *end = "";
-	if (seconds)
-		idle = strtol(seconds, &end, 10) * SECOND;
-	if (argc != 3 || idle <= 0 || *end) {
+	long limit = seconds ? strtol(seconds, &end, 10) : idle / SECOND;
+	if (argc != 3 || limit <= 0 || limit > 1000000000 || *end) {
 		fprintf(stderr,
 			"usage: proxy LISTEN TARGET, such as: proxy :80 10.0.2.2:8000; IDLE=SECONDS\n");
 		return 1;
 	}
+	idle = limit * SECOND;
 	target = argv[2];
 	go_listener *listener = go_listen(argv[1]);
 	if (!listener) {

@@ -293,7 +293,8 @@ void go_stats(struct go_stats *);
 /*
  * Ends the enclosing go_call, or, if there is none, prints the message and the goroutine's
  * backtrace and ends the machine with status 2. Deferred calls run first. A message is cut at
- * 255 bytes.
+ * 255 bytes. (A deadlock, the overflow of a stack and a fault of the processor end the machine with
+ * status 2, too, and nothing runs first.)
  */
 __attribute__((__noreturn__, __format__(__printf__, 1, 2))) void go_panic(const char *fmt, ...);
 /*

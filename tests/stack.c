@@ -8,6 +8,7 @@
  * @test overflow_in_main harts=1,4 status=2 "stack overflow" "limit 256 KiB" /recurse[.\w]*\+/
  * @test overflow_in_goroutine harts=1,4 status=2 "stack overflow" "deep one" "limit 1024 KiB" /recurse[.\w]*\+/
  * @test overflow_by_a_big_frame harts=1 status=2 "stack overflow" "big_frame+"
+ * @test out_of_an_array harts=1 status=2 sanitize= "page fault" /out_of_an_array[.\w]*\+/
  */
 #include "test.h"
 
@@ -232,11 +233,27 @@ static void overflow_by_a_big_frame(void)
 	big_frame();
 }
 
+static void wait_for_ever(void *unused)
+{
+	go_sleep_until(GO_FOREVER);
+}
+
+/* Upwards, over this stack's top and to the guard of the next one: nobody's stack has grown. */
+static void out_of_an_array(void)
+{
+	volatile char array[64];
+
+	go(wait_for_ever, NULL);
+	go_sleep(MS); /* it has a stack by now */
+	for (volatile char *at = array;; at++)
+		*at = 1;
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(nine_tenths_of_default), TEST(nine_tenths_of_64_mib), TEST(any_order),
 	      TEST(touched_by_others), TEST(touched_by_several_at_once), TEST(next_page_under_a_lock),
 	      TEST_WHEN_NAMED(overflow_in_main), TEST_WHEN_NAMED(overflow_in_goroutine),
-	      TEST_WHEN_NAMED(overflow_by_a_big_frame));
+	      TEST_WHEN_NAMED(overflow_by_a_big_frame), TEST_WHEN_NAMED(out_of_an_array));
 	return test_main(argc, argv, tests);
 }

@@ -160,6 +160,8 @@ def bad_requests():
                  'GET / HTTP/1.1\r\nHost: a\nContent-Length: 5\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n',
                  'GET /a\nb HTTP/1.1\r\nHost: a\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\r\n\r\n',
                  'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'GET / HTTP/1.x\r\nHost: a\r\n\r\n', '\r\n\r\n',
+                 'GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\x0b: chunked\r\n\r\n',
+                 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length\x0c: 5\r\n\r\n', 'TRACE / HTTP/1.1\r\nHost: a\r\n\r\n',
                  'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n',
                  'GET /' + 'x' * 100000 + ' HTTP/1.1\r\n\r\n',
                  'GET / HTTP/1.1\r\n' + 'A: b\r\n' * 20000 + '\r\n'):

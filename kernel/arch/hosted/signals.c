@@ -347,7 +347,10 @@ static noreturn void fault(int signal, siginfo_t *info, void *context)
 		arch_poweroff(2);
 	}
 	hart->arch.reporting = true;
-	if (signal == SIGSEGV && stack_guard_hit(address, &top, &size))
+	struct hart_stack own = sched_stack_of_current();
+	/* or a pointer ran out of an object of this stack into the guard of another one */
+	if (signal == SIGSEGV && stack_guard_hit(address, &top, &size) &&
+	    (own.top == 0 || own.top == top || !hart_stack_holds(&own, (uintptr_t)r[REG_RSP])))
 		overflow(r, top - address, size);
 
 	static const struct {
