@@ -287,6 +287,14 @@ void m_without_p(struct m *m, struct g *g)
 	m_park_until_p(m);
 }
 
+/* m has come after all others went to sleep, and is the one that can look. Under sched.lock. */
+static bool look_for_a_stack(struct m *m)
+{
+	struct p *p = sched.unbound.size != 0 && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
+
+	return p != NULL && m_start_this(m, p, false);
+}
+
 void sched_hart_start(void)
 {
 	struct m *m = m_self();
@@ -295,7 +303,8 @@ void sched_hart_start(void)
 	spin_acquire(&sched.lock);
 	trace(TRACE_IDLE, NULL, TRACE_NO_P, 0);
 	idle_m_add(m);
-	check_dead();
+	if (!look_for_a_stack(m))
+		check_dead();
 	spin_release(&sched.lock);
 	fence_store_load();
 	m_park_until_p(m);

@@ -66,6 +66,7 @@ class Traced:
 
     def __init__(self, events=None, mem='256M', machine_name=''):
         self.file = tempfile.NamedTemporaryFile(dir=os.path.join(TREE, 'build'), prefix='ram.')
+        machine.undo.add(self.__exit__)
         self.mem, self.env = mem, [f'GUMPDEBUG=trace={events}'] if events else []
         self.options = ['--qemu-arg', '-object', '--qemu-arg',
                         f'memory-backend-file,id=ram,mem-path={self.file.name},share=on,size={mem}',
@@ -79,6 +80,7 @@ class Traced:
         return self
 
     def __exit__(self, *_):
+        machine.undo.discard(self.__exit__)
         self.file.close()
 
     def check(self, boot, image, rules, timed=(), failure=''):

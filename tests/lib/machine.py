@@ -28,11 +28,14 @@ checks = False
 
 
 running = set()  # machines that are on now, so that whoever ends early can stop them
+undo = set()     # functions that remove what else would stay behind then
 
 
 def stop_all():
     for one in list(running):
         one.stop()
+    for remove in list(undo):
+        remove()
 
 
 class Failure(Exception):

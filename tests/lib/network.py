@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 
-from lib.machine import TREE, Failure, free_port
+from lib.machine import TREE, Failure, free_port, undo
 
 numbers = itertools.count()
 
@@ -60,6 +60,7 @@ class Tap:
 
     def __enter__(self):
         subprocess.run(['ip', 'netns', 'add', self.name], check=True)
+        undo.add(self.__exit__)
         try:
             for command in ('link set lo up', 'tuntap add dev tap0 mode tap',
                             'addr add 10.77.0.1/24 dev tap0', 'link set tap0 txqueuelen 20000 up'):
@@ -70,6 +71,7 @@ class Tap:
         return self
 
     def __exit__(self, *_):
+        undo.discard(self.__exit__)
         subprocess.run(['ip', 'netns', 'del', self.name], check=False)
 
     def address(self, port):
@@ -103,6 +105,7 @@ class Veth(Tap):
 
     def __enter__(self):
         subprocess.run(['ip', 'netns', 'add', self.name], check=True)
+        undo.add(self.__exit__)
         try:
             for command in ('link set lo up', 'link add tap0 type veth peer name own0', 'addr add 10.77.0.2/24 dev own0',
                             'link set own0 up', 'link set tap0 up'):
