@@ -5,6 +5,7 @@ A Machine is one boot. It is started in a session of its own, so that stop() end
 qemu/run has started, and nothing else.
 """
 import codecs
+import collections
 import contextlib
 import os
 import random
@@ -72,14 +73,17 @@ def with_seed(env, seed):
     return env + [f'GUMPDEBUG=seed={seed}']
 
 
+ports = collections.deque(random.sample(range(10000, 32768), 22768))  # not those that the kernel gives to clients
+
+
 def free_port():
-    """A TCP port of this host that nobody listens on now; not one that the kernel gives to clients at any time."""
+    """A TCP port of this host that nobody listens on now, nor is about to: each when all others have been."""
     while True:
-        with socket.socket() as s:
-            port = random.randrange(10000, 32768)
-            with contextlib.suppress(OSError):
-                s.bind(('127.0.0.1', port))
-                return port
+        port = ports.popleft()
+        ports.append(port)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(('127.0.0.1', port))
+            return port
 
 
 class Machine:
