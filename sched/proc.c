@@ -120,7 +120,6 @@ static ALWAYS_INLINE struct g *g_begin(struct p *p, void (*fn)(void *), void *ar
 
 static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 			     uintptr_t created_by);
-static NOINLINE int go_no_memory(void);
 
 static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_max, const char *name,
 				   uintptr_t created_by, bool last)
@@ -130,7 +129,7 @@ static ALWAYS_INLINE int go_inline(void (*fn)(void *), void *arg, size_t stack_m
 	struct g *g = g_begin(p, fn, arg, stack_max, created_by);
 	if (__builtin_expect(g == NULL, 0)) {
 		hart_unlock();
-		return last ? go_no_memory() : go_again(fn, arg, stack_max, name, created_by);
+		return last ? -1 : go_again(fn, arg, stack_max, name, created_by);
 	}
 	g->name = name;
 	trace(TRACE_CREATE, g, (uintptr_t)fn, (uintptr_t)name);
@@ -145,12 +144,6 @@ static NOINLINE int go_from(void (*fn)(void *), void *arg, size_t stack_max, con
 	return go_inline(fn, arg, stack_max, name, created_by, false);
 }
 
-static NOINLINE int go_no_memory(void)
-{
-	errno = ENOMEM;
-	return -1;
-}
-
 /*
  * There was no memory for a goroutine. As long as others run a cycle nearly always finds something, which
  * need not be what is wanted here; and others may be faster. So a few times.
@@ -161,7 +154,8 @@ static NOINLINE int go_again(void (*fn)(void *), void *arg, size_t stack_max, co
 	for (int i = 0; i < 3 && sched_reclaim(); i++)
 		if (go_inline(fn, arg, stack_max, name, created_by, true) == 0)
 			return 0;
-	return go_no_memory();
+	errno = ENOMEM;
+	return -1;
 }
 
 static noreturn NOINLINE void no_function(void)
