@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The beginning and the end of a G. What lies between is in park.c.
+ * The beginning and the end of a G. What lies between is in park.c and yield.c.
  *
  * Both cost little when the P has dead Gs: the next one is taken from there with its stack, and only what
  * it is to start with is written. One that ends leaves its stack for the next G that is at hand

@@ -72,7 +72,7 @@ static void count_locally(void *unused)
 	count++;
 }
 
-static bool to_global_queue(struct g *g, void *unused)
+static bool queue_globally(struct g *g, void *unused)
 {
 	g_change(g, G_WAITING, G_RUNNABLE);
 	spin_acquire(&sched.lock);
@@ -88,7 +88,7 @@ static void come_back_by_global_queue(void *unused)
 	long last = others;
 	for (int i = 0; i < 200; i++) {
 		hart_lock();
-		park(to_global_queue, NULL, WAIT_NONE);
+		park(queue_globally, NULL, WAIT_NONE);
 		long between = others - last;
 		last = others;
 		most_between = between > most_between ? between : most_between;
