@@ -58,7 +58,7 @@ int irq_attach(unsigned line, irq_handler *handler, void *arg)
 	if (base == 0 || line == 0 || line > source_count)
 		return -1;
 	spin_lock(&lock);
-	unsigned count = atomic_load_explicit(&handler_count, memory_order_relaxed);
+	unsigned count = load_relaxed(&handler_count);
 	int result = -1;
 	if (count < HANDLERS_MAX) {
 		handlers[count].source = line;
@@ -85,7 +85,7 @@ int irq_attach_message(irq_handler *handler, void *arg, struct irq_message *mess
 
 static void handle(unsigned source)
 {
-	unsigned count = atomic_load_explicit(&handler_count, memory_order_acquire);
+	unsigned count = load_acquire(&handler_count);
 	bool known = false;
 
 	for (unsigned i = 0; i < count; i++)

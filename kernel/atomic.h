@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11's atomics, and stores that cost what they should: gcc 12 makes a read-modify-write (amoswap) of an
- * atomic store on riscv64, ten times the price of the plain store that a relaxed one is on every machine
- * here. `object` points to an _Atomic of one, four or eight bytes.
+ * C11's atomics: loads by shorter names, and stores that cost what they should. gcc 12 makes a
+ * read-modify-write (amoswap) of an atomic store on riscv64, ten times the price of the plain store that a
+ * relaxed one is on every machine here. `object` points to an _Atomic of one, four or eight bytes.
  */
 #ifndef KERNEL_ATOMIC_H
 #define KERNEL_ATOMIC_H
@@ -10,6 +10,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#define load_relaxed(object) atomic_load_explicit(object, memory_order_relaxed)
+#define load_acquire(object) atomic_load_explicit(object, memory_order_acquire)
 
 /* ThreadSanitizer takes neither a volatile store for an atomic one, nor a fence for an order. */
 #ifdef __SANITIZE_THREAD__

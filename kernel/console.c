@@ -32,7 +32,7 @@ void console_write_unlocked(const char *text, size_t length)
 
 void console_write(const char *text, size_t length)
 {
-	if (atomic_load_explicit(&ending, memory_order_relaxed)) {
+	if (load_relaxed(&ending)) {
 		console_write_unlocked(text, length);
 		return;
 	}
@@ -43,7 +43,7 @@ void console_write(const char *text, size_t length)
 
 void console_end_line(void)
 {
-	if (atomic_load_explicit(&last, memory_order_relaxed) != '\n')
+	if (load_relaxed(&last) != '\n')
 		console_write_unlocked("\n", 1);
 }
 

@@ -34,7 +34,7 @@ CALLED_BY_LIBC static struct line *own_line(void)
 	struct hart_goroutine *g = hart_g();
 	if (g == NULL)
 		return NULL;
-	struct line *line = atomic_load_explicit(&g->line, memory_order_relaxed);
+	struct line *line = load_relaxed(&g->line);
 	if (line == NULL && (line = malloc(sizeof(*line))) != NULL) {
 		atomic_init(&line->length, 0);
 		/* Release: lines_end() on another hart finds the line as it is now. */
@@ -51,7 +51,7 @@ CALLED_BY_LIBC void lines_put(const char *text, size_t size)
 		return;
 	}
 	for (size_t i = 0; i < size; i++) {
-		size_t length = atomic_load_explicit(&line->length, memory_order_relaxed);
+		size_t length = load_relaxed(&line->length);
 		line->text[length] = text[i];
 		atomic_store_explicit(&line->length, length + 1, memory_order_release);
 		if (text[i] == '\n' || length + 1 == LINE_SIZE)
@@ -62,7 +62,7 @@ CALLED_BY_LIBC void lines_put(const char *text, size_t size)
 void lines_flush(void)
 {
 	struct hart_goroutine *g = hart_g();
-	struct line *line = g != NULL ? atomic_load_explicit(&g->line, memory_order_relaxed) : NULL;
+	struct line *line = g != NULL ? load_relaxed(&g->line) : NULL;
 	if (line != NULL)
 		line_flush(line);
 }

@@ -52,7 +52,7 @@ static const char *name(struct spinlock *lock)
 
 static bool checking(void)
 {
-	return !atomic_load_explicit(&over, memory_order_relaxed);
+	return !load_relaxed(&over);
 }
 
 #define fail(...) (atomic_store(&over, true), hart_fatal(__VA_ARGS__))
@@ -66,7 +66,7 @@ void lockrank_set(struct spinlock *lock, enum lock_rank rank)
 
 uint32_t lockrank_bits(struct spinlock *lock)
 {
-	return atomic_load_explicit(&lock->owner, memory_order_relaxed) & 0xffff0000;
+	return load_relaxed(&lock->owner) & 0xffff0000;
 }
 
 void lockrank_wanted(struct spinlock *lock)

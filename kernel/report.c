@@ -39,7 +39,7 @@ void hart_stop_others(void)
 
 void hart_stop_if_asked(void)
 {
-	uint32_t who = atomic_load_explicit(&reporter, memory_order_acquire);
+	uint32_t who = load_acquire(&reporter);
 	if (who != 0 && who != hart_self()->id + 1 && !vm_fault_locked_here())
 		arch_halt();
 }

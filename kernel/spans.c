@@ -189,5 +189,5 @@ void large_free(struct span *span)
 
 size_t large_pages_count(void)
 {
-	return atomic_load_explicit(&large_pages, memory_order_relaxed);
+	return load_relaxed(&large_pages);
 }

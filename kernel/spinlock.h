@@ -20,8 +20,7 @@ struct spinlock {
 
 static inline bool spin_held_here(struct spinlock *lock)
 {
-	return atomic_load_explicit(&lock->owner, memory_order_relaxed) ==
-	       (lockrank_bits(lock) | hart_mark());
+	return load_relaxed(&lock->owner) == (lockrank_bits(lock) | hart_mark());
 }
 
 /* Takes the lock without raising locks, which the caller has done. */
@@ -36,7 +35,7 @@ static inline void spin_acquire(struct spinlock *lock)
 		if (hart_word_take(&lock->owner, unlocked))
 			break;
 		/* Wait on a plain load: a failed CAS takes the line from its holder. */
-		while (atomic_load_explicit(&lock->owner, memory_order_relaxed) != unlocked) {
+		while (load_relaxed(&lock->owner) != unlocked) {
 			lockrank_waited(lock, &since);
 			hart_relax();
 		}

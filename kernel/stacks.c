@@ -102,8 +102,7 @@ static struct region *find(uintptr_t va, size_t *number)
 	size_t offset = va - regions[class].start;
 	*number = class == 0 ? offset / class_stride(0) : offset / class_stride((unsigned)class);
 	/* Acquire: pairs with the release in stack_new(). Never more than fit. */
-	return *number < atomic_load_explicit(&regions[class].used, memory_order_acquire) ?
-		&regions[class] : NULL;
+	return *number < load_acquire(&regions[class].used) ? &regions[class] : NULL;
 }
 
 static struct slot *slot_at(const struct region *region, size_t number)
@@ -274,7 +273,7 @@ static void slot_change(struct slot *slot, enum slot_state state)
 /* One that was never used. The region's lock is held, as below. */
 static uintptr_t stack_new(struct region *region)
 {
-	size_t number = atomic_load_explicit(&region->used, memory_order_relaxed);
+	size_t number = load_relaxed(&region->used);
 	uintptr_t top = top_at(region, number);
 
 	if (number >= region->count || !slots_provide(region, number) ||

@@ -4,16 +4,16 @@
  * table is valid by its lowest bit, and the others are free for whatever while that is 0: so one that is
  * not 0 is hidden.
  */
-#include <stdatomic.h>
 #include <stddef.h>
 
+#include "kernel/atomic.h"
 #include "kernel/vm.h"
 
 #define ENTRIES (PAGE_SIZE / sizeof(uint64_t))
 
 static uint64_t value_of(_Atomic(uint64_t) *entry)
 {
-	return entry != NULL ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
+	return entry != NULL ? load_relaxed(entry) : 0;
 }
 
 /* Release: what was written to the page, or read from it, comes before. */

@@ -44,7 +44,7 @@ static struct slot *slot_at(uint32_t number)
 	if (number / CHUNK >= CHUNKS)
 		return NULL;
 	/* Acquire: pairs with the release in add_chunk(). */
-	struct slot *chunk = atomic_load_explicit(&chunks[number / CHUNK], memory_order_acquire);
+	struct slot *chunk = load_acquire(&chunks[number / CHUNK]);
 	return chunk != NULL ? &chunk[number % CHUNK] : NULL;
 }
 
@@ -103,7 +103,7 @@ void *handle_new(void *object)
 		if (!add_chunk())
 			return NULL;
 	struct slot *slot = slot_at(number);
-	uint64_t generation = generation_of(atomic_load_explicit(&slot->word, memory_order_relaxed));
+	uint64_t generation = generation_of(load_relaxed(&slot->word));
 	slot->object = object;
 	/* Release: whoever is given the handle, or has guessed it, finds the object. */
 	atomic_store_explicit(&slot->word, generation | 1, memory_order_release);
@@ -117,7 +117,7 @@ static void *change(const void *handle, uint64_t what)
 	uint64_t word = 0;
 
 	if (slot != NULL)
-		word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+		word = load_relaxed(&slot->word);
 	do {
 		if (word == 0 || word & CLOSED || generation_of(word) != generation_of((uintptr_t)handle)) {
 			errno = EBADF;
@@ -146,7 +146,7 @@ void handle_refer(const void *handle)
 
 bool handle_shared(const void *handle)
 {
-	return (atomic_load_explicit(&slot_of(handle)->word, memory_order_relaxed) & REFERENCES) > 1;
+	return (load_relaxed(&slot_of(handle)->word) & REFERENCES) > 1;
 }
 
 bool handle_leave(const void *handle)

@@ -42,7 +42,7 @@ static void let_in(struct glist *ready)
 /* On g0: the goroutine is in its slot. */
 static void stay_outside(void *arg)
 {
-	struct outside *mine = arg, *head = atomic_load_explicit(&outside, memory_order_relaxed);
+	struct outside *mine = arg, *head = load_relaxed(&outside);
 	struct glist ready = { 0 };
 
 	do
@@ -52,7 +52,7 @@ static void stay_outside(void *arg)
 						      memory_order_relaxed));
 	/* Full: being outside before `polling`. Partner: net_unlock_polled(), the other way round. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&polling, memory_order_relaxed))
+	if (load_relaxed(&polling))
 		return;
 	let_in(&ready);
 	netpoll_inject(&ready);
@@ -60,7 +60,7 @@ static void stay_outside(void *arg)
 
 void net_lock(void)
 {
-	while (atomic_load_explicit(&polling, memory_order_relaxed)) {
+	while (load_relaxed(&polling)) {
 		struct outside mine = { .next = NULL };
 		hart_lock();
 		netpoll_wait(&mine.desc, NETPOLL_READ, GO_FOREVER, stay_outside, &mine);

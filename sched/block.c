@@ -12,7 +12,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
 #define RETAKE_NS 20000 /* a section shorter than this keeps its P: Go's sysmon looks every 20 us */
 
 static uint32_t blocked_by(struct m *m)
@@ -47,8 +46,7 @@ void go_block_enter(void)
 	   that it is parked. */
 	fence_store_load();
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
-	if (!fuzz_saw_no_idle_m() && atomic_load_explicit(&sched.idle_ps, relaxed) == 0 &&
-	    ms_parked() != 0)
+	if (!fuzz_saw_no_idle_m() && load_relaxed(&sched.idle_ps) == 0 && ms_parked() != 0)
 		sysmon_arm_blocked(m);
 	hart_unlock();
 }
@@ -60,7 +58,7 @@ struct p *p_from_section(struct m *m, bool work, int64_t *too_early)
 	for (uint32_t i = 0; i < procs_now() && !sched.stopping; i++) {
 		struct p *p = p_get(i);
 		/* Acquire: what was written with it is the time of this section. */
-		uint32_t status = atomic_load_explicit(&p->status, memory_order_acquire);
+		uint32_t status = load_acquire(&p->status);
 		if ((status & 0xff) != P_BLOCKED || (!work && runq_empty(p) && sched.runq.size == 0))
 			continue;
 		int64_t when = peek_time(&p->slice_end);
@@ -80,7 +78,7 @@ bool p_retake_blocked(struct m *m, bool work)
 	struct p *p = NULL;
 
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id))
+	if (load_relaxed(&sched.idle_ms) & bit(m->hart.id))
 		p = p_from_section(m, work, &too_early);
 	if (p != NULL) {
 		idle_m_remove(m);
@@ -127,7 +125,7 @@ void go_block_leave(void)
 		sysmon_arm_slice(m, p);
 		/* The kick of whoever stops the world came when there was no P to ask back, and comes
 		   once. */
-		if (atomic_load_explicit(&sched.stopping, relaxed))
+		if (load_relaxed(&sched.stopping))
 			m->hart.preempt = 1;
 		g_change(g, G_BLOCKING, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);

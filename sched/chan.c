@@ -16,8 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define relaxed memory_order_relaxed
-
 /* ---- Making and freeing ---- */
 
 go_chan *go_chan_make(size_t elem_size, size_t cap)
@@ -126,7 +124,7 @@ static NOINLINE void send_rest(go_chan *c, const void *elem)
 		struct g *g = chan_give(w);
 		spin_release(&c->lock);
 		ready_unlock_inline(g);
-	} else if (w == NULL && chan_count(c) == c->cap && !atomic_load_explicit(&c->closed, relaxed)) {
+	} else if (w == NULL && chan_count(c) == c->cap && !load_relaxed(&c->closed)) {
 		send_wait(c, elem);
 	} else {
 		send_any(c, elem);
@@ -175,7 +173,7 @@ static NOINLINE bool recv_rest(go_chan *c, void *elem)
 
 	if (chan_count(c) != 0)
 		return recv_any(c, elem);
-	if (w == NULL && !atomic_load_explicit(&c->closed, relaxed))
+	if (w == NULL && !load_relaxed(&c->closed))
 		return recv_wait(c, elem);
 	if (w == NULL || w->in_select || !words(c, elem, w->elem) || trace_on())
 		return recv_any(c, elem);
@@ -210,8 +208,7 @@ bool go_recv(go_chan *c, void *elem)
 /* Without the lock: would a try have to wait? Each look is at one word that was so at that instant. */
 static bool send_would_wait(go_chan *c)
 {
-	return !atomic_load_explicit(&c->closed, memory_order_acquire) && c->cap > 0 &&
-	       chan_count(c) == c->cap;
+	return !load_acquire(&c->closed) && c->cap > 0 && chan_count(c) == c->cap;
 }
 
 int go_try_send(go_chan *c, const void *elem)
@@ -294,7 +291,7 @@ void go_close(go_chan *c)
 	if (c == NULL)
 		go_panic("close of nil channel");
 	spin_lock(&c->lock);
-	if (atomic_load_explicit(&c->closed, relaxed)) {
+	if (load_relaxed(&c->closed)) {
 		spin_unlock(&c->lock);
 		go_panic("close of closed channel");
 	}

@@ -41,7 +41,7 @@ static inline void chan_copy(const go_chan *c, void *to, const void *from)
 
 static inline size_t chan_count(const go_chan *c)
 {
-	return atomic_load_explicit(&c->count, memory_order_relaxed);
+	return load_relaxed(&c->count);
 }
 
 /* ---- Queues of waiters ---- */
@@ -139,7 +139,7 @@ static ALWAYS_INLINE enum chan_result
 chan_send_step(go_chan *c, const void *elem, struct g **wake)
 {
 	*wake = NULL;
-	if (atomic_load_explicit(&c->closed, memory_order_relaxed))
+	if (load_relaxed(&c->closed))
 		return CHAN_CLOSED;
 	struct waiter *receiver = waitq_pop(&c->receivers);
 	if (receiver != NULL) {
@@ -184,7 +184,7 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 		*wake = chan_hand_over(c, sender, WAIT_CHAN_SEND);
 		return CHAN_DONE;
 	}
-	if (!atomic_load_explicit(&c->closed, memory_order_relaxed))
+	if (!load_relaxed(&c->closed))
 		return CHAN_WAIT;
 	if (elem != NULL)
 		memset(elem, 0, c->elem_size);

@@ -26,7 +26,6 @@
 #include "sched/cycle.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
 #define COLD_NS INT64_C(1000000000) /* has waited for so long, for a periodic cycle */
 #define PART_STACKS 100             /* asked in a part, or up to 252 more; 2,100 instructions each */
 #define PART_GS 2000                /* dead Gs that a part has to do with: 50 to 100 instructions each */
@@ -43,7 +42,8 @@ bool cycle_take(void)
 {
 	uint32_t free = 0;
 	/* Acquire: pairs with the release in cycle_leave(). */
-	return atomic_compare_exchange_strong_explicit(&taken, &free, 1, memory_order_acquire, relaxed);
+	return atomic_compare_exchange_strong_explicit(&taken, &free, 1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 void cycle_leave(void)
@@ -59,7 +59,7 @@ void cycle_wait(struct m *m)
 		spinning_end(m);
 	/* Release: what this M has read of Gs it has read; pairs with wait_for_others() in gfree.c. */
 	atomic_fetch_or_explicit(&sched.cycle_waiters, bit(m->hart.id), memory_order_release);
-	while (atomic_load_explicit(&taken, relaxed) != 0)
+	while (load_relaxed(&taken) != 0)
 		hart_relax();
 	atomic_fetch_and_explicit(&sched.cycle_waiters, ~bit(m->hart.id), memory_order_acquire);
 }
@@ -78,7 +78,7 @@ static bool runs_somewhere(const struct g *g)
 static bool is_cold(struct g *g, int64_t before)
 {
 	/* Acquire: what comes next is looked at after it. */
-	uint32_t status = atomic_load_explicit(&g->status, memory_order_acquire);
+	uint32_t status = load_acquire(&g->status);
 
 	if (status == G_RUNNABLE || status == G_PREEMPTED)
 		return !cycle.periodic;
@@ -114,8 +114,7 @@ static void for_cold(int64_t before, void (*fn)(uintptr_t top, uintptr_t sp))
 	for_this = fn;
 	if (hart_trim_each(for_owner, sizeof(struct g)) || cycle.parts != 0)
 		return;
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
-	     g = g->all_next)
+	for (struct g *g = load_acquire(&sched.all_gs); g != NULL; g = g->all_next)
 		if (peek(&g->stack.top) != 0)
 			for_owner(g, (uintptr_t)peek(&g->stack.top));
 }
@@ -128,14 +127,14 @@ static void flush_pools(struct p *p)
 	gfree_flush(p);
 	spin_acquire(&sched.lock);
 	for (uint32_t i = 0; i < sched.procs; i++)
-		if (atomic_load_explicit(&sched.idle_ps, relaxed) & bit(i))
+		if (load_relaxed(&sched.idle_ps) & bit(i))
 			gfree_flush(p_get(i));
 	spin_release(&sched.lock);
 }
 
 void reclaim_heap_trim(struct m *m)
 {
-	m->heap_trims = atomic_load_explicit(&sched.heap_trims, relaxed);
+	m->heap_trims = load_relaxed(&sched.heap_trims);
 	hart_heap_trim();
 }
 
@@ -145,7 +144,7 @@ void reclaim_heap_trim(struct m *m)
  */
 static void trim_heaps(struct m *m)
 {
-	atomic_fetch_add_explicit(&sched.heap_trims, 1, relaxed);
+	atomic_fetch_add_explicit(&sched.heap_trims, 1, memory_order_relaxed);
 	reclaim_heap_trim(m);
 	for (uint32_t asleep = ms_parked() & ~bit(m->hart.id); asleep != 0; asleep &= asleep - 1)
 		hart_kick((unsigned)__builtin_ctz(asleep));

@@ -53,7 +53,7 @@ void g_describe(const char *before, const struct g *g)
 		[G_BLOCKING] = "blocking section",
 	};
 	size_t offset;
-	uint32_t status = atomic_load_explicit(&g->status, memory_order_relaxed);
+	uint32_t status = load_relaxed(&g->status);
 	char doing[80];
 
 	if (status == G_WAITING)
@@ -92,7 +92,7 @@ void sched_describe_current(void)
 
 	if (g != NULL) {
 		g_describe("", g);
-		if (atomic_load_explicit(&g->status, memory_order_relaxed) == G_BLOCKING)
+		if (load_relaxed(&g->status) == G_BLOCKING)
 			hart_print("(Between go_block_enter and go_block_leave it may not call what needs "
 				   "the scheduler.)\n");
 	} else {

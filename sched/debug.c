@@ -18,8 +18,6 @@
 
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
-
 static bool detail;
 
 /* Go says nil for none; each name may be used for one number of a line. */
@@ -36,7 +34,7 @@ static const char *yes_or_no(bool yes)
 
 static uint32_t ring_length(const struct p *p) /* Go does not count runnext */
 {
-	return atomic_load_explicit(&p->runq_tail, relaxed) - atomic_load_explicit(&p->runq_head, relaxed);
+	return load_relaxed(&p->runq_tail) - load_relaxed(&p->runq_head);
 }
 
 /* Go's numbers of the states. */
@@ -45,7 +43,7 @@ static unsigned p_status_number(const struct p *p)
 	static const unsigned char numbers[] = {
 		[P_IDLE] = 0, [P_RUNNING] = 1, [P_BLOCKED] = 2, [P_STOPPED] = 3, [P_DEAD] = 4,
 	};
-	return numbers[atomic_load_explicit(&p->status, relaxed) & 0xff];
+	return numbers[load_relaxed(&p->status) & 0xff];
 }
 
 static unsigned g_status_number(uint32_t status)
@@ -76,8 +74,7 @@ static void print_ps(void)
 /* lockedg is one of those that are locked to it; Go's M has one at most. */
 static uint32_t locked_number(const struct m *m)
 {
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
-	     g = g->all_next)
+	for (struct g *g = load_acquire(&sched.all_gs); g != NULL; g = g->all_next)
 		if (g->locked_m == m)
 			return g->number;
 	return 0;
@@ -115,9 +112,8 @@ static void print_gs(void)
 {
 	char m_text[12], locked_text[12], fields[120];
 
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
-	     g = g->all_next) {
-		uint32_t status = atomic_load_explicit(&g->status, relaxed);
+	for (struct g *g = load_acquire(&sched.all_gs); g != NULL; g = g->all_next) {
+		uint32_t status = load_relaxed(&g->status);
 		struct m *m = runs_on(g), *locked = g->locked_m;
 		if (status == G_DEAD || status == G_IDLE)
 			continue;
@@ -152,8 +148,8 @@ static int64_t begun; /* hosted, the clock is the host's */
 static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 {
 	struct text line = { .length = 0 };
-	uint32_t ms = atomic_load_explicit(&sched.idle_ms, relaxed);
-	uint32_t ps = atomic_load_explicit(&sched.idle_ps, relaxed);
+	uint32_t ms = load_relaxed(&sched.idle_ms);
+	uint32_t ps = load_relaxed(&sched.idle_ps);
 
 	(void)unused;
 	(void)fn;
@@ -161,13 +157,13 @@ static void fire_schedtrace(void *unused, int64_t now, void (*fn)(void *))
 	       "idlethreads=%d runqueue=%u",
 	       (long long)((now - begun) / 1000000), (unsigned)sched.procs, __builtin_popcount(ps),
 	       hart_count(),
-	       (unsigned)atomic_load_explicit(&sched.spinning, relaxed), __builtin_popcount(ms),
-	       (unsigned)atomic_load_explicit(&sched.runq_size, relaxed));
+	       (unsigned)load_relaxed(&sched.spinning), __builtin_popcount(ms),
+	       (unsigned)load_relaxed(&sched.runq_size));
 	if (detail) {
 		hart_print("%s gcwaiting=%s nmidlelocked=%d stopwait=%u sysmonwait=false\n", line.bytes,
 			   yes_or_no(sched.stopping),
-			   __builtin_popcount(atomic_load_explicit(&sched.parked_locked, relaxed)),
-			   (unsigned)atomic_load_explicit(&sched.stop_wait, relaxed));
+			   __builtin_popcount(load_relaxed(&sched.parked_locked)),
+			   (unsigned)load_relaxed(&sched.stop_wait));
 		print_ps();
 		print_ms();
 		print_gs();

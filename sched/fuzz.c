@@ -16,7 +16,6 @@
 
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
 #define WAIT_NS 30000       /* a window is held open for up to so long, */
 #define LONG_WAIT_NS 300000 /* and one in 16 for up to so long */
 #define HOLD_NS INT64_C(5000000000) /* a test that holds one has an end */
@@ -219,7 +218,7 @@ bool fuzz_preempt(void)
 
 static bool some_p_is_idle(void)
 {
-	return atomic_load_explicit(&sched.idle_ps, relaxed) != 0;
+	return load_relaxed(&sched.idle_ps) != 0;
 }
 
 static bool there_is_work(void)
@@ -244,7 +243,7 @@ void fuzz_announce(void)
 
 static bool some_m_is_idle(void)
 {
-	return atomic_load_explicit(&sched.idle_ms, relaxed) != 0;
+	return load_relaxed(&sched.idle_ms) != 0;
 }
 
 void fuzz_leave_p(void)

@@ -22,7 +22,6 @@
 
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
 /* at other harts, which mostly take some tens of instructions in a critical section */
 #define SPARE_LOOKS 1000
 /* A cycle goes through the list of all Gs only if it takes one in so many out of it. */
@@ -43,7 +42,7 @@ static ALWAYS_INLINE struct g *pool_pop(struct g_pool *pool)
 
 static void count_add(struct g_batches *global, int n)
 {
-	store_relaxed(&global->count, atomic_load_explicit(&global->count, relaxed) + (uint32_t)n);
+	store_relaxed(&global->count, load_relaxed(&global->count) + (uint32_t)n);
 }
 
 static void batch_push(struct g_batches *global, struct g *batch)
@@ -110,7 +109,7 @@ static ALWAYS_INLINE void put(struct g_pool *pool, struct g_batches *global, str
 static struct g *get(struct g_pool *pool, struct g_batches *global)
 {
 	/* A look without the lock, to leave it alone while there is nothing. */
-	if (pool->first == NULL && atomic_load_explicit(&global->count, relaxed) != 0)
+	if (pool->first == NULL && load_relaxed(&global->count) != 0)
 		take(pool, global);
 	return pool_pop(pool);
 }
@@ -149,7 +148,7 @@ static bool counted;          /* those to choose, in this cycle */
 
 void gfree_begin(void)
 {
-	to_release = atomic_load_explicit(&sched.gfree.count, relaxed);
+	to_release = load_relaxed(&sched.gfree.count);
 	counted = false;
 }
 
@@ -190,15 +189,15 @@ static uint32_t seen_outside; /* harts seen out of a critical section since all 
 
 static bool in_a_heap(const struct g *g)
 {
-	return atomic_load_explicit(&g->timer.heap_, memory_order_relaxed) != NULL;
+	return load_relaxed(&g->timer.heap_) != NULL;
 }
 
 /* Of those at the list's head: a new G may be pushed there meanwhile, but nobody else takes one out. */
 static struct g *leave_out_first(void)
 {
-	struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire);
+	struct g *g = load_acquire(&sched.all_gs);
 
-	while (g != NULL && atomic_load_explicit(&g->status, memory_order_relaxed) == G_IDLE)
+	while (g != NULL && load_relaxed(&g->status) == G_IDLE)
 		if (atomic_compare_exchange_strong_explicit(&sched.all_gs, &g, g->all_next,
 							    memory_order_acq_rel, memory_order_acquire))
 			g = g->all_next;
@@ -210,7 +209,7 @@ static void leave_out(size_t most)
 	struct g *g = left_out_to != NULL ? left_out_to : leave_out_first(), *next = NULL;
 
 	for (size_t n = 0; n < most && g != NULL && (next = g->all_next) != NULL; n++)
-		if (atomic_load_explicit(&next->status, memory_order_relaxed) == G_IDLE)
+		if (load_relaxed(&next->status) == G_IDLE)
 			__atomic_store_n(&g->all_next, next->all_next, __ATOMIC_RELAXED);
 		else
 			g = next;
@@ -224,11 +223,11 @@ static void leave_out(size_t most)
 /* How many may go; 0 also if they are too few. The pool keeps some. */
 static uint32_t count_spare(void)
 {
-	uint32_t there = atomic_load_explicit(&sched.gfree_bare.count, relaxed);
+	uint32_t there = load_relaxed(&sched.gfree_bare.count);
 	uint32_t stay = procs_now() * GFREE_BATCH;
 	uint32_t n = there > stay ? there - stay : 0;
 
-	return n >= atomic_load_explicit(&sched.g_structs, relaxed) / SPARE_SHARE ? n : 0;
+	return n >= load_relaxed(&sched.g_structs) / SPARE_SHARE ? n : 0;
 }
 
 static void choose(size_t most)
@@ -273,15 +272,13 @@ static bool all_seen_outside(void)
 {
 	uint32_t all = 0;
 
-	seen_outside |= bit(m_self()->hart.id) | ms_parked() |
-			atomic_load_explicit(&sched.cycle_waiters, memory_order_relaxed);
+	seen_outside |= bit(m_self()->hart.id) | ms_parked() | load_relaxed(&sched.cycle_waiters);
 	for (unsigned id = 0; id < hart_count(); id++) {
 		all |= bit(id);
 		if (!in_critical_section(m_get(id)))
 			seen_outside |= bit(id);
 	}
-	return (seen_outside & all) == all &&
-		atomic_load_explicit(&sched.g_walkers, memory_order_relaxed) == 0;
+	return (seen_outside & all) == all && load_relaxed(&sched.g_walkers) == 0;
 }
 
 static void wait_for_others(void)

@@ -17,8 +17,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 static void locked_add(struct m *m, struct g *g)
 {
 	g->locked_m = m;
@@ -29,7 +27,7 @@ static void locked_add(struct m *m, struct g *g)
 	/* Now each M has one, so those that sleep for theirs may run others. Pairs with the fence in
 	   park_locked(): they see that, or they are seen here. */
 	fence_store_load();
-	uint32_t parked = atomic_load_explicit(&sched.parked_locked, relaxed);
+	uint32_t parked = load_relaxed(&sched.parked_locked);
 	for (; parked != 0; parked &= parked - 1)
 		hart_kick((unsigned)__builtin_ctz(parked));
 }
@@ -40,7 +38,7 @@ void locked_remove(struct m *m, struct g *g)
 	g->long_way &= ~(uint64_t)G_LOCKED;
 	m->long_way--;
 	if (--m->locked_gs == 0)
-		atomic_fetch_sub_explicit(&sched.locked_ms, 1, relaxed);
+		atomic_fetch_sub_explicit(&sched.locked_ms, 1, memory_order_relaxed);
 }
 
 void go_lock_hart(void)
@@ -78,12 +76,12 @@ void go_unlock_hart(void)
  */
 bool exclusive(struct m *m)
 {
-	return m->locked_gs != 0 && atomic_load_explicit(&sched.locked_ms, relaxed) < hart_count();
+	return m->locked_gs != 0 && load_relaxed(&sched.locked_ms) < hart_count();
 }
 
 struct g *take_locked(struct m *m)
 {
-	if (!atomic_load_explicit(&m->locked_ready, relaxed))
+	if (!load_relaxed(&m->locked_ready))
 		return NULL;
 	spin_acquire(&sched.lock);
 	struct g *g = glist_pop(&m->locked_runq);
@@ -108,7 +106,7 @@ void requeue_locked(struct m *m)
 /* Under sched.lock. A parked M counts as asleep: see deadlock.c. */
 static void parked_locked_set(struct m *m, bool parked)
 {
-	uint32_t set = atomic_load_explicit(&sched.parked_locked, relaxed);
+	uint32_t set = load_relaxed(&sched.parked_locked);
 	store_relaxed(&sched.parked_locked, parked ? set | bit(m->hart.id) : set & ~bit(m->hart.id));
 	if (parked)
 		check_m(m, M_TIED);
@@ -118,14 +116,14 @@ static void parked_locked_set(struct m *m, bool parked)
 
 static bool is_parked_locked(struct m *m)
 {
-	return atomic_load_explicit(&sched.parked_locked, relaxed) & bit(m->hart.id);
+	return load_relaxed(&sched.parked_locked) & bit(m->hart.id);
 }
 
 /* Under sched.lock. False: it looks at locked_ready before it sleeps or looks for another G. */
 static bool sleeps(struct m *m)
 {
-	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id);
-	return atomic_load_explicit(&m->next_p, relaxed) == NULL && (idle || is_parked_locked(m));
+	bool idle = load_relaxed(&sched.idle_ms) & bit(m->hart.id);
+	return load_relaxed(&m->next_p) == NULL && (idle || is_parked_locked(m));
 }
 
 /* m, which sleeps, gets p for its locked G g; under sched.lock. */
@@ -226,9 +224,9 @@ void start_tied_ms(void)
 {
 	struct g *g;
 
-	while (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping &&
-	       atomic_load_explicit(&sched.parked_locked, relaxed) != 0 &&
-	       atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && (g = tied_in_global()) != NULL) {
+	while (load_relaxed(&sched.idle_ms) == 0 && !sched.stopping &&
+	       load_relaxed(&sched.parked_locked) != 0 &&
+	       load_relaxed(&sched.idle_ps) != 0 && (g = tied_in_global()) != NULL) {
 		struct m *m = g->locked_m;
 		locked_runq_put(m, g);
 		start_tied(m, idle_p_take(m->hart.id), g);
@@ -256,7 +254,7 @@ static enum served serve_others(struct m *m, bool work)
 	struct p *p = NULL;
 
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&sched.idle_ms, relaxed) == 0 && !sched.stopping && is_parked_locked(m) &&
+	if (load_relaxed(&sched.idle_ms) == 0 && !sched.stopping && is_parked_locked(m) &&
 	    (p = idle_p_take(m->hart.id)) == NULL)
 		p = p_from_section(m, work, &too_early);
 	if (p != NULL) {
@@ -286,7 +284,7 @@ static enum served serve_others(struct m *m, bool work)
 	globrunq_put(&others);
 	for (struct g *g; (g = glist_pop(&found)) != NULL;) /* as if somebody else had found it */
 		locked_runq_put(m, g);
-	bool own = atomic_load_explicit(&m->locked_ready, relaxed);
+	bool own = load_relaxed(&m->locked_ready);
 	if (!own) {
 		p_hand_off(m);
 		parked_locked_set(m, true);
@@ -315,7 +313,7 @@ static bool park_as_others(struct m *m)
 /* Under sched.lock: was a locked G found before m parked, so that nobody gave m a P? True: m has one now. */
 static bool found_before(struct m *m)
 {
-	if (!atomic_load_explicit(&m->locked_ready, relaxed))
+	if (!load_relaxed(&m->locked_ready))
 		return false;
 	struct p *idle = m->p == NULL && !sched.stopping ? idle_p_take(m->hart.id) : NULL;
 	if (idle != NULL) {
@@ -362,7 +360,7 @@ bool park_locked(struct m *m)
 	spin_release(&sched.lock);
 
 	struct p *p;
-	while ((p = atomic_load_explicit(&m->next_p, memory_order_acquire)) == NULL) {
+	while ((p = load_acquire(&m->next_p)) == NULL) {
 		/* It has announced that it sleeps, now or in serve_others(). Pairs with
 		   the fence in wake_p(). */
 		fence_store_load();
@@ -376,17 +374,17 @@ bool park_locked(struct m *m)
 		enum served served = work || reclaim_is_due(now) ? serve_others(m, work) : NOT_SERVED;
 		if (served == SERVED_OWN)
 			return true;
-		if (atomic_load_explicit(&m->next_p, relaxed) != NULL)
+		if (load_relaxed(&m->next_p) != NULL)
 			continue; /* it gave itself one, without a kick */
 		/* While it served, the network's interrupt found no idle P and kicked nobody. */
-		if (served == SERVED && atomic_load_explicit(&sched.netpoll_ready, relaxed))
+		if (served == SERVED && load_relaxed(&sched.netpoll_ready))
 			continue;
 		sysmon_arm_idle(m, now);
 		/*
 		 * Whoever was woken for it may find other work first, and then never look for this; there was
 		 * no P just then; or m's own G is far behind in the global queue.
 		 */
-		if (work && (served == NOT_SERVED || atomic_load_explicit(&sched.runq_size, relaxed) != 0))
+		if (work && (served == NOT_SERVED || load_relaxed(&sched.runq_size) != 0))
 			sysmon_arm(m, now + sched.quantum);
 		fuzz_wait(FUZZ_SLEEP);
 		check_asleep(m);

@@ -30,16 +30,14 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 static void set_add(_Atomic(uint32_t) *set, uint32_t id)
 {
-	store_relaxed(set, atomic_load_explicit(set, relaxed) | bit(id));
+	store_relaxed(set, load_relaxed(set) | bit(id));
 }
 
 static void set_remove(_Atomic(uint32_t) *set, uint32_t id)
 {
-	store_relaxed(set, atomic_load_explicit(set, relaxed) & ~bit(id));
+	store_relaxed(set, load_relaxed(set) & ~bit(id));
 }
 
 void p_acquire(struct m *m, struct p *p)
@@ -65,10 +63,10 @@ static void p_release(struct m *m)
 
 struct p *idle_p_take(unsigned prefer)
 {
-	uint32_t idle = atomic_load_explicit(&sched.idle_ps, relaxed);
+	uint32_t idle = load_relaxed(&sched.idle_ps);
 	if (idle == 0)
 		return NULL;
-	uint32_t with_m = idle & atomic_load_explicit(&sched.idle_ms, relaxed);
+	uint32_t with_m = idle & load_relaxed(&sched.idle_ms);
 	unsigned id = idle & bit(prefer) ? prefer
 		    : (unsigned)__builtin_ctz(with_m != 0 ? with_m : idle);
 	set_remove(&sched.idle_ps, id);
@@ -83,7 +81,7 @@ void idle_p_add(struct p *p)
 bool no_other_runs(const struct p *p)
 {
 	for (uint32_t i = 0; i < procs_now(); i++)
-		if (p_get(i) != p && atomic_load_explicit(&p_get(i)->status, relaxed) == P_RUNNING)
+		if (p_get(i) != p && load_relaxed(&p_get(i)->status) == P_RUNNING)
 			return false;
 	return true;
 }
@@ -104,7 +102,7 @@ void idle_m_remove(struct m *m)
 
 bool m_start(struct p *p, bool spinning)
 {
-	uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed);
+	uint32_t idle = load_relaxed(&sched.idle_ms);
 	if (idle == 0)
 		return false;
 	return m_start_this(m_get(idle & bit(p->id) ? p->id : (unsigned)__builtin_ctz(idle)), p, spinning);
@@ -113,7 +111,7 @@ bool m_start(struct p *p, bool spinning)
 bool m_start_this(struct m *m, struct p *p, bool spinning)
 {
 	unsigned id = m->hart.id;
-	if (!(atomic_load_explicit(&sched.idle_ms, relaxed) & bit(id)))
+	if (!(load_relaxed(&sched.idle_ms) & bit(id)))
 		return false;
 	idle_m_remove(m);
 	trace(TRACE_HANDOFF, NULL, p->id, id);
@@ -128,8 +126,9 @@ bool m_start_this(struct m *m, struct p *p, bool spinning)
 void wake_p_slow(void)
 {
 	uint32_t none = 0;
-	if (atomic_load_explicit(&sched.spinning, relaxed) != 0 ||
-	    !atomic_compare_exchange_strong_explicit(&sched.spinning, &none, 1, relaxed, relaxed))
+	if (load_relaxed(&sched.spinning) != 0 ||
+	    !atomic_compare_exchange_strong_explicit(&sched.spinning, &none, 1, memory_order_relaxed,
+						     memory_order_relaxed))
 		return;
 
 	fuzz_wait(FUZZ_START);
@@ -140,7 +139,7 @@ void wake_p_slow(void)
 		p = NULL;
 	}
 	if (p == NULL)
-		atomic_fetch_sub_explicit(&sched.spinning, 1, relaxed);
+		atomic_fetch_sub_explicit(&sched.spinning, 1, memory_order_relaxed);
 	spin_unlock(&sched.lock);
 }
 
@@ -149,8 +148,7 @@ bool work_somewhere(int64_t now)
 {
 	if (fuzz_saw_no_work())
 		return false;
-	if (atomic_load_explicit(&sched.runq_size, relaxed) != 0 ||
-	    atomic_load_explicit(&sched.netpoll_ready, relaxed))
+	if (load_relaxed(&sched.runq_size) != 0 || load_relaxed(&sched.netpoll_ready))
 		return true;
 	fuzz_wait(FUZZ_LOOK);
 	for (uint32_t i = 0; i < procs_now(); i++)
@@ -164,7 +162,7 @@ static bool m_unpark(struct m *m)
 {
 	bool got = false;
 	spin_acquire(&sched.lock);
-	if (atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id) && !sched.stopping) {
+	if (load_relaxed(&sched.idle_ms) & bit(m->hart.id) && !sched.stopping) {
 		struct p *p = idle_p_take(m->hart.id);
 		if (p != NULL) {
 			idle_m_remove(m);
@@ -182,7 +180,7 @@ void m_park_until_p(struct m *m)
 	fuzz_wait(FUZZ_ANNOUNCED);
 	while (m->p == NULL) {
 		/* Acquire: pairs with the release in m_start_this() and start_tied(). */
-		struct p *p = atomic_load_explicit(&m->next_p, memory_order_acquire);
+		struct p *p = load_acquire(&m->next_p);
 		if (p != NULL) {
 			store_relaxed(&m->next_p, NULL);
 			p_acquire(m, p);

@@ -17,8 +17,6 @@
  */
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
-
 static _Atomic(uint32_t) events;        /* an M begins to spin, to sleep, or to wake */
 static _Atomic(bool) asleep[HARTS_MAX]; /* in hart_idle() */
 

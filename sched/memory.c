@@ -9,7 +9,7 @@ void go_memory(struct go_memory *memory)
 	struct hart_memory machine;
 
 	hart_memory(&machine);
-	size_t goroutines = atomic_load_explicit(&sched.g_structs, memory_order_relaxed) * sizeof(struct g);
+	size_t goroutines = load_relaxed(&sched.g_structs) * sizeof(struct g);
 	if (goroutines > machine.heap_used)
 		goroutines = machine.heap_used; /* some were created since the machine was asked */
 	*memory = (struct go_memory){

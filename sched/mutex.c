@@ -29,7 +29,7 @@ static bool cas(go_mutex *m, uint32_t *old, uint32_t new)
 
 bool go_mutex_try_lock(go_mutex *m)
 {
-	uint32_t old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+	uint32_t old = load_relaxed(&m->state_);
 
 	return !(old & (LOCKED | STARVING)) &&
 	       atomic_compare_exchange_strong_explicit(&m->state_, &old, old | LOCKED,
@@ -40,7 +40,7 @@ bool go_mutex_try_lock(go_mutex *m)
 static bool worth_spinning(int spins)
 {
 	return spins < SPINS_MAX && sched.procs > 1 &&
-	       atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) == 0 && local_runq_empty();
+	       load_relaxed(&sched.idle_ps) == 0 && local_runq_empty();
 }
 
 static void lock_slow(go_mutex *m)
@@ -48,7 +48,7 @@ static void lock_slow(go_mutex *m)
 	int64_t since = 0;
 	bool starving = false, awake = false;
 	int spins = 0;
-	uint32_t old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+	uint32_t old = load_relaxed(&m->state_);
 
 	for (;;) {
 		if ((old & (LOCKED | STARVING)) == LOCKED && worth_spinning(spins)) {
@@ -58,7 +58,7 @@ static void lock_slow(go_mutex *m)
 			for (int i = 0; i < SPIN_PAUSES; i++)
 				hart_relax();
 			spins++;
-			old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+			old = load_relaxed(&m->state_);
 			continue;
 		}
 		uint32_t new = old;
@@ -81,7 +81,7 @@ static void lock_slow(go_mutex *m)
 		sema_acquire(&m->sema_, WAIT_MUTEX, waited);
 		bool late = hart_now() - since > STARVE_NS;
 		starving = starving || late;
-		old = atomic_load_explicit(&m->state_, memory_order_relaxed);
+		old = load_relaxed(&m->state_);
 		if (old & STARVING) {
 			/* Handed over: LOCKED is not set, and we still count as a waiter. */
 			uint32_t change = LOCKED - WAITER;
@@ -137,5 +137,5 @@ void go_mutex_unlock(go_mutex *m)
 
 bool mutex_is_locked(go_mutex *m)
 {
-	return atomic_load_explicit(&m->state_, memory_order_relaxed) & LOCKED;
+	return load_relaxed(&m->state_) & LOCKED;
 }

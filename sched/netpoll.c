@@ -5,8 +5,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 /* Registered while Ms that sleep and wake may look already. */
 static void (*_Atomic poll_function)(struct glist *ready);
 
@@ -18,10 +16,10 @@ void netpoll_register(void (*poll)(struct glist *ready))
 
 bool netpoll(struct glist *ready)
 {
-	if (!atomic_load_explicit(&sched.netpoll_ready, relaxed))
+	if (!load_relaxed(&sched.netpoll_ready))
 		return false;
 	/* Acquire: pairs with the release in netpoll_register(). */
-	void (*poll)(struct glist *) = atomic_load_explicit(&poll_function, memory_order_acquire);
+	void (*poll)(struct glist *) = load_acquire(&poll_function);
 	if (poll == NULL || atomic_exchange_explicit(&sched.netpoll_busy, 1, memory_order_acquire))
 		return false;
 	/* Cleared before the work is done: an interrupt that comes meanwhile sets it again. Acquire:
@@ -33,7 +31,7 @@ bool netpoll(struct glist *ready)
 	int64_t end = now_ticks(), pause = (int64_t)hart_ns_to_ticks(NETPOLL_PAUSE_NS);
 	if (pause > end - begin)
 		pause = end - begin;
-	atomic_store_explicit(&sched.netpoll_after, end + pause, relaxed);
+	atomic_store_explicit(&sched.netpoll_after, end + pause, memory_order_relaxed);
 	trace(TRACE_NETPOLL, NULL, ready->size, 0);
 	store_release(&sched.netpoll_busy, 0);
 	return true;
@@ -41,7 +39,7 @@ bool netpoll(struct glist *ready)
 
 bool netpoll_in_turn(int64_t now, struct glist *ready)
 {
-	return now >= atomic_load_explicit(&sched.netpoll_after, relaxed) && netpoll(ready);
+	return now >= load_relaxed(&sched.netpoll_after) && netpoll(ready);
 }
 
 static void fire_poll(void *unused, int64_t now, void (*fn)(void *))
@@ -110,13 +108,13 @@ int netpoll_wait(struct netpoll_desc *desc, enum netpoll_mode mode, int64_t dead
 	struct g *g = g_self();
 	struct wait w = { &desc->waiter[mode], deadline, unlock, lock };
 
-	if (atomic_load_explicit(w.slot, relaxed) != NULL)
+	if (load_relaxed(w.slot) != NULL)
 		hart_fatal("netpoll_wait: the slot is taken");
-	atomic_fetch_add_explicit(&sched.netpoll_waiters, 1, relaxed);
+	atomic_fetch_add_explicit(&sched.netpoll_waiters, 1, memory_order_relaxed);
 	park(wait_commit, &w, WAIT_IO);
 	if (deadline != GO_FOREVER)
 		timer_stop(&g->timer);
-	atomic_fetch_sub_explicit(&sched.netpoll_waiters, 1, relaxed);
+	atomic_fetch_sub_explicit(&sched.netpoll_waiters, 1, memory_order_relaxed);
 	return g->wake_param != NULL ? ETIMEDOUT : 0;
 }
 

@@ -9,8 +9,6 @@
  */
 #include "sched/switch.h"
 
-#define relaxed memory_order_relaxed
-
 /* ---- Parking ---- */
 
 /* g, whose context is saved, is about to wait. */

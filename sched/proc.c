@@ -12,8 +12,6 @@
 #include "sched/panic.h"
 #include "sched/switch.h"
 
-#define relaxed memory_order_relaxed
-
 /* ---- Creation ---- */
 
 void g_entry(void)
@@ -27,12 +25,12 @@ void g_entry(void)
 
 void g_link(struct g *g)
 {
-	struct g *head = atomic_load_explicit(&sched.all_gs, relaxed);
+	struct g *head = load_relaxed(&sched.all_gs);
 	do
 		g->all_next = head;
 	/* Release: a reader of the list finds the G filled in. */
 	while (!atomic_compare_exchange_weak_explicit(&sched.all_gs, &head, g, memory_order_release,
-						      relaxed));
+						      memory_order_relaxed));
 }
 
 static struct g *g_alloc(void)
@@ -44,8 +42,8 @@ static struct g *g_alloc(void)
 	}
 	g->timer.flags_ = TIMER_KEPT;
 	g_bare(g);
-	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, relaxed) + 1;
-	atomic_fetch_add_explicit(&sched.g_structs, 1, relaxed);
+	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, memory_order_relaxed) + 1;
+	atomic_fetch_add_explicit(&sched.g_structs, 1, memory_order_relaxed);
 	g_change(g, G_IDLE, G_DEAD);
 	g_link(g);
 	return g;
@@ -57,8 +55,7 @@ void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 	   look at the count. */
 	atomic_fetch_add_explicit(&sched.g_walkers, 1, memory_order_seq_cst);
 	/* Acquire: pairs with the release in g_link(). */
-	for (struct g *g = atomic_load_explicit(&sched.all_gs, memory_order_acquire); g != NULL;
-	     g = g->all_next)
+	for (struct g *g = load_acquire(&sched.all_gs); g != NULL; g = g->all_next)
 		fn(&g->kernel);
 	/* Release: it is done with them. Pairs with the acquire in gfree_spare_end(). */
 	atomic_fetch_sub_explicit(&sched.g_walkers, 1, memory_order_release);
@@ -201,7 +198,7 @@ int go_count(void)
 {
 	int32_t count = 0;
 	for (unsigned id = 0; id < hart_count(); id++)
-		count += atomic_load_explicit(&p_get(id)->g_count, memory_order_acquire);
+		count += load_acquire(&p_get(id)->g_count);
 	return count;
 }
 
@@ -250,7 +247,7 @@ void go_exit(void)
 
 	if (g->tidy_up)
 		g_tidy_up(g);
-	if (atomic_load_explicit(&g->kernel.line, relaxed) != NULL)
+	if (load_relaxed(&g->kernel.line) != NULL)
 		hart_goroutine_end();
 	hart_lock();
 	struct m *m = m_self();

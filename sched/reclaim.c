@@ -13,7 +13,6 @@
  */
 #include "sched/cycle.h"
 
-#define relaxed memory_order_relaxed
 #define PERIOD_NS INT64_C(10000000000)
 #define LITTLE ((size_t)1 << 20) /* bytes of stacks: a periodic cycle does not come for less */
 #define STEP ((size_t)1 << 20)   /* by which stacks grow before it is wanted: a quarter of the reserve */
@@ -43,7 +42,7 @@ static void end(void)
 		store_relaxed(&duration, cycle.took);
 		store_relaxed(&ended, hart_now());
 		store_relaxed(&sched.reclaim_wanted, false);
-	} else if (in < atomic_load_explicit(&in_after, relaxed)) {
+	} else if (in < load_relaxed(&in_after)) {
 		store_relaxed(&in_after, in);
 	}
 	if (!cycle.unfinished)
@@ -60,7 +59,7 @@ static bool is_short(void)
 {
 	size_t total = hart_memory_total(), in = hart_stacks_in();
 
-	return hart_memory_free() < total / 4 && in > atomic_load_explicit(&in_after, relaxed) + total / 16;
+	return hart_memory_free() < total / 4 && in > load_relaxed(&in_after) + total / 16;
 }
 
 void reclaim_if_short(struct m *m)
@@ -82,7 +81,7 @@ bool sched_reclaim_soon(void)
 {
 	/* Not for each page, if the last cycle could not help. */
 	size_t step = hart_memory_total() / 32;
-	bool gain = hart_stacks_in() > atomic_load_explicit(&in_after, relaxed) + (step < STEP ? step : STEP);
+	bool gain = hart_stacks_in() > load_relaxed(&in_after) + (step < STEP ? step : STEP);
 
 	if (gain)
 		store_relaxed(&sched.reclaim_wanted, true);
@@ -92,10 +91,10 @@ bool sched_reclaim_soon(void)
 /* Has the last cycle only just looked, and nothing grown since? Nine tenths of the time are for others. */
 static bool is_vain(void)
 {
-	int64_t took = atomic_load_explicit(&duration, relaxed);
+	int64_t took = load_relaxed(&duration);
 
-	return hart_stacks_in() <= atomic_load_explicit(&in_after, relaxed) &&
-	       hart_now() - atomic_load_explicit(&ended, relaxed) < 10 * (took > VAIN_NS ? took : VAIN_NS);
+	return hart_stacks_in() <= load_relaxed(&in_after) &&
+	       hart_now() - load_relaxed(&ended) < 10 * (took > VAIN_NS ? took : VAIN_NS);
 }
 
 bool reclaim_now(struct m *m, bool last_resort)
@@ -118,12 +117,11 @@ static void put_off(int64_t ns)
 
 bool reclaim_pays(void)
 {
-	size_t in = hart_stacks_in(), before = atomic_load_explicit(&in_looked, relaxed);
+	size_t in = hart_stacks_in(), before = load_relaxed(&in_looked);
 	/* If they have shrunk, others may have come in the place of those that were asked. */
 	bool changed = in > before + before / 4 + LITTLE || in + LITTLE < before;
 
-	return atomic_load_explicit(&periodic_left, relaxed) ||
-	       (in > LITTLE && (changed || atomic_load_explicit(&left_warm, relaxed)));
+	return load_relaxed(&periodic_left) || (in > LITTLE && (changed || load_relaxed(&left_warm)));
 }
 
 /* The next part comes when a hundred times as much has passed. */
@@ -202,11 +200,11 @@ static void cycle_from_g(struct call_on_g0 *call)
 static bool cycle_or_wait(void)
 {
 	struct call_on_g0 call = { .anew = true, .all = true };
-	int64_t before = atomic_load_explicit(&ended, relaxed);
+	int64_t before = load_relaxed(&ended);
 
 	while (!cycle_take())
 		cycle_wait(m_self());
-	if (atomic_load_explicit(&ended, relaxed) != before) {
+	if (load_relaxed(&ended) != before) {
 		cycle_leave();
 		return true;
 	}

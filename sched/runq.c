@@ -17,10 +17,6 @@
 
 #include "sched/sched.h"
 
-#define acquire memory_order_acquire
-#define release memory_order_release
-#define relaxed memory_order_relaxed
-
 void globrunq_put(struct glist *list)
 {
 	if (list->head == NULL)
@@ -69,8 +65,8 @@ struct g *globrunq_get(struct p *p, uint32_t max)
 
 	struct g *g = glist_pop(&sched.runq);
 	/* Acquire: as in runq_put(). */
-	uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
-	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+	uint32_t head = load_acquire(&p->runq_head);
+	uint32_t tail = load_relaxed(&p->runq_tail);
 	assert(RUNQ_SIZE - (tail - head) >= n - 1 && "globrunq_get: no room for a batch");
 	while (--n > 0 && !runs_elsewhere(sched.runq.head, p->m)) {
 		struct g *more = glist_pop(&sched.runq);
@@ -90,11 +86,11 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 
 	fuzz_publish();
 	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
-		batch[i] = atomic_load_explicit(&p->runq[(head + i) % RUNQ_SIZE], relaxed);
+		batch[i] = load_relaxed(&p->runq[(head + i) % RUNQ_SIZE]);
 	fuzz_wait(FUZZ_STEAL);
 	/* Release: a thief that sees the new head must not have its reads of the slots mixed with ours. */
 	if (!atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + RUNQ_SIZE / 2,
-						     release, relaxed))
+						     memory_order_release, memory_order_relaxed))
 		return false;
 	struct glist list = { 0 };
 	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
@@ -109,8 +105,8 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 void runq_put_list(struct p *p, struct glist *list)
 {
 	/* Acquire, release: as in runq_put(), for all of them. */
-	uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
-	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
+	uint32_t head = load_acquire(&p->runq_head);
+	uint32_t tail = load_relaxed(&p->runq_tail);
 	struct g *g;
 
 	fuzz_publish();
@@ -131,7 +127,7 @@ void runq_put_list(struct p *p, struct glist *list)
 static void back_off(const struct p *victim)
 {
 	fuzz_wait(FUZZ_STEAL);
-	if (atomic_load_explicit(&victim->status, relaxed) != P_RUNNING)
+	if (load_relaxed(&victim->status) != P_RUNNING)
 		return;
 	int64_t until = hart_now() + RUNNEXT_BACKOFF_NS;
 	while (hart_now() < until)
@@ -140,7 +136,8 @@ static void back_off(const struct p *victim)
 
 static struct g *steal_runnext(struct p *victim, struct g *next)
 {
-	if (atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL, acquire, relaxed))
+	if (atomic_compare_exchange_strong_explicit(&victim->runnext, &next, NULL, memory_order_acquire,
+						    memory_order_relaxed))
 		return next;
 	return NULL;
 }
@@ -152,7 +149,7 @@ static struct g *steal_runnext(struct p *victim, struct g *next)
 static void wait_until_left(struct g *g)
 {
 	/* Acquire: pairs with the release in hart_switch() and yield_on_g0(): the context is there. */
-	while (atomic_load_explicit(&g->status, acquire) == G_RUNNING)
+	while (load_acquire(&g->status) == G_RUNNING)
 		hart_relax();
 }
 
@@ -160,16 +157,16 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 {
 	for (;;) {
 		/* Acquire both: the head as every taker, the tail so that the slots' contents are there. */
-		uint32_t head = atomic_load_explicit(&victim->runq_head, acquire);
-		uint32_t tail = atomic_load_explicit(&victim->runq_tail, acquire);
+		uint32_t head = load_acquire(&victim->runq_head);
+		uint32_t tail = load_acquire(&victim->runq_tail);
 		uint32_t n = tail - head;
 		n -= n / 2;
 		if (n == 0) {
-			struct g *next = atomic_load_explicit(&victim->runnext, relaxed);
+			struct g *next = load_relaxed(&victim->runnext);
 			if (!take_runnext || next == NULL)
 				return NULL;
 			back_off(victim);
-			if (atomic_load_explicit(&victim->runq_tail, relaxed) == tail)
+			if (load_relaxed(&victim->runq_tail) == tail)
 				return steal_runnext(victim, next);
 			/* It was on its way from runnext to the ring with an older one: that comes first. */
 			take_runnext = false;
@@ -179,20 +176,19 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 			continue; /* head and tail are from different times */
 		fuzz_wait(FUZZ_STEAL);
 		/* Our ring is empty: the holder steals only when it has nothing. */
-		uint32_t to = atomic_load_explicit(&p->runq_tail, relaxed);
+		uint32_t to = load_relaxed(&p->runq_tail);
 		for (uint32_t i = 0; i < n; i++) {
-			struct g *g = atomic_load_explicit(&victim->runq[(head + i) % RUNQ_SIZE],
-							   relaxed);
+			struct g *g = load_relaxed(&victim->runq[(head + i) % RUNQ_SIZE]);
 			store_relaxed(&p->runq[(to + i) % RUNQ_SIZE], g);
 		}
 		fuzz_wait(FUZZ_STEAL);
 		/* Release: the victim may reuse the slots once it sees the new head. */
 		if (!atomic_compare_exchange_strong_explicit(&victim->runq_head, &head, head + n,
-							     memory_order_acq_rel, relaxed))
+							     memory_order_acq_rel, memory_order_relaxed))
 			continue;
 		for (uint32_t i = 0; i < n; i++)
-			wait_until_left(atomic_load_explicit(&p->runq[(to + i) % RUNQ_SIZE], relaxed));
-		struct g *last = atomic_load_explicit(&p->runq[(to + n - 1) % RUNQ_SIZE], relaxed);
+			wait_until_left(load_relaxed(&p->runq[(to + i) % RUNQ_SIZE]));
+		struct g *last = load_relaxed(&p->runq[(to + n - 1) % RUNQ_SIZE]);
 		if (n > 1)
 			store_release(&p->runq_tail, to + n - 1);
 		return last;
@@ -206,10 +202,10 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 bool runq_empty(struct p *p)
 {
 	for (;;) {
-		uint32_t head = atomic_load_explicit(&p->runq_head, acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, acquire);
-		struct g *next = atomic_load_explicit(&p->runnext, acquire);
-		if (tail == atomic_load_explicit(&p->runq_tail, acquire))
+		uint32_t head = load_acquire(&p->runq_head);
+		uint32_t tail = load_acquire(&p->runq_tail);
+		struct g *next = load_acquire(&p->runnext);
+		if (tail == load_acquire(&p->runq_tail))
 			return head == tail && next == NULL;
 	}
 }
@@ -224,9 +220,8 @@ bool local_runq_empty(void)
 
 uint32_t runq_length(const struct p *p)
 {
-	return atomic_load_explicit(&p->runq_tail, relaxed) -
-	       atomic_load_explicit(&p->runq_head, relaxed) +
-	       (atomic_load_explicit(&p->runnext, relaxed) != NULL);
+	return load_relaxed(&p->runq_tail) - load_relaxed(&p->runq_head) +
+	       (load_relaxed(&p->runnext) != NULL);
 }
 
 void runq_drain(struct p *p)

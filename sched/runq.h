@@ -36,9 +36,8 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head);
 /* By the P's holder: is there nothing? Nobody else adds. */
 static inline bool runq_none(struct p *p)
 {
-	return atomic_load_explicit(&p->runq_head, memory_order_relaxed) ==
-		       atomic_load_explicit(&p->runq_tail, memory_order_relaxed) &&
-	       atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL;
+	return load_relaxed(&p->runq_head) == load_relaxed(&p->runq_tail) &&
+	       load_relaxed(&p->runnext) == NULL;
 }
 
 /* By the P's holder: to the tail of the ring, which has room. */
@@ -56,8 +55,8 @@ static inline void runq_put(struct p *p, struct g *g)
 	for (;;) {
 		/* Acquire: pairs with the takers' release, so that their reads of a slot
 		   come before our write. */
-		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
+		uint32_t head = load_acquire(&p->runq_head);
+		uint32_t tail = load_relaxed(&p->runq_tail);
 		if (tail - head < RUNQ_SIZE) {
 			runq_put_last(p, g, tail);
 			return;
@@ -87,7 +86,7 @@ static inline void runq_put_next(struct p *p, struct g *g)
 /* By the P's holder: out of runnext. */
 static inline struct g *runq_get_next(struct p *p)
 {
-	if (atomic_load_explicit(&p->runnext, memory_order_relaxed) == NULL)
+	if (load_relaxed(&p->runnext) == NULL)
 		return NULL;
 	/*
 	 * NULL again if a thief was faster: nobody but this M could put another there. Release: who
@@ -100,7 +99,7 @@ static inline struct g *runq_get_next(struct p *p)
 /* By the P's holder: the one at `head`, which was the oldest of the ring. False: it is not any more. */
 static ALWAYS_INLINE bool runq_get_at(struct p *p, uint32_t head, struct g **g)
 {
-	*g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+	*g = load_relaxed(&p->runq[head % RUNQ_SIZE]);
 	return atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + 1, memory_order_release,
 						       memory_order_relaxed);
 }
@@ -109,11 +108,11 @@ static ALWAYS_INLINE bool runq_get_at(struct p *p, uint32_t head, struct g **g)
 static ALWAYS_INLINE bool runq_get_first(struct p *p, struct g **g)
 {
 	for (;;) {
-		uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
-		uint32_t tail = atomic_load_explicit(&p->runq_tail, memory_order_relaxed);
+		uint32_t head = load_acquire(&p->runq_head);
+		uint32_t tail = load_relaxed(&p->runq_tail);
 		if (head == tail)
 			return false;
-		*g = atomic_load_explicit(&p->runq[head % RUNQ_SIZE], memory_order_relaxed);
+		*g = load_relaxed(&p->runq[head % RUNQ_SIZE]);
 		if (atomic_compare_exchange_weak_explicit(&p->runq_head, &head, head + 1,
 							  memory_order_release, memory_order_relaxed))
 			return true;

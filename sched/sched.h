@@ -51,7 +51,7 @@ static inline bool wake_p_due(void) /* true: the caller has to call wake_p_slow(
 	fence_store_load();
 	if (fuzz_saw_no_idle_p())
 		return false;
-	return __builtin_expect(atomic_load_explicit(&sched.idle_ps, memory_order_relaxed) != 0, 0);
+	return __builtin_expect(load_relaxed(&sched.idle_ps) != 0, 0);
 }
 static inline void wake_p(void)
 {
@@ -89,8 +89,7 @@ static inline uint32_t all_ps(void)
 /* Ms that wait for any P, or for their locked G. */
 static inline uint32_t ms_parked(void)
 {
-	return atomic_load_explicit(&sched.idle_ms, memory_order_relaxed) |
-	       atomic_load_explicit(&sched.parked_locked, memory_order_relaxed);
+	return load_relaxed(&sched.idle_ms) | load_relaxed(&sched.parked_locked);
 }
 
 /* Read from another hart, while that hart writes it. */
@@ -173,25 +172,24 @@ void reclaim_in_section(void);         /* on the stack of a G without a P, which
 bool reclaim_now(struct m *m, bool last_resort);
 static inline bool reclaim_wanted(void)
 {
-	return atomic_load_explicit(&sched.reclaim_wanted, memory_order_relaxed);
+	return load_relaxed(&sched.reclaim_wanted);
 }
 static inline void reclaim_at_times(struct m *m)
 {
-	if (__builtin_expect(reclaim_wanted() ||
-			     m->now >= atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed), 0))
+	if (__builtin_expect(reclaim_wanted() || m->now >= load_relaxed(&sched.reclaim_due), 0))
 		reclaim_if_due(m);
 }
 /* Would the periodic cycle find anything? A machine that is all idle wakes up for it, if so. */
 bool reclaim_pays(void);
 static inline bool reclaim_is_due(int64_t now)
 {
-	return atomic_load_explicit(&sched.reclaim_due, memory_order_relaxed) <= now && reclaim_pays();
+	return load_relaxed(&sched.reclaim_due) <= now && reclaim_pays();
 }
 void reclaim_heap_trim(struct m *m);
 /* A cycle has ended: what this hart keeps of the heap goes back. At times, and before it sleeps. */
 static inline void reclaim_heap_trim_if_asked(struct m *m)
 {
-	if (m->heap_trims != atomic_load_explicit(&sched.heap_trims, memory_order_relaxed))
+	if (m->heap_trims != load_relaxed(&sched.heap_trims))
 		reclaim_heap_trim(m);
 }
 void reclaim_pack(struct g *g);        /* GUMPDEBUG=pack */
@@ -218,13 +216,13 @@ static inline struct m *g_stop(struct g *g)
 
 static ALWAYS_INLINE void g_count_add(struct p *p, int32_t n) /* by the P's holder */
 {
-	store_relaxed(&p->g_count, atomic_load_explicit(&p->g_count, memory_order_relaxed) + n);
+	store_relaxed(&p->g_count, load_relaxed(&p->g_count) + n);
 }
 
 /* Release: pairs with the acquire in go_count(): whoever sees that a G is gone sees what it has done. */
 static ALWAYS_INLINE void g_count_end(struct p *p)
 {
-	store_release(&p->g_count, atomic_load_explicit(&p->g_count, memory_order_relaxed) - 1);
+	store_release(&p->g_count, load_relaxed(&p->g_count) - 1);
 }
 
 /*
@@ -263,7 +261,7 @@ void sysmon_arm(struct m *m, int64_t deadline);  /* the hart's timer, if that mo
 void sysmon_arm_slice(struct m *m, struct p *p);
 static inline bool sysmon_slice_unarmed(struct m *m, struct p *p)
 {
-	int64_t timers = atomic_load_explicit(&p_beside(m)->timer_when, memory_order_relaxed);
+	int64_t timers = load_relaxed(&p_beside(m)->timer_when);
 	return __builtin_expect(timers < m->timer_deadline || p->slice_end < m->timer_deadline, 0);
 }
 void sysmon_arm_idle(struct m *m, int64_t looked); /* m is about to sleep; when it looked for work */
@@ -274,7 +272,7 @@ void sysmon_timers_changed(struct p *p);         /* p->timer_when is earlier tha
 
 static inline bool timers_due(struct p *p, int64_t now)
 {
-	return atomic_load_explicit(&p->timer_when, memory_order_relaxed) <= now;
+	return load_relaxed(&p->timer_when) <= now;
 }
 
 /* On a g0 stack, with a P; may not block, nor touch the timer. */

@@ -15,8 +15,6 @@
  */
 #include "sched/switch.h"
 
-#define relaxed memory_order_relaxed
-
 uint32_t random_next(uint64_t *state)
 {
 	/* xorshift64*, Marsaglia 2003, Vigna 2016: three shifts and a multiplication. */
@@ -53,7 +51,7 @@ static struct g *steal_round(struct m *m, bool last, bool *inherit)
 
 	for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
 		struct p *victim = p_get(at);
-		if (atomic_load_explicit(&sched.stopping, relaxed))
+		if (load_relaxed(&sched.stopping))
 			return NULL;
 		if (last && timers_due(victim, m->now) && timers_run(victim)) {
 			/* What the timers made ready is in our own queue. */
@@ -61,11 +59,11 @@ static struct g *steal_round(struct m *m, bool last, bool *inherit)
 			if (g != NULL)
 				return g;
 		}
-		if (victim == m->p || atomic_load_explicit(&sched.idle_ps, relaxed) & bit(at))
+		if (victim == m->p || load_relaxed(&sched.idle_ps) & bit(at))
 			continue;
 		struct g *g = runq_steal(m->p, victim, last);
 		if (g != NULL) {
-			atomic_fetch_add_explicit(&m->p->steals, 1, relaxed);
+			atomic_fetch_add_explicit(&m->p->steals, 1, memory_order_relaxed);
 			if (trace_on())
 				trace_write(TRACE_STEAL, g, victim->id, runq_length(m->p) + 1);
 			*inherit = false;
@@ -77,12 +75,12 @@ static struct g *steal_round(struct m *m, bool last, bool *inherit)
 
 static uint32_t busy_ps(void)
 {
-	return sched.procs - (uint32_t)__builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed));
+	return sched.procs - (uint32_t)__builtin_popcount(load_relaxed(&sched.idle_ps));
 }
 
 static bool others_are_busy(const struct p *p)
 {
-	return (all_ps() & ~atomic_load_explicit(&sched.idle_ps, relaxed) & ~bit(p->id)) != 0;
+	return (all_ps() & ~load_relaxed(&sched.idle_ps) & ~bit(p->id)) != 0;
 }
 
 /* At most half of the busy Ps spin; true if this M does now. */
@@ -90,7 +88,7 @@ static bool may_spin(struct m *m)
 {
 	if (m->spinning)
 		return true;
-	uint32_t spinning = atomic_load_explicit(&sched.spinning, relaxed);
+	uint32_t spinning = load_relaxed(&sched.spinning);
 	/* This M's own P is busy: for the first there is room. */
 	if (spinning != 0 && 2 * spinning >= busy_ps())
 		return false;
@@ -111,7 +109,7 @@ static struct g *steal(struct m *m, bool *inherit)
 
 static struct g *from_global(struct p *p, uint32_t max)
 {
-	if (atomic_load_explicit(&sched.runq_size, relaxed) == 0)
+	if (load_relaxed(&sched.runq_size) == 0)
 		return NULL;
 	spin_lock(&sched.lock);
 	struct g *g = globrunq_get(p, max);
@@ -121,7 +119,7 @@ static struct g *from_global(struct p *p, uint32_t max)
 
 static struct g *from_unbound(struct p *p, bool last_resort)
 {
-	return atomic_load_explicit(&sched.unbound_count, relaxed) != 0 ? unbound_get(p, last_resort) : NULL;
+	return load_relaxed(&sched.unbound_count) != 0 ? unbound_get(p, last_resort) : NULL;
 }
 
 static struct g *from_netpoll(void)
@@ -158,7 +156,7 @@ static struct g *look_around(struct m *m, struct p *p)
 			g = unbound_first ? from_global(p, 1) : from_unbound(p, false);
 	}
 	/* While the network waits for its turn, each time. */
-	p->look_in = atomic_load_explicit(&sched.netpoll_ready, relaxed)
+	p->look_in = load_relaxed(&sched.netpoll_ready)
 			   ? 1 : (int32_t)(GLOBAL_TICK - (p->sched_tick - p->global_tick));
 	return g;
 }
@@ -169,7 +167,7 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 	bool tried_alone = false;
 
 	for (;;) {
-		if (atomic_load_explicit(&sched.stopping, relaxed)) {
+		if (load_relaxed(&sched.stopping)) {
 			stop_here(m);
 			if (exclusive(m)) /* its P may be another one, with others' work */
 				return NULL;
@@ -241,7 +239,7 @@ static ALWAYS_INLINE noreturn void run(struct m *m, struct g *g, bool inherit)
 	   the flag cleared already. An inherited slice may be over. */
 	m->hart.preempt = 0;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&sched.stopping, relaxed) || p->slice_end <= m->now)
+	if (load_relaxed(&sched.stopping) || p->slice_end <= m->now)
 		m->hart.preempt = 1;
 	if (trace_on() || sysmon_slice_unarmed(m, p))
 		run_rest(m, g);
@@ -256,7 +254,7 @@ void spinning_end(struct m *m)
 		return;
 	/* Who made a G ready and saw this M spin has woken nobody: the head of idle.c. */
 	fence_store_load();
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0 && work_somewhere(now_ticks()))
+	if (load_relaxed(&sched.idle_ps) != 0 && work_somewhere(now_ticks()))
 		wake_p_slow();
 }
 
@@ -300,7 +298,7 @@ void schedule(void)
 
 	/* The usual case: nothing is asked for, and the next G is in the own queue. */
 	if (p != NULL && p->look_in > 0 && m->locked_gs == 0 && !timers_due(p, m->now) &&
-	    !atomic_load_explicit(&sched.stopping, relaxed)) {
+	    !load_relaxed(&sched.stopping)) {
 		bool inherit;
 		g = runq_get(p, &inherit);
 		if (g != NULL && g->long_way == 0)

@@ -55,7 +55,7 @@ static inline bool seems_ready(const struct go_case *c)
 		check_none(c->op);
 		return false;
 	}
-	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
+	return load_relaxed(&ch->closed);
 }
 
 /* One of them at random, evenly; it goes out of the array. locks > 0. */

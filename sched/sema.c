@@ -13,7 +13,6 @@
 #include "sched/trace.h"
 
 #define ROOTS 251
-#define relaxed memory_order_relaxed
 
 struct sema_waiter {
 	struct g *g;

@@ -5,8 +5,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 struct sched sched = { .lock = SPINLOCK(LOCK_SCHED), .gfree_lock = SPINLOCK(LOCK_GFREE) };
 
 int go_harts(void)

@@ -5,8 +5,6 @@
  */
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
-
 enum { /* what must be so */
 	LOCKED = 1,   /* the caller holds sched.lock */
 	WITH_P = 2,   /* its M has a P */
@@ -129,7 +127,7 @@ static const char *wrong(const struct change *table, size_t count, uint32_t from
 
 void check_g(struct g *g, uint32_t from, uint32_t to)
 {
-	uint32_t is = atomic_load_explicit(&g->status, relaxed);
+	uint32_t is = load_relaxed(&g->status);
 	struct m *m = m_self();
 
 	if (is != from)
@@ -147,7 +145,7 @@ void check_g(struct g *g, uint32_t from, uint32_t to)
 
 void check_g_runs(struct g *g)
 {
-	bool preempted = atomic_load_explicit(&g->status, relaxed) == G_PREEMPTED;
+	bool preempted = load_relaxed(&g->status) == G_PREEMPTED;
 
 	check_g(g, preempted ? G_PREEMPTED : G_RUNNABLE, G_RUNNING);
 }
@@ -158,7 +156,7 @@ void check_p_won(struct p *p, uint32_t from, uint32_t to)
 		return;
 	struct m *m = m_self();
 	const char *what = WRONG(p_changes, from & 0xff, to, p->m == m);
-	if (what == NULL && to != P_IDLE && atomic_load_explicit(&sched.idle_ps, relaxed) & bit(p->id))
+	if (what == NULL && to != P_IDLE && load_relaxed(&sched.idle_ps) & bit(p->id))
 		what = "it is in idle_ps";
 	if (what != NULL)
 		hart_fatal("state: P %u from %s to %s: %s", (unsigned)p->id, p_names[from & 0xff],
@@ -168,14 +166,14 @@ void check_p_won(struct p *p, uint32_t from, uint32_t to)
 
 void check_p(struct p *p, uint32_t to)
 {
-	check_p_won(p, atomic_load_explicit(&p->status, relaxed), to);
+	check_p_won(p, load_relaxed(&p->status), to);
 }
 
 /* What an M in that state must look like. */
 static const char *m_unlike(struct m *m, enum m_state state)
 {
-	bool idle = atomic_load_explicit(&sched.idle_ms, relaxed) & bit(m->hart.id);
-	bool tied = atomic_load_explicit(&sched.parked_locked, relaxed) & bit(m->hart.id);
+	bool idle = load_relaxed(&sched.idle_ms) & bit(m->hart.id);
+	bool tied = load_relaxed(&sched.parked_locked) & bit(m->hart.id);
 
 	if (idle != (state == M_IDLE))
 		return idle ? "it is in idle_ms" : "it is not in idle_ms";
@@ -194,7 +192,7 @@ void check_m(struct m *m, enum m_state to)
 {
 	if (!started)
 		return;
-	uint32_t from = atomic_load_explicit(&m_states[m->hart.id], relaxed);
+	uint32_t from = load_relaxed(&m_states[m->hart.id]);
 	if (from == to && m == m_self())
 		return;
 	const char *what = WRONG(m_changes, from, to, m == m_self());

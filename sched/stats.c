@@ -5,8 +5,6 @@
  */
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
-
 _Static_assert(GO_PROCS_MAX == HARTS_MAX, "a P for each hart");
 
 void go_stats(struct go_stats *stats)
@@ -14,16 +12,16 @@ void go_stats(struct go_stats *stats)
 	*stats = (struct go_stats){
 		.harts = (int)hart_count(),
 		.procs = (int)procs_now(),
-		.idle_procs = __builtin_popcount(atomic_load_explicit(&sched.idle_ps, relaxed)),
+		.idle_procs = __builtin_popcount(load_relaxed(&sched.idle_ps)),
 		.goroutines = go_count(),
-		.runq = atomic_load_explicit(&sched.runq_size, relaxed),
+		.runq = load_relaxed(&sched.runq_size),
 	};
 	for (unsigned id = 0; id < hart_count(); id++) {
 		const struct p *p = p_get(id);
 		stats->proc[id] = (struct go_proc_stats){
 			.runq = runq_length(p),
-			.steals = atomic_load_explicit(&p->steals, relaxed),
-			.preemptions = atomic_load_explicit(&p->preemptions, relaxed),
+			.steals = load_relaxed(&p->steals),
+			.preemptions = load_relaxed(&p->preemptions),
 		};
 	}
 }

@@ -79,7 +79,7 @@ void go_waitgroup_done(go_waitgroup *wg)
 
 void go_waitgroup_wait(go_waitgroup *wg)
 {
-	uint64_t state = atomic_load_explicit(&wg->state_, memory_order_acquire);
+	uint64_t state = load_acquire(&wg->state_);
 
 	do
 		if (state >> 32 == 0)
@@ -101,10 +101,10 @@ static void once_finish(void *once)
 /* The end is deferred, so that a panic or go_exit() in fn counts as done, as in Go. Takes no memory. */
 void go_once_do(go_once *once, void (*fn)(void *), void *arg)
 {
-	if (atomic_load_explicit(&once->done_, memory_order_acquire))
+	if (load_acquire(&once->done_))
 		return;
 	go_mutex_lock(&once->mutex_);
-	if (atomic_load_explicit(&once->done_, memory_order_relaxed)) {
+	if (load_relaxed(&once->done_)) {
 		go_mutex_unlock(&once->mutex_);
 		return;
 	}

@@ -12,8 +12,6 @@
  */
 #include "sched/sched.h"
 
-#define relaxed memory_order_relaxed
-
 /*
  * Only an interrupt handler of this hart changes timer_deadline meanwhile. If it comes after the first
  * look, which found the timer set early enough, it arms for all that the caller has published before it
@@ -34,7 +32,7 @@ void sysmon_arm(struct m *m, int64_t deadline)
 
 static int64_t watched_when(struct m *m)
 {
-	return atomic_load_explicit(&p_beside(m)->timer_when, relaxed);
+	return load_relaxed(&p_beside(m)->timer_when);
 }
 
 /* When to look next whether the P that m left in a blocking section is of use to others. */
@@ -71,9 +69,9 @@ void sysmon_arm_idle(struct m *m, int64_t looked)
 			sysmon_arm(m, when);
 	}
 	/* Who runs Gs comes by. The last to sleep sees that all others do. */
-	when = atomic_load_explicit(&sched.reclaim_due, relaxed);
+	when = load_relaxed(&sched.reclaim_due);
 	if (when > looked && when < m->timer_deadline &&
-	    atomic_load_explicit(&sched.idle_ps, relaxed) == all_ps() && reclaim_pays())
+	    load_relaxed(&sched.idle_ps) == all_ps() && reclaim_pays())
 		sysmon_arm(m, when);
 }
 
@@ -89,7 +87,7 @@ void sysmon_timers_changed(struct p *p)
 	struct m *m = m_self();
 
 	if (p->id == m->hart.id)
-		sysmon_arm(m, atomic_load_explicit(&p->timer_when, relaxed));
+		sysmon_arm(m, load_relaxed(&p->timer_when));
 	else
 		hart_kick(p->id);
 }
@@ -97,11 +95,11 @@ void sysmon_timers_changed(struct p *p)
 /* From a handler: lets a parked M look for work, if there is a P for it and nobody looks already. */
 static void kick_parked(struct m *m)
 {
-	uint32_t idle = atomic_load_explicit(&sched.idle_ms, relaxed);
+	uint32_t idle = load_relaxed(&sched.idle_ms);
 
 	if (idle == 0) /* one that waits for its locked G serves others, too: hartlock.c */
-		idle = atomic_load_explicit(&sched.parked_locked, relaxed);
-	if (idle == 0 || atomic_load_explicit(&sched.spinning, relaxed) != 0)
+		idle = load_relaxed(&sched.parked_locked);
+	if (idle == 0 || load_relaxed(&sched.spinning) != 0)
 		return;
 	/* This hart, if it is parked, is awake now and looks by itself. */
 	if (!(idle & bit(m->hart.id)))
@@ -128,14 +126,14 @@ bool sched_interrupt(enum hart_event event)
 
 	if (event == HART_TIMER)
 		m->timer_deadline = INT64_MAX;
-	if (p != NULL && atomic_load_explicit(&sched.netpoll_ready, relaxed))
+	if (p != NULL && load_relaxed(&sched.netpoll_ready))
 		p->look_in = 0;
 	if (next <= now) {
-		if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+		if (load_relaxed(&sched.idle_ps) != 0)
 			kick_parked(m);
 		next = INT64_MAX;
 	}
-	bool over = p != NULL && (p->slice_end <= now || atomic_load_explicit(&sched.stopping, relaxed) ||
+	bool over = p != NULL && (p->slice_end <= now || load_relaxed(&sched.stopping) ||
 				  reclaim_wanted() || fuzz_interrupt());
 	if (p == NULL) {
 		/* In a blocking section: a parked M, or one that parks later, may want the P (block.c). */
@@ -144,8 +142,7 @@ bool sched_interrupt(enum hart_event event)
 			over = event == HART_KICK && reclaim_wanted();
 			int64_t look = blocked_look(m, now);
 			/* one that waits for its locked G has no use for it beside an idle P */
-			if (atomic_load_explicit(&sched.idle_ms, relaxed) != 0 ||
-			    atomic_load_explicit(&sched.idle_ps, relaxed) == 0)
+			if (load_relaxed(&sched.idle_ms) != 0 || load_relaxed(&sched.idle_ps) == 0)
 				kick_parked(m);
 			if (look < next)
 				next = look;
@@ -167,11 +164,11 @@ void sched_netpoll_ready(void)
 	/* Pairs with the fence in m_idle(), as a submitter's does. */
 	fence_store_load();
 	struct m *m = m_self();
-	if (atomic_load_explicit(&sched.idle_ps, relaxed) != 0)
+	if (load_relaxed(&sched.idle_ps) != 0)
 		kick_parked(m);
 	/* If this interrupts the M as it counts down, that is lost, and the look comes at its usual time. */
 	if (m->p != NULL)
 		m->p->look_in = 0;
-	else if (atomic_load_explicit(&sched.idle_ps, relaxed) == 0)
+	else if (load_relaxed(&sched.idle_ps) == 0)
 		kick_running(m);
 }

@@ -21,18 +21,16 @@
 #include "sched/timer_heap.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 /* Locks the heap that t is in; NULL when it is in none. locks > 0. */
 static struct p *lock_heap(go_timer *t)
 {
 	for (;;) {
 		/* Acquire: pairs with the release in heap_bury() and advance(). */
-		struct p *p = atomic_load_explicit(&t->heap_, memory_order_acquire);
+		struct p *p = load_acquire(&t->heap_);
 		if (p == NULL)
 			return NULL;
 		spin_acquire(&p->timer_lock);
-		if (atomic_load_explicit(&t->heap_, relaxed) == p)
+		if (load_relaxed(&t->heap_) == p)
 			return p;
 		spin_release(&p->timer_lock);
 	}
@@ -54,7 +52,7 @@ static struct p *lock_room(struct p *p)
 		p = p_get(id);
 		spin_acquire(&p->timer_lock);
 		/* a caller in a blocking section runs while others change the number of Ps */
-		if (atomic_load_explicit(&p->status, relaxed) != P_DEAD && heap_room(p))
+		if (load_relaxed(&p->status) != P_DEAD && heap_room(p))
 			return p;
 		spin_release(&p->timer_lock);
 	}
@@ -96,7 +94,7 @@ void timers_shrink(void)
 static bool is_firing(const go_timer *t)
 {
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (atomic_load_explicit(&m_get(id)->firing, memory_order_acquire) == t)
+		if (load_acquire(&m_get(id)->firing) == t)
 			return true;
 	return false;
 }
@@ -142,7 +140,7 @@ static struct p *lock_home(go_timer *t, struct p *home, bool *in_it)
 		   it taken starts again. */
 		void *none = NULL;
 		if (atomic_compare_exchange_strong_explicit(&t->heap_, &none, p, memory_order_acq_rel,
-							    relaxed)) {
+							    memory_order_relaxed)) {
 			/* Only now: another's setting may have come and be firing meanwhile. */
 			if (t->flags_ & TIMER_KEPT || !was_ever_set(t) || !is_firing(t))
 				return p;
@@ -167,7 +165,7 @@ static void set(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void 
 	t->fn_ = fn;
 	if (in_it ? heap_change(p, t) : heap_add(p, t)) {
 		int64_t ticks = (int64_t)hart_ns_to_ticks(t->when_);
-		sooner = ticks < atomic_load_explicit(&p->timer_when, relaxed);
+		sooner = ticks < load_relaxed(&p->timer_when);
 		if (sooner)
 			store_relaxed(&p->timer_when, ticks);
 	}
@@ -272,7 +270,7 @@ int64_t timers_first(struct p *p)
 {
 	spin_acquire(&p->timer_lock);
 	note_earliest(p);
-	int64_t when = atomic_load_explicit(&p->timer_when, relaxed);
+	int64_t when = load_relaxed(&p->timer_when);
 	spin_release(&p->timer_lock);
 	return when;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define relaxed memory_order_relaxed
 #define EVENTS_MAX ((size_t)1 << 26)
 
 struct trace gump_trace;
@@ -16,13 +15,13 @@ void trace_write(enum trace_event event, const struct g *g, uint64_t a, uint64_t
 {
 	struct m *m = m_self();
 	struct trace_ring *ring = &gump_trace.rings[m->hart.id];
-	uint64_t n = atomic_load_explicit(&ring->count, relaxed);
+	uint64_t n = load_relaxed(&ring->count);
 
 	/* Pairs with the release in go_trace_start(): whoever sees `on` sees the ring. */
 	fence_after_load(&gump_trace.on);
 	ring->records[n & (gump_trace.capacity - 1)] = (struct trace_record){
 		/* Relaxed: locks and queues order the harts' records; on one variable that is enough. */
-		atomic_fetch_add_explicit(&gump_trace.sequence, 1, relaxed),
+		atomic_fetch_add_explicit(&gump_trace.sequence, 1, memory_order_relaxed),
 		now_ticks(), g != NULL ? g->number : 0, (uint16_t)event, (uint16_t)m->hart.id, a, b,
 	};
 	/* Release: a record is counted when it is whole. */
@@ -68,17 +67,17 @@ int go_trace_start(size_t events)
 	}
 	for (unsigned id = 0; id < hart_count(); id++) {
 		struct trace_ring *ring = &gump_trace.rings[id];
-		ring->start = atomic_load_explicit(&ring->count, relaxed);
+		ring->start = load_relaxed(&ring->count);
 	}
 	memcpy(gump_trace.magic, "gump trace 2", 13);
 	gump_trace.ticks_per_second = hart_ns_to_ticks(1000000000);
 	gump_trace.harts = hart_count();
-	gump_trace.first = atomic_load_explicit(&gump_trace.sequence, relaxed);
+	gump_trace.first = load_relaxed(&gump_trace.sequence);
 	gump_trace.quantum = sched.quantum;
 	gump_trace.procs = sched.procs;
 	__atomic_store_n(&gump_trace.on, 1, __ATOMIC_RELEASE);
 	/* After `on`: an M that parks or wakes from here on says so. */
-	gump_trace.idle = atomic_load_explicit(&sched.idle_ms, relaxed);
+	gump_trace.idle = load_relaxed(&sched.idle_ms);
 	return 0;
 }
 

@@ -10,8 +10,6 @@
 #include "sched/sched.h"
 #include "sched/trace.h"
 
-#define relaxed memory_order_relaxed
-
 static go_mutex world; /* one stop at a time */
 
 void p_stop(struct p *p)
@@ -49,7 +47,7 @@ static void stop_unused(void)
 		p_stop(p);
 	for (uint32_t i = 0; i < sched.procs; i++) {
 		struct p *p = p_get(i);
-		uint32_t status = atomic_load_explicit(&p->status, relaxed);
+		uint32_t status = load_relaxed(&p->status);
 		if ((status & 0xff) == P_BLOCKED &&
 		    p_take_blocked(p, status, P_IDLE)) {
 			p->m = NULL;
@@ -76,7 +74,7 @@ static void stop_the_world(void)
 			hart_kick(id);
 	fuzz_wait(FUZZ_STOPPING);
 	/* Acquire: pairs with p_stop(). An M may enter a blocking section instead of stopping. */
-	while (atomic_load_explicit(&sched.stop_wait, memory_order_acquire) != 0) {
+	while (load_acquire(&sched.stop_wait) != 0) {
 		spin_acquire(&sched.lock);
 		stop_unused();
 		spin_release(&sched.lock);

@@ -8,8 +8,6 @@
  */
 #include "sched/switch.h"
 
-#define relaxed memory_order_relaxed
-
 /* ---- Yielding ---- */
 
 static void yield_global_on_g0(void *arg)
@@ -35,9 +33,8 @@ static void yield_global_on_g0(void *arg)
 /* Is there nothing for this P to do but the G that runs? */
 static bool alone(struct p *p)
 {
-	return runq_none(p) && atomic_load_explicit(&sched.runq_size, relaxed) == 0 &&
-	       !atomic_load_explicit(&sched.netpoll_ready, relaxed) &&
-	       !atomic_load_explicit(&sched.stopping, relaxed) && !timers_due(p, now_ticks());
+	return runq_none(p) && load_relaxed(&sched.runq_size) == 0 && !load_relaxed(&sched.netpoll_ready) &&
+	       !load_relaxed(&sched.stopping) && !timers_due(p, now_ticks());
 }
 
 static NOINLINE void yield_global(void)
@@ -163,12 +160,12 @@ SWITCHES void go_yield(void)
 	struct m *m = m_self();
 	struct p *p = m->p;
 	/* Acquire: as in runq_put(). */
-	uint32_t head = atomic_load_explicit(&p->runq_head, memory_order_acquire);
-	uint32_t tail = atomic_load_explicit(&p->runq_tail, relaxed);
-	bool none_next = atomic_load_explicit(&p->runnext, relaxed) == NULL;
+	uint32_t head = load_acquire(&p->runq_head);
+	uint32_t tail = load_relaxed(&p->runq_tail);
+	bool none_next = load_relaxed(&p->runnext) == NULL;
 
 	if ((head == tail && none_next) || tail - head >= RUNQ_SIZE ||
-	    atomic_load_explicit(&sched.runq_size, relaxed) != 0)
+	    load_relaxed(&sched.runq_size) != 0)
 		yield_global();
 	else if (trace_on())
 		yield_behind_any(m, p, tail);
@@ -214,7 +211,7 @@ static void preempt_on_g0(void *arg)
 		to_global_queue(arg);
 		m->p->slice_end = 0;
 	}
-	atomic_fetch_add_explicit(&m->p->preemptions, 1, relaxed);
+	atomic_fetch_add_explicit(&m->p->preemptions, 1, memory_order_relaxed);
 	reclaim_at_times(m);
 	/* Others have not polled, or the G's slice would not have come to its end. */
 	struct glist list = { 0 };
@@ -228,8 +225,7 @@ static bool preemption_is_due(struct m *m)
 {
 	if (fuzz_is_on()) /* at random, too */
 		return true;
-	return m->p->slice_end <= now_ticks() || atomic_load_explicit(&sched.stopping, relaxed) ||
-		reclaim_wanted();
+	return m->p->slice_end <= now_ticks() || load_relaxed(&sched.stopping) || reclaim_wanted();
 }
 
 /* On a G's stack, locks == 0: its slice is over, or a stop of the world or a reclaim cycle is asked for. */

@@ -36,7 +36,7 @@ static bool wait_until(uint32_t count, unsigned us)
 {
 	int64_t end = hart_now() + (int64_t)us * 1000;
 
-	while (atomic_load_explicit(&started, memory_order_acquire) < count) {
+	while (load_acquire(&started) < count) {
 		if (hart_now() > end)
 			return false;
 		hart_relax();

@@ -283,7 +283,7 @@ void virtio_net_notify(struct virtio_net *net)
 	uint32_t notify = 0;
 	if (!net->up)
 		return;
-	if (atomic_load_explicit(&net->notify, memory_order_relaxed))
+	if (load_relaxed(&net->notify))
 		notify = atomic_exchange_explicit(&net->notify, 0, memory_order_relaxed);
 	if (notify & 1u << RX || virtqueue_missed_notify(&net->rx))
 		virtio_notify(&net->device, RX);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "hosted.h"
+#include "kernel/atomic.h"
 #include "kernel/layout.h"
 #include "net/keepalive.h"
 #include "socket.h"
@@ -41,7 +42,7 @@ static bool push(struct source *source, uint32_t events)
 	   to be put there. */
 	if (atomic_fetch_or_explicit(&source->events, events, memory_order_acq_rel) != 0)
 		return false;
-	struct source *first = atomic_load_explicit(&came, memory_order_relaxed);
+	struct source *first = load_relaxed(&came);
 	do
 		source->next = first;
 	/* Release: pairs with the acquire in poll(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What go_net_stats() tells. The kernel's side of it, memory and whom it turned away, is not known here. */
 #include "gump/net.h"
+#include "kernel/atomic.h"
 #include "socket.h"
 
 static _Atomic(uint64_t) accepted, dialled, closed;
@@ -23,11 +24,11 @@ void count_closed(void)
 void go_net_stats(struct go_net_stats *stats)
 {
 	/* First, and acquire, with the release above: whoever is seen to have closed had come. */
-	uint64_t gone = atomic_load_explicit(&closed, memory_order_acquire);
+	uint64_t gone = load_acquire(&closed);
 
 	*stats = (struct go_net_stats){
-		.accepted = atomic_load_explicit(&accepted, memory_order_relaxed),
-		.dialled = atomic_load_explicit(&dialled, memory_order_relaxed),
+		.accepted = load_relaxed(&accepted),
+		.dialled = load_relaxed(&dialled),
 	};
 	stats->connections = stats->accepted + stats->dialled - gone;
 }

@@ -53,7 +53,7 @@ static void wake(_Atomic(uint32_t) *word)
 void hart_signal(struct hart *hart)
 {
 	static _Atomic(int) process; /* getpid() is a system call each time */
-	int id = atomic_load_explicit(&process, memory_order_relaxed);
+	int id = load_relaxed(&process);
 
 	if (id == 0)
 		atomic_store_explicit(&process, id = getpid(), memory_order_relaxed);

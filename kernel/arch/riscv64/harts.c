@@ -119,7 +119,7 @@ void arch_harts_start(void)
 
 	int64_t deadline = hart_now() + START_TIMEOUT_NS;
 	for (unsigned id = 1; id < hart_count(); id++)
-		while (!atomic_load_explicit(&hart_get(id)->arch.arrived, memory_order_relaxed)) {
+		while (!load_relaxed(&hart_get(id)->arch.arrived)) {
 			if (hart_now() > deadline)
 				devicetree_fail("hart %u (mhartid %u) was started and did not come",
 						id, (unsigned)hart_get(id)->hwid);
@@ -132,7 +132,7 @@ void hart_idle(void)
 	struct hart *hart = hart_self(); /* g0 stays on its hart */
 
 	hart_irq_off();
-	if (!atomic_load_explicit(&hart->kicked, memory_order_relaxed))
+	if (!load_relaxed(&hart->kicked))
 		__asm__ volatile("wfi" ::: "memory");
 	hart_irq_restore(true); /* what woke the hart is handled here */
 	/* Acquire: pairs with the release in hart_kick. A later kick is for the next hart_idle. */

@@ -73,12 +73,12 @@ static _Atomic(uint64_t) spare_table;
 static uint64_t descend(pte_t *entry, uint64_t (*table_page)(void))
 {
 	/* Acquire: pairs with the release below, the table's zeroes come before it. */
-	uint64_t pte = atomic_load_explicit(entry, memory_order_acquire);
+	uint64_t pte = load_acquire(entry);
 	if (pte & PTE_V)
 		return pte;
 
 	uint64_t page = 0;
-	if (atomic_load_explicit(&spare_table, memory_order_relaxed) != 0)
+	if (load_relaxed(&spare_table) != 0)
 		page = atomic_exchange_explicit(&spare_table, 0, memory_order_acquire);
 	if (page == 0)
 		page = table_page();
@@ -127,7 +127,7 @@ static uint64_t leaf_of(uintptr_t va, uintptr_t *size)
 	if ((uintptr_t)((intptr_t)(va << unused) >> unused) != va)
 		return 0;
 	for (unsigned at = levels; at-- > 0;) {
-		uint64_t pte = atomic_load_explicit(entry_of(table, va, at), memory_order_acquire);
+		uint64_t pte = load_acquire(entry_of(table, va, at));
 		if (!(pte & PTE_V))
 			return 0;
 		if (pte & PTE_LEAF) {
@@ -163,7 +163,7 @@ _Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level)
 	pte_t *table = root;
 
 	for (unsigned at = levels - 1; at > (unsigned)level; at--) {
-		uint64_t pte = atomic_load_explicit(entry_of(table, va, at), memory_order_acquire);
+		uint64_t pte = load_acquire(entry_of(table, va, at));
 		if (!(pte & PTE_V))
 			return NULL;
 		table = table_of(pte);

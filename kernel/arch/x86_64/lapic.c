@@ -143,7 +143,7 @@ void hart_idle(void)
 	struct hart *hart = hart_self();
 
 	__asm__ volatile("cli" ::: "memory");
-	if (!atomic_load_explicit(&hart->kicked, memory_order_relaxed))
+	if (!load_relaxed(&hart->kicked))
 		__asm__ volatile("sti\n\thlt" ::: "memory");
 	else
 		__asm__ volatile("sti" ::: "memory");

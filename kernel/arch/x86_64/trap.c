@@ -75,8 +75,7 @@ int vector_attach(int vector, irq_handler *call, void *arg)
 
 static void device_interrupt(unsigned vector)
 {
-	struct handler *handler =
-		atomic_load_explicit(&vector_handlers[vector], memory_order_acquire);
+	struct handler *handler = load_acquire(&vector_handlers[vector]);
 
 	for (; handler != NULL; handler = handler->next)
 		handler->call(handler->arg);

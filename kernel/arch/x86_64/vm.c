@@ -103,7 +103,7 @@ static pte *walk(uintptr_t va, int level, uint64_t (*table_page)(void))
 		pte *entry = (pte *)table + (va >> (PAGE_SHIFT + 9 * at) & 511);
 		if (at == level)
 			return entry;
-		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
+		uint64_t value = load_acquire(entry);
 		if (value & PTE_LARGE)
 			return entry;
 		if (value == 0 && table_page != NULL)
@@ -126,7 +126,7 @@ static int map_range(uint64_t start, uint64_t end, uint64_t rights, uint64_t (*t
 		pte *entry = walk(start, level, table_page);
 		if (entry == NULL)
 			return -1;
-		uint64_t value = atomic_load_explicit(entry, memory_order_relaxed);
+		uint64_t value = load_relaxed(entry);
 		if (level > 0 && value != 0 && !(value & PTE_LARGE)) {
 			/* Small pages are there already: fill the gaps between them. */
 			level = 0;
@@ -177,7 +177,7 @@ uint64_t arch_vm_lookup(uintptr_t va)
 		return vm_root == 0 ? va : 0;
 	for (int at = ROOT_LEVEL;; at--) {
 		pte *entry = (pte *)table + (va >> (PAGE_SHIFT + 9 * at) & 511);
-		uint64_t value = atomic_load_explicit(entry, memory_order_acquire);
+		uint64_t value = load_acquire(entry);
 		if (!(value & PTE_PRESENT)) /* nor hidden */
 			return 0;
 		if (at == 0 || (value & PTE_LARGE))
@@ -203,7 +203,7 @@ static _Atomic(uint64_t) flushes;
 void vm_flush_asked(void)
 {
 	/* Acquire: pairs with the addition in arch_vm_flush(). */
-	uint64_t asked = atomic_load_explicit(&flushes, memory_order_acquire);
+	uint64_t asked = load_acquire(&flushes);
 
 	write_cr3(vm_root);
 	/* Release: what this hart did with the old translations comes before. */
@@ -220,8 +220,7 @@ bool arch_vm_flush(void)
 			lapic_flush_ipi(hart_get(id)->hwid);
 	write_cr3(vm_root);
 	for (unsigned id = 0; id < hart_count(); id++)
-		while (id != self &&
-		       atomic_load_explicit(&hart_get(id)->arch.flushed, memory_order_acquire) < asked)
+		while (id != self && load_acquire(&hart_get(id)->arch.flushed) < asked)
 			hart_relax();
 	return true;
 }
