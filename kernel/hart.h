@@ -120,7 +120,7 @@ noreturn void hart_gogo(uintptr_t sp);
 /*
  * hart_mcall and hart_gogo in one: saves the calling G in *sp and continues the context `to`, which is `g`'s,
  * without going over g0. In between, when the one is complete and its stack is left, hart->g becomes `g` and
- * *word becomes `value`, a release operation: so a lock released or a queue's end moved by that store
+ * *word becomes `value`, a release operation: so a lock released or a state changed by that store
  * publishes the calling G. On a G's stack, locks == 1.
  */
 void hart_switch(uintptr_t *sp, uintptr_t to, void *g, _Atomic(uint32_t) *word, uint32_t value);

@@ -9,9 +9,9 @@
  * then costs nothing more.
  *
  * While there is no memory for stacks, Gs that have none wait for one in sched.unbound, and those that have
- * one go on: whoever ends leaves its own. An M looks there when it finds nothing else to do, and at times
- * (find_runnable()), so also after what it ran last has freed memory. If no G is left that could, the machine
- * ends with a report.
+ * one go on: whoever ends leaves its own. An M looks there when it finds nothing else to do
+ * (find_runnable()), and at times (look_around()), so also after what it ran last has freed memory. If no G
+ * is left that could, the machine ends with a report.
  */
 #include "sched/sched.h"
 

@@ -5,9 +5,9 @@
  * go_block_enter() leaves the P behind in the state BLOCKED, marked with the hart's number, without a lock;
  * go_block_leave() takes it back by one compare-and-swap if nobody has. Somebody is a parked M that has no P
  * of its own: a timer interrupt of the hart kicks one when the section has lasted for RETAKE_NS, and it takes
- * the P if that, or the network, has work. An M that parks before then sets its own timer. Where each parked
- * M waits for a G that is locked to it, one of those does so (hartlock.c). Thieves with Ps need not take the
- * P, they take its work.
+ * the P if there is work anywhere: in a queue, a timer that is due, the network. An M that parks before then
+ * sets its own timer. Where each parked M waits for a G that is locked to it, one of those does so
+ * (hartlock.c). Thieves with Ps need not take the P, they take its work.
  */
 #include "sched/sched.h"
 #include "sched/trace.h"
@@ -42,8 +42,8 @@ void go_block_enter(void)
 	fuzz_leave_p();
 	p_leave_blocked(p, blocked_by(m));
 	check_m(m, M_BLOCKING);
-	/* Pairs with the fence of an M that parks: it sees the P as we left it, or we see
-	   that it is parked. */
+	/* Pairs with the fence in m_idle(), and wherever else an M parks: it sees the P as we left it, or we
+	   see that it is parked. */
 	fence_store_load();
 	/* All Ps are in use and Ms are parked: one of those could have ours. */
 	if (!fuzz_saw_no_idle_m() && load_relaxed(&sched.idle_ps) == 0 && ms_parked() != 0)

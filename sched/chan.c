@@ -205,7 +205,10 @@ bool go_recv(go_chan *c, void *elem)
 	return hart_unlock_due() ? preempted() : true; /* no frame for it: as above */
 }
 
-/* Without the lock: would a try have to wait? Each look is at one word that was so at that instant. */
+/*
+ * Without the lock: would a try have to wait? `closed` is read first: no value enters a closed channel, so
+ * one that was open, and is full afterwards, was both at one instant in between.
+ */
 static bool send_would_wait(go_chan *c)
 {
 	return !load_acquire(&c->closed) && c->cap > 0 && chan_count(c) == c->cap;

@@ -87,7 +87,7 @@ static inline bool select_win(struct g *g)
 {
 	for (;;) {
 		uint32_t state = SELECT_OPEN;
-		/* Acquire: pairs with the release in park_select(). */
+		/* Acquire: pairs with the release in hart_switch(), or in park_select_on_g0(). */
 		if (atomic_compare_exchange_strong_explicit(&g->select_state, &state, SELECT_WON,
 							    memory_order_acq_rel, memory_order_relaxed))
 			return true;

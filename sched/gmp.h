@@ -6,7 +6,7 @@
  * the P of the same number lie in the hart's own block of memory, so that with M i on P i, which
  * is what the scheduler tries to keep, the fast paths touch no other hart's cache lines.
  *
- * Locks are taken in the order of kernel/lockrank.h.
+ * Locks are taken in the order of kernel/lockrank.h. (L): under sched.lock.
  * A critical section runs with locks > 0 (kernel/hart.h), so its holder is not preempted.
  *
  * Inside the scheduler time is counted in the ticks of hart_ticks(), which cost one instruction to read.
@@ -18,9 +18,7 @@
 #include <stdatomic.h>
 
 #include "kernel/hart.h"
-#include "sched/checks.h"
-#include "sched/fuzz.h"
-#include "sched/netpoll.h"
+#include "sched/netpoll.h" /* struct glist */
 
 #define RUNQ_SIZE 256u
 #define GLOBAL_TICK 61         /* every 61st new slice looks at the global queue first */
@@ -44,8 +42,10 @@ enum g_status {
 	G_RUNNING,   /* on a hart; one that yields is in the ring already (switch.h) */
 	G_WAITING,   /* parked */
 	G_DEAD,      /* in a pool of dead Gs */
-	G_PREEMPTED, /* in a queue, not at its own wish: all its registers are on its stack */
-	G_BLOCKING,  /* on a hart, in a blocking section */
+	/* in a queue, not at its own wish: all its registers are on its stack. Go calls that runnable; its
+	   _Gpreempted is in no queue */
+	G_PREEMPTED,
+	G_BLOCKING,  /* on a hart, in a blocking section: _Gsyscall */
 };
 
 enum wait_reason {
@@ -71,7 +71,7 @@ enum select_state {
 	SELECT_CHOOSING, /* is in some of them, and still on its stack: it opens in an instant */
 };
 
-/* A G that waits, on its own stack, in a queue of whatever it waits for. */
+/* A G that waits for a channel or a go_sem, on its own stack. (go_cond and sema.c have their own.) */
 struct waiter {
 	struct g *g;
 	struct waiter *next, *prev;
@@ -104,7 +104,7 @@ struct g {
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
 	struct hart_stack stack;       /* top 0: none yet, and it will be of the default size: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
-	int64_t wait_since;            /* ticks */
+	int64_t wait_since;            /* ticks: when it parked, or entered a blocking section */
 	/* CPU time up to its last stop; less the time of its start while it runs */
 	int64_t run_ticks;
 	struct deferred *deferred;     /* last first */
@@ -130,8 +130,7 @@ struct g_pool {
 };
 
 /*
- * The same for all: batches of GFREE_BATCH, the first Gs of which are linked through wake_param,
- * and fewer than that.
+ * The global pool: full batches of GFREE_BATCH, whose first Gs are linked through wake_param, and the rest.
  */
 struct g_batches {
 	struct g *first;
@@ -142,9 +141,9 @@ struct g_batches {
 enum p_status {
 	P_IDLE,    /* in idle_ps */
 	P_RUNNING, /* an M has it */
-	P_STOPPED, /* the world is stopped */
+	P_STOPPED, /* the world is stopped: _Pgcstop */
 	P_DEAD,    /* beyond GOMAXPROCS */
-	P_BLOCKED, /* left in a blocking section, by the hart whose number is in the upper bits */
+	P_BLOCKED, /* left in a blocking section, by the hart whose number is in the upper bits: _Psyscall */
 };
 
 struct timer_entry { /* timer_heap.h */
@@ -156,7 +155,7 @@ struct p {
 	/* The holder's own, and first, where short offsets reach. */
 	uint32_t id;
 	_Atomic(uint32_t) status;          /* enum p_status; BLOCKED is left by compare-and-swap */
-	struct m *m;                       /* who holds it, under sched.lock or by that M itself */
+	struct m *m;                       /* who holds it, or left it in a section; written by it or (L) */
 	uint32_t sched_tick;               /* ++ for each new slice */
 	int32_t look_in;                   /* slices until look_around(); an interrupt clears it */
 	/* ticks: when the running slice is over; 0: it was used up. BLOCKED: when the P may be taken */
@@ -201,7 +200,8 @@ struct m {
 	int64_t timer_deadline;            /* ticks: the hart's timer is set to this */
 	_Atomic(go_timer *) firing;        /* timer whose function runs here; see go_timer_stop() */
 	int64_t old_slice_end;             /* of old_p, when it was left */
-	int64_t now;                       /* ticks at the last stop of a G or look for work */
+	/* ticks at the last stop over g0, or look for work; the short way does not write it */
+	int64_t now;
 };
 
 struct hart_block { /* what sched_hart_size reserves for each hart */
@@ -220,7 +220,8 @@ struct sched {
 	   P is in idle_ms. There may be fewer of those than idle Ps: others wait in parked_locked. */
 	_Atomic(uint32_t) idle_ps, idle_ms;
 	_Atomic(uint32_t) parked_locked;   /* those that wait in park_locked(), for their locked G */
-	_Atomic(uint32_t) locked_ms;       /* Ms that have one */
+
+	_Atomic(uint32_t) locked_ms;       /* how many Ms have locked Gs */
 
 	_Atomic(uint32_t) spinning __attribute__((aligned(CACHE_LINE))); /* Ms */
 	_Atomic(uint32_t) netpoll_ready;   /* the device has work */

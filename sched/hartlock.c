@@ -136,6 +136,7 @@ static void start_tied(struct m *m, struct p *p, struct g *g)
 	if (m == m_self())
 		check_m(m, M_STARTED);
 	trace(TRACE_HANDOFF, g, p->id, m->hart.id);
+	/* Release: pairs with the acquire in m_park_until_p() and park_locked(). */
 	store_release(&m->next_p, p);
 	if (m != m_self()) /* which looks at next_p before it sleeps */
 		hart_kick(m->hart.id);
@@ -161,6 +162,7 @@ void start_locked(struct m *m, struct g *g)
 	}
 	spin_release(&sched.lock);
 	if (m->p == NULL) {
+		/* Pairs with the fence in wake_p(), as in m_idle(). */
 		fence_store_load();
 		m_park_until_p(m);
 	}
@@ -360,9 +362,10 @@ bool park_locked(struct m *m)
 	spin_release(&sched.lock);
 
 	struct p *p;
+	/* Acquire: pairs with the release in start_tied(). */
 	while ((p = load_acquire(&m->next_p)) == NULL) {
-		/* It has announced that it sleeps, now or in serve_others(). Pairs with
-		   the fence in wake_p(). */
+		/* It has announced that it sleeps, now or in serve_others(). Pairs with the fences
+		   in wake_p() and locked_add(). */
 		fence_store_load();
 		if (!exclusive(m) && park_as_others(m)) {
 			fence_store_load(); /* as in m_idle() */

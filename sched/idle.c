@@ -19,9 +19,11 @@
  *
  * and an M that stops spinning because it has found work does as one that goes idle. The fences
  * (memory_order_seq_cst, in wake_p(), m_idle() and spinning_end()) order each side's store before its
- * load, so at least one side sees the other. The same holds for work that an interrupt brings: the
- * handler marks the network ready, then looks at the idle Ms and kicks one; and a kick is latched, so that a
- * hart which is about to sleep does not.
+ * load, so at least one side sees the other. (Go looks once more only as an M that was spinning, and has
+ * needspinning for work that found no idle P. Here every M that parks looks, so there is no such flag.)
+ *
+ * The same holds for work that an interrupt brings: the handler marks the network ready, then looks at the
+ * idle Ms and kicks one; and a kick is latched, so that a hart which is about to sleep does not.
  *
  * An M without a P takes an idle one itself, or is given one by a waker in m->next_p: both under sched.lock.
  */
@@ -281,6 +283,7 @@ void m_without_p(struct m *m, struct g *g)
 	spin_release(&sched.lock);
 	if (locked)
 		return; /* schedule() parks it until somebody finds its G */
+	/* Pairs with the fence in wake_p(), as in m_idle(). */
 	fence_store_load();
 	m_park_until_p(m);
 }
@@ -304,6 +307,7 @@ void sched_hart_start(void)
 	if (!look_for_a_stack(m))
 		check_dead();
 	spin_release(&sched.lock);
+	/* Pairs with the fence in wake_p(), as in m_idle(). */
 	fence_store_load();
 	m_park_until_p(m);
 	schedule();

@@ -21,6 +21,7 @@
 #define SPINS_MAX 4
 #define SPIN_PAUSES 30
 
+/* Both orders, for all its uses: acquire to take the mutex, release to let it go. */
 static bool cas(go_mutex *m, uint32_t *old, uint32_t new)
 {
 	return atomic_compare_exchange_weak_explicit(&m->state_, old, new, memory_order_acq_rel,

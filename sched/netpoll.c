@@ -18,7 +18,8 @@ bool netpoll(struct glist *ready)
 {
 	if (!load_relaxed(&sched.netpoll_ready))
 		return false;
-	/* Acquire: pairs with the release in netpoll_register(). */
+	/* Acquire: pairs with the release in netpoll_register(); of netpoll_busy, with that at the end of the
+	   poll before. */
 	void (*poll)(struct glist *) = load_acquire(&poll_function);
 	if (poll == NULL || atomic_exchange_explicit(&sched.netpoll_busy, 1, memory_order_acquire))
 		return false;
@@ -95,6 +96,7 @@ static bool wait_commit(struct g *g, void *arg)
 	struct wait w = *(struct wait *)arg; /* on the G's stack, which may go on once it is in the slot */
 
 	g->wake_param = NULL;
+	/* Release: pairs with the exchange in fire_deadline() and in netpoll_wake(). */
 	store_release(w.slot, g);
 	if (w.deadline != GO_FOREVER)
 		timer_start(&g->timer, w.deadline, 0, fire_deadline, w.slot);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What panic.c shares with proc.c and sync.c: a goroutine's deferred calls, panics and go_call()s. Only the
+ * goroutine itself touches them, so there is no lock.
+ */
 #ifndef SCHED_PANIC_H
 #define SCHED_PANIC_H
 

@@ -57,7 +57,7 @@ void sched_each_goroutine(void (*fn)(struct hart_goroutine *))
 	/* Acquire: pairs with the release in g_link(). */
 	for (struct g *g = load_acquire(&sched.all_gs); g != NULL; g = g->all_next)
 		fn(&g->kernel);
-	/* Release: it is done with them. Pairs with the acquire in gfree_spare_end(). */
+	/* Release: it is done with them. Pairs with the fence in wait_for_others() in gfree.c. */
 	atomic_fetch_sub_explicit(&sched.g_walkers, 1, memory_order_release);
 }
 
@@ -235,7 +235,7 @@ static NOINLINE void g_tidy_up(struct g *g)
 }
 
 /* Is next a G without a stack, which can have that of one that ends? */
-static bool may_inherit(const struct p *p, const struct g *next)
+static bool may_have_stack(const struct p *p, const struct g *next)
 {
 	return next->long_way == G_UNBOUND && p->gfree_bare.count < GFREE_MAX;
 }
@@ -257,7 +257,7 @@ void go_exit(void)
 	   alone takes from there. */
 	if (g->stack.size == HART_STACK_DEFAULT && p->gfree.count < GFREE_MAX)
 		next = next_at_hand(m, p, &now, &inherit);
-	if (!runs_here(next) && (next == NULL || !may_inherit(p, next))) {
+	if (!runs_here(next) && (next == NULL || !may_have_stack(p, next))) {
 		put_back(next);
 		hart_mcall(&g->sp, exit_on_g0, g);
 		__builtin_unreachable();

@@ -88,7 +88,7 @@ bool runq_overflow(struct p *p, struct g *g, uint32_t head)
 	for (uint32_t i = 0; i < RUNQ_SIZE / 2; i++)
 		batch[i] = load_relaxed(&p->runq[(head + i) % RUNQ_SIZE]);
 	fuzz_wait(FUZZ_STEAL);
-	/* Release: a thief that sees the new head must not have its reads of the slots mixed with ours. */
+	/* Release: as every taker's, so that the slots are read before they count as free. */
 	if (!atomic_compare_exchange_strong_explicit(&p->runq_head, &head, head + RUNQ_SIZE / 2,
 						     memory_order_release, memory_order_relaxed))
 		return false;
@@ -144,7 +144,8 @@ static struct g *steal_runnext(struct p *victim, struct g *next)
 
 /*
  * A G that yields is in the ring before its M has left its stack (switch.h). That M takes no more than a few
- * instructions, and waits for nobody but for sched.lock, which no thief holds.
+ * instructions, and waits for nobody; with random scheduling, for sched.lock (fuzz_pick()), which no thief
+ * holds.
  */
 static void wait_until_left(struct g *g)
 {
@@ -168,7 +169,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 			back_off(victim);
 			if (load_relaxed(&victim->runq_tail) == tail)
 				return steal_runnext(victim, next);
-			/* It was on its way from runnext to the ring with an older one: that comes first. */
+			/* The tail moved: next may be in the ring, behind an older one that comes first. */
 			take_runnext = false;
 			continue;
 		}
@@ -189,6 +190,7 @@ struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext)
 		for (uint32_t i = 0; i < n; i++)
 			wait_until_left(load_relaxed(&p->runq[(to + i) % RUNQ_SIZE]));
 		struct g *last = load_relaxed(&p->runq[(to + n - 1) % RUNQ_SIZE]);
+		/* Release: as in runq_put_last(). */
 		if (n > 1)
 			store_release(&p->runq_tail, to + n - 1);
 		return last;

@@ -45,7 +45,7 @@ static inline void runq_put_last(struct p *p, struct g *g, uint32_t tail)
 {
 	fuzz_publish();
 	store_relaxed(&p->runq[tail % RUNQ_SIZE], g);
-	/* Release: pairs with the takers' acquire of the tail. */
+	/* Release: pairs with the acquire of the tail in runq_steal() and runq_empty(). */
 	store_release(&p->runq_tail, tail + 1);
 }
 
@@ -53,8 +53,8 @@ static inline void runq_put_last(struct p *p, struct g *g, uint32_t tail)
 static inline void runq_put(struct p *p, struct g *g)
 {
 	for (;;) {
-		/* Acquire: pairs with the takers' release, so that their reads of a slot
-		   come before our write. */
+		/* Acquire: pairs with the release of the head in runq_get_at(), runq_get_first() and
+		   runq_steal(), so that their reads of a slot come before our write. */
 		uint32_t head = load_acquire(&p->runq_head);
 		uint32_t tail = load_relaxed(&p->runq_tail);
 		if (tail - head < RUNQ_SIZE) {

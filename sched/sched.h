@@ -3,11 +3,30 @@
  * What the scheduler's files offer each other, file by file. The data is in gmp.h.
  *
  * (L) at a function: sched.lock is held.
+ *
+ * For readers of Go's proc.go:
+ *
+ *     schedule, execute, findRunnable   schedule(), run(), find_runnable()
+ *     runqput, runqget, runqgrab        runq_put(), runq_get(), runq_steal()
+ *     wakep, startm, stopm              wake_p(), m_start(), m_park_until_p()
+ *     resetspinning                     spinning_end()
+ *     handoffp, acquirep, releasep      p_hand_off(), p_acquire(), p_release()
+ *     startlockedm, stoplockedm         start_locked(), park_locked()
+ *     gopark, goready, injectglist      park(), ready(), ready_list()
+ *     newproc, gfget, gfput, goexit0    go(), gfree_get(), gfree_put(), exit_on_g0()
+ *     Gosched, goyield, gopreempt_m     go_yield(), yield_local(), preempt_on_g0()
+ *     entersyscall, exitsyscall         go_block_enter(), go_block_leave()
+ *     retake                            sched_interrupt() for slices, p_from_section() for sections
+ *     stopTheWorld, procresize          stop_the_world(), go_maxprocs()
+ *     mcall, gogo                       hart_mcall(), hart_gogo(); Go has no hart_switch()
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
 
 #include "sched/gmp.h"
+
+#include "sched/checks.h"
+#include "sched/fuzz.h"
 #include "sched/states.h" /* changes of state */
 
 /* ---- runq.c: queues ---- */
@@ -15,15 +34,18 @@
 #include "sched/runq.h" /* put and get, by the P's holder */
 /* By the P's holder: empties the list into the ring, and what has no room there into the global queue. */
 void runq_put_list(struct p *p, struct glist *list);
-/* Takes half of victim's ring into p's, answers the last of it; NULL when there was nothing. */
+/* By p's holder, whose ring is empty: half of victim's into it, but for the last, the answer. NULL: none. */
 struct g *runq_steal(struct p *p, struct p *victim, bool take_runnext);
 bool local_runq_empty(void);           /* of the calling hart's P */
 bool runq_empty(struct p *p);          /* from anywhere; true only if it was at one instant */
-uint32_t runq_length(const struct p *p);
+uint32_t runq_length(const struct p *p); /* from anywhere; a hint */
 void globrunq_put(struct glist *list); /* (L) appends and empties the list */
 void globrunq_put_one(struct g *g);    /* (L) */
 void runq_drain(struct p *p);          /* (L) the queue of p, which nobody runs, goes there */
-/* (L) a batch, all but one into p's ring, which has room. It ends before one that only another M may run. */
+/*
+ * (L) By p's holder: a fair share, of at most `max` unless that is 0; all but one into p's ring, which has
+ * room. It ends before one that only another M may run.
+ */
 struct g *globrunq_get(struct p *p, uint32_t max);
 
 /* ---- schedule.c: finding work and running it. On g0 ---- */
@@ -46,8 +68,8 @@ static inline void fence_store_load(void)
 void wake_p_slow(void);
 static inline bool wake_p_due(void) /* true: the caller has to call wake_p_slow() */
 {
-	/* Pairs with the fence in m_idle(): see the head of idle.c. */
 	fuzz_wait(FUZZ_PUBLISHED);
+	/* Pairs with the fence in m_idle(), and wherever else an M parks: see the head of idle.c. */
 	fence_store_load();
 	if (fuzz_saw_no_idle_p())
 		return false;
@@ -65,9 +87,10 @@ static inline void wake_p(void)
 void m_idle(struct m *m, bool *tried_alone);
 void m_park_until_p(struct m *m);      /* in idle_ms: sleeps until it has a P */
 bool work_somewhere(int64_t now);      /* for an M without a P to take one for */
-void p_acquire(struct m *m, struct p *p);
-bool m_start(struct p *p, bool spinning); /* (L) gives p to a parked M and wakes it; false: none is parked */
-bool m_start_this(struct m *m, struct p *p, bool spinning); /* (L) the same; false: m is not parked */
+void p_acquire(struct m *m, struct p *p); /* by m, which has none: p is in no set, and m's from here on */
+/* (L) Gives p to an M in idle_ms and wakes it; false: there is none. `spinning`: it is counted already. */
+bool m_start(struct p *p, bool spinning);
+bool m_start_this(struct m *m, struct p *p, bool spinning); /* (L) the same; false: m is not there */
 void p_hand_off(struct m *m);          /* (L) m->p goes to a parked M, or its queue to the global one */
 void m_without_p(struct m *m, struct g *g); /* an M comes back without a P, with a G that wants one */
 struct p *idle_p_take(unsigned prefer); /* (L) NULL: none is idle */
@@ -128,6 +151,7 @@ static ALWAYS_INLINE void pool_push(struct g_pool *pool, struct g *g)
 	pool->count++;
 }
 
+/* These by p's holder; the flush also for an idle P (L), or in a stopped world. */
 struct g *gfree_get(struct p *p);      /* one with a stack; NULL: none here and none in the global pool */
 struct g *gfree_get_bare(struct p *p); /* one without; the same */
 void gfree_put(struct p *p, struct g *g);
@@ -139,7 +163,6 @@ bool gfree_spare(size_t most);         /* those that no pool needs leave all_gs 
 bool gfree_awaits_flush(void);         /* there are such: the cycle has to flush */
 /* After the flush they go to the heap; without one, back to the pool. */
 bool gfree_spare_end(bool flushed, size_t most);
-void g_link(struct g *g);              /* proc.c: into all_gs */
 
 /* ---- bind.c: a G's stack, when it first runs ---- */
 
@@ -243,16 +266,15 @@ void ready(struct g *g);                /* a parked G becomes runnable, in runne
 void ready_taken(struct g *g);
 /* that, and then hart_unlock(): switch.h has the same, inline */
 void ready_unlock(struct g *g);
-void ready_list(struct glist *list);
+void ready_list(struct glist *list);    /* those taken out of queues, oldest first; empties it. The same */
 void go_from_timer(void (*fn)(void *), void *arg); /* go(), on g0 */
-void chan_send_from_timer(go_chan *ch); /* go_try_send() of the time, on g0; nothing if closed */
 /* a runnable G: to the end of the global queue, and an M is woken. locks > 0, with a P */
 void to_global_queue(struct g *g);
-void yield_local(void);                 /* to the tail of the own queue: lets a handed-over G run now */
-const char *wait_reason_name(uint32_t reason);
+/* to the tail of the own queue: lets a handed-over G run now. On a G's stack, locks == 0 */
+void yield_local(void);
+void g_link(struct g *g);               /* into all_gs */
 /* The first goroutine: go() for a caller that is none. False: out of memory. */
 bool go_first(void (*fn)(void *), const char *name, uintptr_t created_by);
-void g_describe(const char *before, const struct g *g); /* prints one line that begins so */
 
 /* ---- sysmon.c: the timer interrupt ---- */
 
@@ -277,6 +299,7 @@ static inline bool timers_due(struct p *p, int64_t now)
 
 /* On a g0 stack, with a P; may not block, nor touch the timer. */
 typedef void timer_fn(void *arg, int64_t now, void (*fn)(void *));
+/* from a G or g0, with or without a P */
 void timer_start(go_timer *t, int64_t when, int64_t period, timer_fn *fire, void *arg);
 bool timer_stop(go_timer *t);           /* and waits for a firing under way */
 bool timers_run(struct p *p);           /* runs what has expired; true if something did. On g0, with a P */
@@ -286,27 +309,31 @@ void timers_shrink(void);               /* heaps that are mostly empty become sm
 bool timers_pending(struct p *p);       /* any that a program set */
 int64_t timers_first(struct p *p);      /* p->timer_when, made exact. locks > 0 */
 void timers_move(struct p *from, struct p *to); /* world stopped; from, which lies behind to, keeps nothing */
-/* In flags_. */
+/* Bits of go_timer's flags_. */
 #define TIMER_SYSTEM 1u                 /* does not keep the machine from a deadlock report */
-#define TIMER_SYSTEM_MAX 2u             /* there are not more of those */
 /* never freed: its entry stays in the heap when it is stopped. Fires once */
 #define TIMER_KEPT 2u
 /* stopped, and its entry is in the heap still; under the heap's lock */
 #define TIMER_DEAD 4u
 
+#define TIMER_SYSTEM_MAX 2u             /* how many timers are TIMER_SYSTEM, at most */
+
 /* ---- the rest ---- */
 
+void chan_send_from_timer(go_chan *ch); /* chan.c: go_try_send() of the time, on g0; nothing if closed */
 bool netpoll(struct glist *ready);      /* netpoll.c: polls if the device has work; true if it polled */
 /* The same, once goroutines have run for as long as the last poll took. */
 bool netpoll_in_turn(int64_t now, struct glist *ready);
 /* deadlock.c: the running G's stack pointer is out of its stack, and it was not seen that it left that */
 noreturn void overflow_report(const struct g *g, uintptr_t sp);
-void check_dead(void);                  /* deadlock.c: (L) an M is about to sleep */
+const char *wait_reason_name(uint32_t reason); /* deadlock.c, as the next two */
+void g_describe(const char *before, const struct g *g); /* prints one line that begins so */
+void check_dead(void);                  /* (L) an M is about to sleep */
 void stop_here(struct m *m);            /* world.c: gives the P up to a stop of the world */
 void p_stop(struct p *p);               /* world.c: (L) no M has p */
 void debug_init(void);                  /* debug.c: GUMPDEBUG */
 void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leaves its inner sections */
-noreturn void block_misused(struct g *g); /* g waits in one; its context is saved */
+noreturn void block_misused(struct g *g); /* block.c: g waits in one; its context is saved */
 /* block.c; m, which is idle, takes a P from a section that lasts, for work. */
 bool p_retake_blocked(struct m *m, bool work);
 /* (L) The same for any M: the P, or NULL, and when the first section of those too short until now is long. */

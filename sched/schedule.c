@@ -3,10 +3,11 @@
  * The scheduler's loop, on g0: find a G, run it.
  *
  * Work is looked for nearest first: what was just made ready here (runnext), the P's own ring, the
- * global queue, the network, other Ps. Two things may come before the P's own queue: at every 61st new slice
- * the global queue, so that Gs which refill the ring for ever cannot starve it (two that wake each other
- * through runnext share one slice, and its end sees to that); and the network, when its device asks. Before
- * all of it the P's own expired timers are run, since they make Gs ready.
+ * global queue, the network, Gs without a stack (bind.c), other Ps. Three things may come before the P's own
+ * queue: Gs locked to this M; at every 61st new slice the global queue, so that Gs which refill the ring for
+ * ever cannot starve it (two that wake each other through runnext share one slice, and its end sees to that);
+ * and the network, when its device asks. Before all but the first the P's own expired timers are run, since
+ * they make Gs ready.
  *
  * Stealing takes half of a victim's ring. The Ps are visited in a random order, four times; only in the
  * last round are the victim's timers run, and its runnext taken. At most half as many Ms as there are
@@ -161,6 +162,10 @@ static struct g *look_around(struct m *m, struct p *p)
 	return g;
 }
 
+/*
+ * Go's findRunnable(): a G for m, which has a P, maybe another one when this returns. NULL: m may run only
+ * its own locked Gs (exclusive()), and has none at hand. *inherit: the G goes on with the slice that ran.
+ */
 static struct g *find_runnable(struct m *m, bool *inherit)
 {
 	int64_t spin_until = 0;

@@ -31,7 +31,7 @@ struct place {
 /* ---- A case that is ready ---- */
 
 /* Of a case that is neither a send nor a receive. */
-static NOINLINE void check_none(int op)
+static NOINLINE void must_be_none(int op)
 {
 	if (op != 0)
 		go_panic("go_select: op is %d, neither GO_SEND nor GO_RECV", op);
@@ -52,7 +52,7 @@ static inline bool seems_ready(const struct go_case *c)
 		if (peek(&ch->senders.head) != NULL || chan_count(ch) != 0)
 			return true;
 	} else {
-		check_none(c->op);
+		must_be_none(c->op);
 		return false;
 	}
 	return load_relaxed(&ch->closed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Semaphores on any 32-bit word: what mutexes, read-write mutexes and wait groups sleep on.
+ * Semaphores on any 32-bit word: what mutexes, read-write mutexes and wait groups sleep on. (go_sem has a
+ * queue of its own: cond.c.)
  *
  * The word counts permits. Who finds none waits in a table of 251 roots, by the word's address. A root is
  * a list of the addresses waited for, each the first of a queue of waiters, oldest first, which lie on the

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changes of state of a G, a P, an M: each goes through one of these, so that the build with checks can
- * compare it with the tables in states.c, which say who may do it and under which lock. Included by sched.h.
+ * Changes of state of a G, a P, an M go through one of these, so that the build with checks can compare them
+ * with the tables in states.c, which say who may do it and under which lock. A yield, whose store publishes
+ * the G, calls check_g() itself (yield.c). Included by sched.h.
  */
 #ifndef SCHED_STATES_H
 #define SCHED_STATES_H
@@ -30,14 +31,15 @@ static inline void p_change(struct p *p, enum p_status to)
 static inline void p_leave_blocked(struct p *p, uint32_t blocked)
 {
 	check_p(p, P_BLOCKED);
-	/* Release: pairs with the acquire of whoever takes the P; from here on it may be another's. */
+	/* Release: pairs with the acquire in p_take_blocked() and p_from_section(). From here on it may be
+	   another's. */
 	store_release(&p->status, blocked);
 }
 
 /* Takes p from a blocking section; false: somebody was faster. */
 static inline bool p_take_blocked(struct p *p, uint32_t blocked, enum p_status to)
 {
-	/* Acquire: pairs with the release of whoever left it. */
+	/* Acquire: pairs with the release in p_leave_blocked(). */
 	bool won = atomic_compare_exchange_strong_explicit(&p->status, &blocked, to, memory_order_acquire,
 							   memory_order_relaxed);
 	if (won)

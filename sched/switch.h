@@ -15,6 +15,8 @@
  * What is seldom needed is in functions that nothing comes after, so that the short way saves
  * no registers for it.
  *
+ * The inline half of waking is here, too; park.c has the rest.
+ *
  * The hart's timer needs no look here, as it does in run(): a slice that is inherited was armed, one that is
  * new ends later than that of the G that stops, and if the timer has come since, `preempt` is set.
  */
@@ -50,6 +52,19 @@ static ALWAYS_INLINE struct g *next_at_hand(struct m *m, struct p *p, int64_t *n
 		slice_begin(p, *now);
 	}
 	return next;
+}
+
+/* False: the long way, for which put_back() leaves next in runnext, where the scheduler finds it. */
+static inline bool runs_here(const struct g *next)
+{
+	return next != NULL && next->long_way == 0;
+}
+
+static inline void put_back(struct g *next)
+{
+	/* Nobody but this M puts one there, and that is where it looks first. */
+	if (next != NULL)
+		store_release(&m_self()->p->runnext, next);
 }
 
 /* park.c: what was in runnext goes to the ring, and an M is woken. */
@@ -93,19 +108,6 @@ static ALWAYS_INLINE bool ready_unlock_inline(struct g *g)
 		__asm__ volatile(""); /* comes back: see above */
 	}
 	return true;
-}
-
-/* False: the long way, on which next is in runnext again, for the scheduler to find. */
-static inline bool runs_here(const struct g *next)
-{
-	return next != NULL && next->long_way == 0;
-}
-
-static inline void put_back(struct g *next)
-{
-	/* Nobody but this M puts one there, and that is where it looks first. */
-	if (next != NULL)
-		store_release(&m_self()->p->runnext, next);
 }
 
 static inline void trace_start(struct p *p, const struct g *g)

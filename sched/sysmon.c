@@ -9,6 +9,7 @@
  *
  * The handler takes no lock. It preempts a G whose slice is over. It kicks a parked M when there is a P for
  * it, idle or left in a blocking section, and something to do: expired timers, the network, that P's queue.
+ * sched_netpoll_ready(), the network's interrupt, kicks in the same way, and is here, too.
  */
 #include "sched/sched.h"
 

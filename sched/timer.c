@@ -25,7 +25,7 @@
 static struct p *lock_heap(go_timer *t)
 {
 	for (;;) {
-		/* Acquire: pairs with the release in heap_bury() and advance(). */
+		/* Acquire: pairs with the releases of it in this file and in timer_heap.c. */
 		struct p *p = load_acquire(&t->heap_);
 		if (p == NULL)
 			return NULL;
@@ -250,7 +250,7 @@ bool timers_run(struct p *p)
 		fuzz_wait(FUZZ_TIMER_FIRE);
 		fire(arg, now, fn);
 		fuzz_wait(FUZZ_TIMER_FIRED);
-		/* Release: pairs with await_firing(). */
+		/* Release: pairs with the acquire in is_firing(). */
 		store_release(&m->firing, NULL);
 		ran = true;
 		spin_acquire(&p->timer_lock);

@@ -73,7 +73,7 @@ struct trace {
 	uint64_t first;    /* sequence of the trace's first record: older ones are another trace's */
 	int64_t quantum;   /* ticks */
 	uint32_t procs;    /* number of Ps at the end */
-	uint32_t idle;     /* set of parked Ms when it was started */
+	uint32_t idle;     /* set of Ms in idle_ms when it was started */
 	_Atomic(uint64_t) sequence __attribute__((aligned(CACHE_LINE)));
 	struct trace_ring rings[HARTS_MAX];
 };

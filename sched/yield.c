@@ -24,6 +24,7 @@ static void yield_global_on_g0(void *arg)
 	globrunq_put_one(arg);
 	spin_release(&sched.lock);
 	wake_p();
+	/* Through runnext, to come first; but not in the slice of the one that yields. */
 	if (next != NULL)
 		runq_put_next(m->p, next);
 	m->p->slice_end = 0;
@@ -144,7 +145,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 	slice_begin(p, now);
 	if (next->long_way != 0)
 		yield_long(next);
-	else if (GUMP_CHECKS && next == g)
+	else if (GUMP_CHECKS && next == g) /* only fuzz_pick() can draw g itself */
 		hart_unlock();
 	else
 		yield_switch(m, g, next, now);
@@ -213,7 +214,7 @@ static void preempt_on_g0(void *arg)
 	}
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, memory_order_relaxed);
 	reclaim_at_times(m);
-	/* Others have not polled, or the G's slice would not have come to its end. */
+	/* The device may have asked while the slice ran. (Go's sysmon polls when nobody has for 10 ms.) */
 	struct glist list = { 0 };
 	if (netpoll(&list))
 		ready_list(&list);

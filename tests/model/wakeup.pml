@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A model of how harts are put to sleep and woken: sched/idle.c, and what calls it in schedule.c, proc.c,
- * timer.c, netpoll.c and sysmon.c. tests/model/run checks with spin that whatever comes between what, each G
+ * A model of how harts are put to sleep and woken: sched/idle.c, and what calls it in schedule.c, park.c,
+ * proc.c, timer.c, netpoll.c and sysmon.c. tests/model/run checks with spin that whatever comes between what, each G
  * runs to its end. A lost wake-up is a deadlock here: a G, timer or packet that nobody comes for, all harts
  * asleep. The assertions: sets and counters are never below zero, a P is held, idle or given away once.
  *
