@@ -7,7 +7,7 @@
  * makes it do so.
  *
  * @test harts=2,4 sanitize=
- * @test most machines=hosted-thread harts=4 env=PART=4 args=-by_yield|-by_preemption
+ * @test most machines=hosted-thread,hosted-address,hosted-undefined harts=4 env=PART=4 args=-by_yield|-by_preemption
  * @stress harts=2,4,8 env=PART=4 args=-by_yield|-by_preemption
  */
 #include "sched/sched.h"
