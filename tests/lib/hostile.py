@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Plays peers that come and do as they like, against tests/ports.c over a tap device: hostile.py INTERFACE [SCENARIO]...
 
-Floods come first, one after the other, then the scenarios, all at once, each with connections of its own. In the end
-everything that they took must have come back. The machine's keepalive is 4,1,2. Ends with a message and status 1 when
-the machine did what it must not.
+Floods and neighbours come first, one after the other, then the scenarios, all at once, each with connections of its
+own. In the end everything that they took must have come back. The machine's keepalive is 4,1,2. Ends with a message and
+status 1 when the machine did what it must not.
 """
 import sys
 import time
 
 from peer import Peer, Wrong
-from scenarios import common, damaged, ends, floods, fragments, handshakes, limits, shortage, windows
+from scenarios import common, damaged, ends, floods, fragments, handshakes, limits, neighbours, shortage, windows
 from scenarios.common import MACHINE, OWN, figures
 from together import together
 
@@ -26,6 +26,7 @@ def returned(before):
     raise Wrong(f'before {before}, now {now}')
 
 
+ONE_BY_ONE = floods.FLOODS + neighbours.SCENARIOS
 ASKED_FOR = floods.ASKED_FOR + limits.ASKED_FOR + shortage.ASKED_FOR   # not without their names
 SCENARIOS = [scenario for subject in (handshakes, ends, windows, damaged, fragments, floods) for scenario in subject.SCENARIOS]
 
@@ -39,9 +40,9 @@ def main(interface, *chosen):
         return [scenario for scenario in all_of_them if not chosen or scenario.__name__ in chosen]
     if chosen:
         SCENARIOS.extend(ASKED_FOR)
-        if unknown := set(chosen) - {scenario.__name__ for scenario in SCENARIOS + floods.FLOODS}:
+        if unknown := set(chosen) - {scenario.__name__ for scenario in SCENARIOS + ONE_BY_ONE}:
             raise Wrong(f'no such scenario: {unknown}')
-    for scenario in wanted(floods.FLOODS):
+    for scenario in wanted(ONE_BY_ONE):
         failures += together(scenario)
     failures += together(*wanted(SCENARIOS)) + together((returned, before))
     if lost := common.peer.lost():

@@ -16,7 +16,8 @@ import threading
 import time
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-UDP, TCP = 17, 6
+UDP, TCP, ICMP6 = 17, 6, 58
+SOLICITATION = 135
 SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS = 33, 263, 6     # which Python has no names for
 WAIT = 8  # seconds for any answer
 MASK = 0xffffffff
@@ -88,6 +89,7 @@ class Peer:
         self.resolved = threading.Event()
         self.queues = {}      # (protocol, own port) -> queue.Queue of Segments or datagrams
         self.fragments = {}
+        self.solicited = set()    # addresses of IPv6 that the machine has asked for
         self.sources = {}     # own port -> the machine's port that the last segment came from
         self.numbers = itertools.count(1)
         threading.Thread(target=self.read, daemon=True).start()
@@ -117,6 +119,8 @@ class Peer:
                     self.arp(frame[14:42])
                 elif kind == b'\x08\0' and frame[:6] == self.mac:
                     self.ip(frame[14:])
+                elif kind == b'\x86\xdd':
+                    self.ip6(frame[14:], frame[:6] == self.mac)
 
     def arp(self, text):
         op, from_mac, from_ip, to_ip = struct.unpack('!6xH6s4s6x4s', text)
@@ -153,6 +157,14 @@ class Peer:
             return
         if waits := self.queues.get((protocol, to)):
             waits.put(what)
+
+    def ip6(self, text, to_us):
+        """Only what is not in fragments, and has no other headers."""
+        protocol, body = text[6], text[40:]
+        if protocol == ICMP6 and body[0] == SOLICITATION:
+            self.solicited.add(body[8:24])
+        elif protocol == UDP and to_us and (waits := self.queues.get((UDP, struct.unpack('!H', body[2:4])[0]))):
+            waits.put(body[8:])
 
     def listen(self, protocol, port):
         return self.queues.setdefault((protocol, port), queue.Queue())

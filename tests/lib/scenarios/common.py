@@ -45,6 +45,12 @@ def figures():
                 raise
 
 
+def machine6():
+    """The machine's address of the link, which it makes of its hardware's."""
+    mac = peer.machine_mac
+    return b'\xfe\x80' + b'\0' * 6 + bytes([mac[0] ^ 2]) + mac[1:3] + b'\xff\xfe' + mac[3:]
+
+
 def finish_acknowledged(c):
     c.send(FIN | ACK)
     c.expect(ACK, 'the last ACK', ack=c.seq)

@@ -9,7 +9,7 @@ import time
 
 from peer import ACK, MASK, SYN, TCP, UDP, WAIT, Connection, Wrong, check, checksum, mss, ports
 from scenarios import common
-from scenarios.common import ECHO, BYTES, PATTERN, turn, opened, echoes, figures
+from scenarios.common import ECHO, BYTES, PATTERN, turn, opened, echoes, figures, machine6
 
 
 def cut(body, size):
@@ -79,10 +79,7 @@ def divided_options():
 
 def connect6(s, port=ECHO):
     """This host's own socket, to the machine's address of the link."""
-    mac = bytearray(common.peer.machine_mac)
-    mac[0] ^= 2
-    words = struct.unpack('!4H', bytes(mac[:3]) + b'\xff\xfe' + bytes(mac[3:]))
-    address = 'fe80::' + ':'.join(f'{word:x}' for word in words)
+    address = socket.inet_ntop(socket.AF_INET6, machine6())
     to = socket.getaddrinfo(f'{address}%{common.peer.interface}', port, type=s.type)
     s.settimeout(WAIT)
     end = time.monotonic() + WAIT
