@@ -23,8 +23,13 @@
  * is the answer to our own SYN, they have crossed, and that is how such a connection is established. An
  * acknowledgement there whose sequence number is not in the window: lwIP would not look at that number.
  *
+ * A segment that lies outside of the window (RFC 9293, 3.10.7.4): lwIP takes its word for the peer's window,
+ * and for a sign of life. Whoever knew addresses and ports could stop what is sent to a peer, or keep the
+ * connection of one that is gone. It is answered, since its sender may have missed our last, and dropped.
+ *
  * lwIP challenges the sender of what may be forged as often as it comes. Here a connection does once in a
- * while.
+ * while, and answers what is bare and outside of the window no oftener: two sides whose numbers differ would
+ * answer each other for ever. What is sent again is answered each time.
  */
 #include "lwip/priv/tcp_priv.h"
 #include "lwip_hooks.h"
@@ -75,6 +80,29 @@ static bool is_challenged(const struct tcp_pcb *pcb, const struct tcp_hdr *heade
 		return true;
 	return TCPH_FLAGS(header) & TCP_RST && header->seqno != pcb->rcv_nxt &&
 	       header->seqno - pcb->rcv_nxt < pcb->rcv_wnd;
+}
+
+/*
+ * No part of it is in the window. At the right edge is who has filled it, and one behind that is lwIP after
+ * it has probed a closed window, or has sent its end there: their acknowledgements count.
+ */
+static bool is_outside(const struct tcp_pcb *pcb, const struct tcp_hdr *header, uint32_t length)
+{
+	if (TCP_SEQ_LT(header->seqno, pcb->rcv_nxt))
+		return TCP_SEQ_LEQ(header->seqno + length, pcb->rcv_nxt);
+	return header->seqno - pcb->rcv_nxt > pcb->rcv_wnd + (length == 0);
+}
+
+/* Whether what a segment says counts. If not, it is answered. Others look after resets and SYNs. */
+static bool is_believed(struct tcp_pcb *pcb, const struct tcp_hdr *header, uint32_t length)
+{
+	if (TCPH_FLAGS(header) & (TCP_RST | TCP_SYN) || pcb->state == TIME_WAIT)
+		return true;
+	if (!is_outside(pcb, header, length))
+		return true;
+	if (length > 0 || conn_may_challenge(pcb))
+		tcp_send_empty_ack(pcb);
+	return false;
 }
 
 /*
@@ -131,6 +159,8 @@ err_t net_admit_packet(struct tcp_pcb *pcb, const struct tcp_hdr *header, u16_t 
 	if (!(TCPH_FLAGS(header) & (TCP_ACK | TCP_RST | TCP_SYN)))
 		return ERR_ABRT;
 	if (is_challenged(pcb, header) && !conn_may_challenge(pcb))
+		return ERR_ABRT;
+	if (!is_believed(pcb, header, p->tot_len + !!(TCPH_FLAGS(header) & TCP_FIN)))
 		return ERR_ABRT;
 	if (p->tot_len > 0 && net_memory_scarce() &&
 	    (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) || conn_has_unread(pcb)))

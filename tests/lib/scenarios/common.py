@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from peer import ACK, FIN, WAIT, Connection, check, mss
+from peer import ACK, FIN, MASK, WAIT, Connection, Wrong, check, mss
 
 MACHINE, OWN = '10.77.0.2', '10.77.0.9'
 ECHO, COUNT, FIGURES, TELLS, DEAF, HALF, SILENT, PATTERN = 7, 9, 13, 14, 15, 16, 17, 19
@@ -28,6 +28,25 @@ def echoes(c, data=b'still alive?'):
     """It lives, and its numbers are as they should be."""
     c.send(ACK, data)
     check('an echo', c.read(len(data))[0], data)
+
+
+def answered_rarely(c, what, *sends):
+    """Each of them has the machine send an ACK, but of many it answers one in 500 ms."""
+    start = time.monotonic()
+    sends[0]()
+    c.expect(ACK, what, seq=c.ack, ack=c.seq)
+    for _ in range(20):
+        for send in sends:
+            send()
+    before, more = c.seq, 0
+    c.send(ACK, b'!')
+    while not (got := c.expect(ACK, f'an echo behind {what}', seq=c.ack)).data:
+        more += got.ack == before
+    most = int((time.monotonic() - start + 0.001) / 0.5)    # it counts milliseconds
+    if more > most:
+        raise Wrong(f'{what}: {more} more answers in the time of {most}')
+    c.ack = c.ack + 1 & MASK
+    c.send(ACK)
 
 
 def figures():

@@ -6,7 +6,7 @@ import time
 
 from peer import ACK, FIN, MASK, RST, SACK_PERMITTED, SYN, WAIT, Connection, Wrong, check, mss
 from scenarios import common
-from scenarios.common import ECHO, COUNT, DEAF, PATTERN, BYTES, turn, opened, echoes
+from scenarios.common import ECHO, COUNT, DEAF, PATTERN, BYTES, answered_rarely, turn, opened, echoes
 
 
 def segment_sizes():
@@ -239,6 +239,53 @@ def closed_window():
     c.reset()
 
 
+def outside_the_window():
+    """What lies outside of the window says nothing of the peer's own; and is answered, what is bare once in a while."""
+    c = opened(ECHO)
+    echoes(c)
+    answered_rarely(c, 'an acknowledgement outside of the window', *[
+        lambda offset=offset: c.send(ACK, seq=c.seq + offset) for offset in ((1 << 20), -1, -1000, -(1 << 30))])
+    for flags, text in ((ACK, b'!'), (ACK, b'what?!')) * 3:     # the last bytes again: its answer was lost
+        c.send(flags, text, seq=c.seq - len(text))
+        c.expect(ACK, 'an answer to what came before', seq=c.ack, ack=c.seq)
+    for _ in range(20):                 # it has answered not long ago
+        c.send(ACK, seq=c.seq - 1)
+        if got := c.next_answer(timeout=0.3):
+            break
+    check('an answer to who asks whether it is still there', got and got[:3], (ACK, c.ack, c.seq))
+    c.finish()
+    c = opened(PATTERN)
+    c.send(ACK, b'200000\n')
+    data = b''
+    while len(data) < 200000:
+        got = c.next_answer()
+        if got and not got.data:            # to what is forged
+            continue
+        if not got or got.seq != c.ack or len(got.data) < 48:
+            raise Wrong(f'{got} after {len(data)} bytes, as if a closed window were believed')
+        if len(data) < 50000 <= len(data) + len(got.data):
+            for text in b'', b'-' * 10:     # with another number than any that follows
+                c.send(ACK, text, seq=c.seq + (1 << 20), ack=c.ack - 7, window=0)
+        data += got.data
+        c.ack = c.ack + len(got.data) & MASK
+        c.send(ACK)
+    check('the pattern', data == BYTES[:200000], True)
+    c.finish()
+
+
+def forged_life():
+    """Of who is gone a stranger outside of the window cannot say that he is there (keepalive=4,1,2)."""
+    c = opened(ECHO)
+    echoes(c)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        c.send(ACK, seq=c.seq + (1 << 20))
+        if (got := c.next(timeout=0.2)) and got.flags & RST:
+            return
+        time.sleep(0.1)
+    raise Wrong('who is gone for 20 s is still there')
+
+
 def own_window():
     """The machine's window closes, is probed, and opens once somebody reads."""
     with turn:
@@ -262,7 +309,7 @@ def close_window():
         room = got.window
         if len(data) > 1 << 20:
             raise Wrong('a megabyte that nobody reads')
-    for offset, text in ((0, b'?'), (0, b'?' * 1460), (-1, b''), (0, b'')) * 2:
+    for offset, text in (-1, b''), *((0, b'?'), (0, b'?' * 1460), (0, b'')) * 2:    # the first once in a while only
         c.send(ACK, text, seq=c.seq + offset)
         if not text and offset == 0:    # it asks for nothing
             continue
@@ -282,4 +329,4 @@ def close_window():
 
 
 SCENARIOS = [segment_sizes, windows, zero_window, small_segments, small_windows, one_byte_probed, late_segment_size,
-             beyond_window, beyond_end, closed_window, own_window]
+             beyond_window, beyond_end, closed_window, outside_the_window, forged_life, own_window]
