@@ -27,6 +27,8 @@
  * and for a sign of life. Whoever knew addresses and ports could stop what is sent to a peer, or keep the
  * connection of one that is gone. It is answered, since its sender may have missed our last, and dropped.
  *
+ * A segment that acknowledges what was never sent: lwIP would answer it, and take its data and its end.
+ *
  * lwIP challenges the sender of what may be forged as often as it comes. Here a connection does once in a
  * while, and answers what is bare and outside of the window no oftener: two sides whose numbers differ would
  * answer each other for ever. What is sent again is answered each time.
@@ -93,14 +95,21 @@ static bool is_outside(const struct tcp_pcb *pcb, const struct tcp_hdr *header, 
 	return header->seqno - pcb->rcv_nxt > pcb->rcv_wnd + (length == 0);
 }
 
+/* It acknowledges what was never sent, or what is further back than there was ever room (RFC 5961, 5.2). */
+static bool is_impossible(const struct tcp_pcb *pcb, uint32_t ackno)
+{
+	return TCP_SEQ_GT(ackno, pcb->snd_nxt) || TCP_SEQ_LT(ackno, pcb->lastack - pcb->snd_wnd_max);
+}
+
 /* Whether what a segment says counts. If not, it is answered. Others look after resets and SYNs. */
 static bool is_believed(struct tcp_pcb *pcb, const struct tcp_hdr *header, uint32_t length)
 {
 	if (TCPH_FLAGS(header) & (TCP_RST | TCP_SYN) || pcb->state == TIME_WAIT)
 		return true;
-	if (!is_outside(pcb, header, length))
+	bool outside = is_outside(pcb, header, length);
+	if (!outside && !is_impossible(pcb, header->ackno))
 		return true;
-	if (length > 0 || conn_may_challenge(pcb))
+	if ((outside && length > 0) || conn_may_challenge(pcb))
 		tcp_send_empty_ack(pcb);
 	return false;
 }

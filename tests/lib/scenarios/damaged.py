@@ -87,6 +87,20 @@ def bad_lengths():
     c.finish()
 
 
+def impossible_acknowledgements():
+    """Data and an end with an ACK of what was never sent, or of what is further back than a window, are not taken."""
+    c = opened(ECHO)
+    echoes(c)
+    for offset in 1, 1 << 30, -c.window - 1, -(1 << 30):
+        for flags, text in (ACK, b'forged'), (FIN | ACK, b'forged'), (FIN | ACK, b''):
+            c.send(flags, text, seq=c.seq, ack=c.ack + offset)
+    c.expect(ACK, 'an answer to what is not taken', seq=c.ack, ack=c.seq)
+    echoes(c)
+    c.send(ACK, b'as far back', ack=c.ack - c.window)
+    check('an echo', c.read(11)[0], b'as far back')
+    c.finish()
+
+
 def datagram_lengths():
     """A datagram ends where its header says, and is dropped if that is before the header's end or behind the packet's."""
     port = next(ports)
@@ -109,4 +123,5 @@ def no_checksum6():
         check('a datagram', s.recv(100), b'good')
 
 
-SCENARIOS = [out_of_order, fin_out_of_order, urgent_and_empty, bad_checksums, bad_lengths, datagram_lengths, no_checksum6]
+SCENARIOS = [out_of_order, fin_out_of_order, urgent_and_empty, bad_checksums, bad_lengths, impossible_acknowledgements,
+             datagram_lengths, no_checksum6]

@@ -19,6 +19,7 @@ def reset_rules():
     time.sleep(0.6)                     # it may challenge again
     c.send(RST, seq=c.seq + 1000)
     c.expect(ACK, 'the same later', seq=c.ack, ack=c.seq)
+    time.sleep(0.6)
     c.send(ACK, ack=c.ack + 5000, seq=c.seq)
     c.expect(ACK, 'an ACK of what was never sent', seq=c.ack, ack=c.seq)
     c.send(ACK, b'x', seq=c.seq - 1)
