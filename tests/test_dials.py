@@ -3,7 +3,7 @@
 DHCP: tests/lib/dhcp.py gives leases to the same program, and does not."""
 from lib import machine
 from lib.machine import ARCH, Failure
-from lib.network import Tap, TwoTaps, run_client, usable
+from lib.network import Taken, Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
 FOURTH = 'dns=10.77.0.3,10.77.0.4,10.77.0.5,fd77::1'
@@ -38,6 +38,7 @@ def tests():
             ('nobody_to_ask', ['ip=10.77.0.2/24']):
         scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
     scenarios['dials.routers'] = lambda test: dials(test, 'routers', [LONG], TwoTaps)
+    scenarios['dials.taken'] = lambda test: dials(test, 'taken', network=Taken)
     scenarios['dhcp'] = dhcp
     for scenario, function in scenarios.items():
         for name, harts in ('virt', 1), ('virt', 4), ('q35', 1), ('q35', 4):

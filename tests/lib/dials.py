@@ -352,6 +352,12 @@ def ipv6():
         dial(bad, 'Invalid argument')
 
 
+def taken():
+    """Somebody has the machine's address of the link: it does without, and so does who would need it."""
+    ip('addr add fe80::9/64 dev tap0 nodad')
+    dial(f'[fe80::9]:{PORT}', 'Connection timed out', deadline=4000, between=(4000, 8000))
+
+
 def without_ipv4(told=True):
     """Nobody leases an address: the machine is reached over IPv6, and so are all that it asks. `told`: by a router."""
     global reached

@@ -6,7 +6,7 @@ one connection, so few may come at once.
 
 HostNet: the same for a hosted program, whose sockets are this host's own.
 
-TwoTaps: two of the next.
+TwoTaps: two of the next. Taken: the next, where somebody has the machine's address.
 
 Tap: a tap device in a network namespace of the test's own, which needs root; QEMU and the
 client both run inside. It is removed however the test ends. Its queue is longer than the usual 1,000 frames:
@@ -98,6 +98,19 @@ class TwoTaps(Tap):
         text = subprocess.run([*self.prefix, 'cat', f'/sys/class/net/{interface}/statistics/{what}'], check=True,
                               stdout=subprocess.PIPE).stdout
         return int(text)
+
+
+class Taken(Tap):
+    """The address of the link that the machine makes of its hardware's is this host's own."""
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            subprocess.run([*self.prefix, *'ip addr add fe80::5054:ff:fe12:3456/64 dev tap0 nodad'.split()], check=True)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
 
 class Veth(Tap):

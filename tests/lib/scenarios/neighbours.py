@@ -30,9 +30,9 @@ def say(kind, own, text, to=None):
     common.peer.send_ip6(ICMP6, with_checksum(ICMP6, struct.pack('!BBH', kind, 0, 0) + text, 2, own, to), own, to)
 
 
-def advertise(target, flags=SOLICITED | OVERRIDE, to=None):
+def advertise(target, flags=SOLICITED | OVERRIDE, own=None, to=None):
     """The target is at this peer's hardware address."""
-    say(ADVERTISEMENT, target, struct.pack('!B3x', flags) + target + b'\2\1' + common.peer.mac, to)
+    say(ADVERTISEMENT, own or target, struct.pack('!B3x', flags) + target + b'\2\1' + common.peer.mac, to)
 
 
 def redirect(own, destination, target):
@@ -85,4 +85,12 @@ def redirected():
     honest()
 
 
-SCENARIOS = [redirected]
+def contradicted():
+    """Others may say that they have the machine's address: it is sure of having it, and keeps it (RFC 4862, 5.4.4)."""
+    honest()
+    for flags in 0, OVERRIDE:           # from its own address it would not be heard at all
+        advertise(machine6(), flags, neighbour(1), socket.inet_pton(socket.AF_INET6, 'ff02::1'))
+    honest()
+
+
+SCENARIOS = [redirected, contradicted]
