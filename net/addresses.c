@@ -111,9 +111,15 @@ bool interface_reaches(const ip_addr_t *to)
 	return false;
 }
 
-/* A router may still give an address out, or nobody has said yet that he has it. */
-static bool may_get_v6(const struct netif *netif)
+/*
+ * A router may still give an address out, or nobody has said yet that he has it. To what is of a link only
+ * the one leads that the interface makes itself.
+ */
+static bool may_get_v6(const struct netif *netif, const ip6_addr_t *to)
 {
+	u8_t own = netif_ip6_addr_state(netif, 0);
+	if (is_of_link(to))
+		return ip6_addr_test_zone(to, netif) && (ip6_addr_istentative(own) || ip6_addr_isvalid(own));
 	if (netif->rs_count > 0)
 		return true;
 	for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
@@ -143,13 +149,14 @@ static bool is_there(const ip_addr_t *to)
 
 static bool is_hopeless(const ip_addr_t *to)
 {
-	bool up = false, hope = to && (IP_IS_V4(to) || is_of_link(ip_2_ip6(to)));
+	bool up = false, hope = to && IP_IS_V4(to);
 	for (unsigned i = 0; i < interface_count; i++) {
 		struct netif *netif = &interfaces[i]->netif;
 		if (!netif_is_link_up(netif))
 			continue;
 		up = true;
-		hope |= to ? may_get_v6(netif) : may_get_server(netif);
+		if (!hope)
+			hope = to ? may_get_v6(netif, ip_2_ip6(to)) : may_get_server(netif);
 	}
 	return !up || !hope;
 }

@@ -117,6 +117,9 @@ static int ask(const char *host, ip_addr_t *ip, int64_t deadline)
 	}
 	error = query->found ? 0 : EHOSTUNREACH;
 	*ip = query->ip;
+	/* The DNS does not say on which link: on net0, as where an address does not say it. */
+	if (!error && IP_IS_V6(ip) && ip6_addr_lacks_zone(ip_2_ip6(ip), IP6_UNKNOWN))
+		ip6_addr_set_zone(ip_2_ip6(ip), interface_zone(0));
 	net_free(query);
 	return error;
 }

@@ -44,7 +44,8 @@ void go_listener_close(go_listener *);
  * version 4 before that of version 6. Blocks until the connection is there, or it is refused.
  * ETIMEDOUT at the deadline, at once if that has passed, and when nobody has answered for some seven seconds
  * (hosted as long as the host's kernel tries, which may be minutes); EHOSTUNREACH when there is no such name,
- * no name server is known or answers (seven seconds each), or no router leads there over IPv6.
+ * no name server is known or answers (seven seconds each), or no router, or address of the link, leads there
+ * over IPv6.
  */
 go_conn *go_dial(const char *addr, int64_t deadline);
 

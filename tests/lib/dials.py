@@ -163,6 +163,7 @@ HOW = {
     'a': lambda q: [q.answer(*[address(OWN)] * (q.kind == A))],
     'aaaa': lambda q: [q.answer(*[address(OWN6)] * (q.kind == AAAA))],
     'both': lambda q: [q.answer(address(OWN if q.kind == A else OWN6))],
+    'link': lambda q: [q.answer(*[address(link_local('tap0'))] * (q.kind == AAAA))],
     'fresh': lambda q: [q.answer(*[address(OWN, ttl=0)] * (q.kind == A))],
     'nobody': lambda q: [q.answer(flags=0x8183)],
     'nothing': lambda q: [q.answer()],
@@ -332,6 +333,8 @@ def ipv6():
     serves6('fe80::5054:ff:fe12:3456%tap0')
     for address in mine, mine + '%net0':
         dial(f'[{address}]:{PORT}', f'ok [{mine}%net0]:{PORT}')
+    for _ in range(2):      # asked for, and kept
+        dial(f'link.test:{PORT}', f'ok [{mine}%net0]:{PORT}')
     dial(f'[{mine}]:{PORT + 1}', 'Connection refused')
     for group in 'ff02::1', 'ff02::1%net0':     # which needs no router either
         group_is_reached(group)
@@ -355,7 +358,8 @@ def ipv6():
 def taken():
     """Somebody has the machine's address of the link: it does without, and so does who would need it."""
     ip('addr add fe80::9/64 dev tap0 nodad')
-    dial(f'[fe80::9]:{PORT}', 'Connection timed out', deadline=4000, between=(4000, 8000))
+    for address in '[fe80::9]', '[fe80::9%net0]':
+        dial(f'{address}:{PORT}', NO_ANSWER, between=(0, 8000))
 
 
 def without_ipv4(told=True):
