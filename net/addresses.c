@@ -12,6 +12,7 @@
 #include "lwip/dhcp.h"
 #include "lwip/ip4.h"
 #include "lwip/prot/dhcp.h"
+#include "lwip_hooks.h"
 #include "net/interface.h"
 #include "net/nameservers.h"
 
@@ -67,7 +68,7 @@ static void announce(struct interface *interface)
 	if (ip4_addr_isany(address)) {
 		hart_print("net%u: %s is lost\n", interface->number,
 			   ip4addr_ntoa_r(&interface->announced, text, sizeof text));
-		nameservers_forget_leased(&interface->netif);
+		net_forget_leased_name_servers(&interface->netif);
 	} else {
 		hart_print("net%u: %s/%d %s\n", interface->number, ip4addr_ntoa_r(address, text, sizeof text),
 			   __builtin_popcount(ip4_addr_get_u32(netif_ip4_netmask(netif))),

@@ -94,18 +94,17 @@ void nameservers_start(void)
 	}
 }
 
-void nameservers_forget_leased(struct netif *netif)
+/* Its lease is over, or was renewed, which may bring others, or none. */
+void net_forget_leased_name_servers(struct netif *netif)
 {
 	for (unsigned i = count; i-- > 0;)
 		if (servers[i].source == LEASED && servers[i].netif == netif_get_index(netif))
 			drop(i);
 }
 
-/* lwIP's, of a lease: the first of them ends those of the one before. */
-void net_leased_name_server(struct netif *netif, unsigned number, const ip_addr_t *server)
+/* lwIP's, of a lease. */
+void net_leased_name_server(struct netif *netif, const ip_addr_t *server)
 {
-	if (number == 0)
-		nameservers_forget_leased(netif);
 	add(LEASED, netif_get_index(netif), server, GO_FOREVER);
 	interface_wake_waiting();
 }

@@ -9,7 +9,6 @@
 
 void nameservers_start(void);                       /* those of dns=, once the interfaces are there */
 void nameservers_of_ip(const ip_addr_t *server);    /* of ip= */
-void nameservers_forget_leased(struct netif *netif); /* its lease is over */
 
 /* Before each question: those that can be reached now become lwIP's. False: there are none. */
 bool nameservers_choose(void);

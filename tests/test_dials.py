@@ -13,7 +13,7 @@ LONG = 'ip1=10.78.0.200/24,10.78.0.1,fd77:0000:0000:0000:0000:0000:0000:0001'
 def dials(test, scenario, env=Tap.env, network=Tap):
     image = machine.image_path('dials', ARCH[test.machine_name])
     with network([9]) as net, test.boot(image, net=net.net, env=env, timeout=90, prefix=net.prefix) as boot:
-        if scenario not in ('by_hand', 'routers'):  # which have to hear the machine ask for a lease
+        if scenario not in ('by_hand', 'leased', 'routers'):  # which have to hear the machine ask for a lease
             boot.wait_for('listening')
         run_client(net, 'dials.py', scenario, timeout=80)
 
@@ -34,7 +34,7 @@ def tests():
         return []
     found = []
     scenarios = {f'dials.{name}': lambda test, name=name: dials(test, name) for name in ('names', 'silence', 'crowd', 'ipv6')}
-    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', [FOURTH]), ('by_hand', ['dns=10.77.0.3']), \
+    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', [FOURTH]), ('by_hand', ['dns=10.77.0.3']), ('leased', []), \
             ('nobody_to_ask', ['ip=10.77.0.2/24']):
         scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
     scenarios['dials.routers'] = lambda test: dials(test, 'routers', [LONG], TwoTaps)

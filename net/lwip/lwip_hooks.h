@@ -32,8 +32,9 @@ bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p);
  * vain. ERR_MEM: not now; ERR_BUF: never.
  */
 err_t net_room_for_fragments(struct netif *netif, unsigned count);
-/* net/nameservers.c: a lease, or a router, tells of a name server. */
-void net_leased_name_server(struct netif *netif, unsigned number, const ip_addr_t *server);
+/* net/nameservers.c: a lease, or a router, tells of a name server. A lease ends what the one before told. */
+void net_forget_leased_name_servers(struct netif *netif);
+void net_leased_name_server(struct netif *netif, const ip_addr_t *server);
 void net_router_name_server(struct netif *netif, const ip_addr_t *server, u32_t seconds);
 
 #endif

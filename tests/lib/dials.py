@@ -445,6 +445,24 @@ def by_hand():
     by('second6', OTHER, OWN, found=f'[{OWN6}]')    # OWN is asked for both versions' addresses, OTHER not again
 
 
+def leased():
+    """A renewed lease without name servers has none, and one with another has that one."""
+    global reached
+    servers = dhcp.Servers('tap0')
+    since = servers.lease('10.77.0.50')
+    name_server(OWN, OTHER)
+    reached = '10.77.0.50'
+    dial(f'a.one.test:{PORT}', f'ok {OWN}:{PORT}')
+    servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, NAMES=None)
+    since = time.monotonic()
+    before = len(asked)
+    dial(f'a.two.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 1500))
+    servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, NAMES=OTHER)
+    dial(f'a.three.test:{PORT}', f'ok {OWN}:{PORT}')
+    if {q.server for q in asked[before:]} != {OTHER}:
+        raise Wrong(f'asked were {[(q.server, q.name) for q in asked[before:]]}, not {OTHER}')
+
+
 def routers():
     """net1 leads to BEYOND, and net0 does for as long as its lease says so, though its address is the same."""
     global reached
