@@ -150,7 +150,9 @@ static void reap(struct virtio_net *net)
 
 /*
  * Collects the buffers of one frame. 1: there is one; 0: none (yet); -1: the header is not true.
- * The device makes all buffers of a frame used at once, so a missing one is a lie.
+ * The device makes all buffers of a frame used at once, so a missing one is a lie. One that takes more than
+ * VIRTIO_NET_PIECES is none: the frame is far too long, as those of a tap device may be. What is beyond is
+ * posted again at once, and `count` counts it.
  */
 static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void **buffers,
 		      unsigned *count, struct header *header, size_t *length)
@@ -165,7 +167,7 @@ static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void *
 	}
 	memcpy(header, buffers[0], sizeof *header); /* once: the device could change it */
 	unsigned wanted = net->device.features & VIRTIO_NET_F_MRG_RXBUF ? header->num_buffers : 1;
-	if (wanted < 1 || wanted > VIRTIO_NET_PIECES) {
+	if (wanted < 1 || wanted > net->rx.size) {
 		net->rx.broken = "impossible num_buffers";
 		return -1;
 	}
@@ -173,14 +175,20 @@ static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void *
 	pieces[0].length = written - (uint32_t)sizeof *header;
 	*length = pieces[0].length;
 	for (; *count < wanted; ++*count) {
-		if (!virtqueue_take(&net->rx, &buffers[*count], &written)) {
+		void *buffer;
+		if (!virtqueue_take(&net->rx, &buffer, &written)) {
 			if (!net->rx.broken)
 				net->rx.broken = "num_buffers beyond what was used";
 			return -1;
 		}
-		pieces[*count].address = buffers[*count];
-		pieces[*count].length = written;
 		*length += written;
+		if (*count >= VIRTIO_NET_PIECES) {
+			post_buffer(net, buffer);
+			continue;
+		}
+		buffers[*count] = buffer;
+		pieces[*count].address = buffer;
+		pieces[*count].length = written;
 	}
 	return 1;
 }
@@ -201,13 +209,13 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 		net->tx_full = false;
 	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
-		if (length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
+		if (count <= VIRTIO_NET_PIECES && length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
 			net->callbacks.receive(net, pieces, count, length,
 					       header.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM |
 							       VIRTIO_NET_HDR_F_DATA_VALID));
 		else
 			net->dropped++;
-		for (unsigned i = 0; i < count; i++)
+		for (unsigned i = 0; i < count && i < VIRTIO_NET_PIECES; i++)
 			post_buffer(net, buffers[i]);
 		if (frames % BATCH == 0 && virtio_net_flush(net))
 			virtio_net_notify(net);

@@ -19,7 +19,7 @@
 
 static char console[4096];
 static unsigned received, posted, returned;
-static uint8_t frame[VIRTIO_NET_FRAME_MAX + 100];
+static uint8_t frame[70000];
 static size_t frame_length;
 static bool exact;           /* what is received must be `frame` */
 static size_t total = 1 << 16; /* pages that the machine has */
@@ -171,7 +171,7 @@ static void honest(uint64_t features)
 		virtio_net_rearm(&net);
 	}
 	assert(received == 20000 && net.up && posted == 10000 && returned > 9900 && !console[0]);
-	frame_length = sizeof frame; /* too long: dropped, and nothing else */
+	frame_length = VIRTIO_NET_FRAME_MAX + 100; /* too long: dropped, and nothing else */
 	deliver(BUFFER_SIZE, -1, 0);
 	assert(virtio_net_poll(&net, 64) == 1 && received == 20000 && net.dropped == 1 && net.up);
 	frame_length = 100; /* segments that nobody asked for */
@@ -298,6 +298,35 @@ static void runs_out_rarely(void)
 	assert(notifications[RX] > before && notifications[RX] < before + 5);
 }
 
+/*
+ * Whatever a frame takes, it is dropped if it is too long, or comes in too many pieces, and nothing is lost
+ * by that: not one buffer.
+ */
+static void far_too_long(void)
+{
+	static const struct { size_t length; uint32_t piece; } frames[] = {
+		{ 65535, BUFFER_SIZE },            /* by a tap device with the longest MTU */
+		{ 8 * BUFFER_SIZE - 12, BUFFER_SIZE }, { 8 * BUFFER_SIZE - 11, BUFFER_SIZE },
+		{ 1500, 168 },                     /* nine pieces of what is not too long */
+		{ 256 * 100 - 12, 100 },           /* all that the queue has */
+	};
+	start(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX);
+	for (unsigned i = 0; i < 2000; i++) {
+		unsigned dropped = (unsigned)net.dropped;
+		frame_length = frames[i % 5].length;
+		deliver(frames[i % 5].piece, -1, 0);
+		assert(virtio_net_poll(&net, 64) == 1 && net.up && received == i);
+		assert(net.dropped == dropped + 1);
+		virtio_net_flush(&net);
+		assert((uint16_t)(queues[RX]->avail->idx - seen[RX]) == net.rx.size);
+		frame_length = 1500;
+		deliver(214, -1, 0);               /* eight */
+		assert(virtio_net_poll(&net, 64) == 1 && received == i + 1 && net.dropped == dropped + 1);
+		virtio_net_flush(&net);
+	}
+	assert(!console[0]);
+}
+
 /* A device that interrupts while there are no queues, and one that does after it was given up. */
 static void interrupts_out_of_time(void)
 {
@@ -367,8 +396,10 @@ static void lies(void)
 	LIE("used length beyond", use(queues[TX], 0, 1));
 	LIE("frame shorter than its header", use(queues[RX], 5, 11));
 	LIE("impossible num_buffers", deliver(BUFFER_SIZE, 0, 0));
-	LIE("impossible num_buffers", deliver(BUFFER_SIZE, VIRTIO_NET_PIECES + 1, 0));
+	LIE("impossible num_buffers", deliver(BUFFER_SIZE, 257, 0));
 	LIE("num_buffers beyond what was used", deliver(BUFFER_SIZE, 2, 0));
+	LIE("num_buffers beyond what was used", deliver(BUFFER_SIZE, VIRTIO_NET_PIECES + 1, 0));
+	LIE("num_buffers beyond what was used", deliver(BUFFER_SIZE, 256, 0));
 }
 
 int main(void)
@@ -388,6 +419,7 @@ int main(void)
 	too_few();
 	refilled_on_the_way();
 	runs_out_rarely();
+	far_too_long();
 	interrupts_out_of_time();
 	lies();
 	printf("PASS\n");
