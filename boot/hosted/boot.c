@@ -83,6 +83,7 @@ static void standard_descriptors(void)
 static __attribute__((constructor(101))) void process_start(void)
 {
 	standard_descriptors();
+	process_init();
 	clock_init();
 	symbols_init();
 	count = harts_wanted();

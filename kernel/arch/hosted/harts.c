@@ -52,12 +52,7 @@ static void wake(_Atomic(uint32_t) *word)
 
 void hart_signal(struct hart *hart)
 {
-	static _Atomic(int) process; /* getpid() is a system call each time */
-	int id = load_relaxed(&process);
-
-	if (id == 0)
-		atomic_store_explicit(&process, id = getpid(), memory_order_relaxed);
-	SYS(SYS_tgkill, id, hart->arch.thread, SIGURG, 0, 0, 0);
+	SYS(SYS_tgkill, process_id, hart->arch.thread, SIGURG, 0, 0, 0);
 }
 
 /* ---- The one device: the sockets, whose thread is none of a hart's (net/hosted/poller.c) ---- */

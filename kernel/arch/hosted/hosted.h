@@ -64,6 +64,7 @@ static inline __attribute__((always_inline)) long syscall6(long n, long a, long 
 	syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /* boot/hosted/boot.c, in this order */
+void process_init(void);
 void clock_init(void);
 void signals_init(void);                          /* for the process */
 void thread_install(struct hart *hart);           /* the calling thread becomes that hart */
@@ -90,6 +91,10 @@ void device_interrupt(void);               /* from a thread that is no hart's: w
 void device_events(void);                  /* from the signal handler */
 void hart_signal(struct hart *hart);
 extern __thread bool thread_is_hart;       /* signals.c: thread_install() was called on this thread */
+
+/* libc.c */
+extern int process_id;                     /* of the process that has the harts */
+bool is_child(void);                       /* is this another one, which fork() or vfork() has made? */
 
 bool memory_read(void *to, uintptr_t from, size_t size); /* context.c: false where there is none */
 

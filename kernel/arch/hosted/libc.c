@@ -9,9 +9,11 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hosted.h"
@@ -41,8 +43,38 @@ void perror(const char *what)
 	fprintf(stderr, "%s\n", strerror(error));
 }
 
+/* ---- Children: on the way from fork() or vfork() to exec() ---- */
+
+int process_id;
+
+bool is_child(void)
+{
+	return getpid() != process_id;
+}
+
+/*
+ * There is one thread, and it stays with the goroutine that called fork(): the others are the parent's, and a
+ * preemption that is due would run them here as well. So it is in a critical section for good.
+ */
+static void child_begins(void)
+{
+	if (thread_is_hart)
+		hart_lock_raise();
+}
+
+void process_init(void)
+{
+	process_id = getpid();
+	pthread_atfork(NULL, NULL, child_begins);
+}
+
+/* ---- The end ---- */
+
 void _exit(int status)
 {
+	/* What is unfinished is the parent's to write, and after vfork() the locks are its own. */
+	while (is_child())
+		SYS(SYS_exit_group, status, 0, 0, 0, 0, 0);
 	fflush(stdout);
 	lines_end();
 	hart_poweroff(status);

@@ -64,6 +64,8 @@ void memory_save(void)
 
 	if (path == NULL || FIBERS) /* a sanitizer has terabytes of its own */
 		return;
+	if (is_child()) /* it is its parent's file */
+		return;
 	long fd = SYS(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, 0, 0);
 	maps.fd = SYS(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY, 0, 0, 0);
 	if (fd < 0 || maps.fd < 0)
