@@ -6,6 +6,9 @@
  * the library has left in the thread's is moved there whenever the goroutine asks for its errno or leaves
  * the hart. The library never sets errno to 0, so anything else in the thread's is news. errno.h of the
  * hosted build says (*go_errno()).
+ *
+ * A thread that the program has made is no hart, but its %gs leads to the hart that it was made on, which it
+ * must not touch: its errno is the library's.
  */
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +25,8 @@
 
 int *go_errno(void)
 {
+	if (!thread_is_hart)
+		return __errno_location();
 	hart_lock();
 	struct hart_goroutine *g = hart_g();
 	int *thread = hart_self()->arch.error, *mine = g != NULL ? &g->error : thread;

@@ -50,7 +50,10 @@ CALLED_BY_LIBC void lines_write(const char *text, size_t size)
 CALLED_BY_LIBC static ssize_t put(void *cookie, const char *text, size_t size)
 {
 	(void)cookie;
-	lines_put(text, size);
+	if (thread_is_hart)
+		lines_put(text, size);
+	else
+		lines_write(text, size);
 	return (ssize_t)size;
 }
 
@@ -62,7 +65,8 @@ int fflush(FILE *file)
 	int status = _IO_fflush(file);
 	if (file != NULL && file != stdout)
 		return status;
-	lines_flush();
+	if (thread_is_hart)
+		lines_flush();
 	if (!atomic_exchange(&lost, false))
 		return status;
 	errno = EIO;
