@@ -445,11 +445,34 @@ static void datagrams(void)
 	WAIT_FOR(count == 1);
 }
 
+/* Whoever asks for any port gets one of his own, to which the answer comes. */
+static void any_port(void)
+{
+	go_udp *server = go_udp_open("127.0.0.1:1003"), *clients[2];
+	char from[2][64], c;
+	CHECK(server);
+	for (int i = 0; i < 2; i++) {
+		clients[i] = go_udp_open("127.0.0.1:0");
+		CHECK(clients[i]);
+		CHECK_EQ(go_udp_send(clients[i], "?", 1, "127.0.0.1:1003"), 1);
+		CHECK_EQ(go_udp_recv(server, &c, 1, from[i], sizeof from[i]), 1);
+	}
+	CHECK(strcmp(from[0], from[1]) != 0);
+	for (int i = 0; i < 2; i++) {
+		char name = (char)('a' + i);
+		CHECK_EQ(go_udp_send(server, &name, 1, from[i]), 1);
+		CHECK_EQ(go_udp_recv(clients[i], &c, 1, NULL, 0), 1);
+		CHECK_EQ(c, name);
+		go_udp_close(clients[i]);
+	}
+	go_udp_close(server);
+}
+
 TESTS(TEST(no_device), TEST(addresses), TEST(dial_too_late), TEST(refused), TEST(not_to_itself), TEST(in_use),
       TEST(names), TEST(both_ways), TEST(many_at_once), TEST(close_wakes), TEST(unread_data_resets),
       TEST(shutdown_after_a_reset), TEST(end_stays_an_end),
       TEST(close_sends_what_was_written), TEST(deadlines), TEST(listener_close_wakes), TEST(never_accepted), TEST(backlog),
-      TEST(dials_by_other_names), TEST(datagrams));
+      TEST(dials_by_other_names), TEST(datagrams), TEST(any_port));
 
 int main(int argc, char **argv)
 {

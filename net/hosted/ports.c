@@ -89,6 +89,20 @@ static int claim(struct socket *s)
 	return error;
 }
 
+/*
+ * What was asked for any port gets one that no other of the program's has, the host's own number if that is
+ * free: a peer answers to it. Under the lock.
+ */
+static void name_port(struct socket *s)
+{
+	union endpoint own = s->end;
+	uint16_t port = s->host_port;
+
+	for (endpoint_set_port(&own, port); find(&own, s->type) != NULL; endpoint_set_port(&own, port))
+		port = port != UINT16_MAX ? port + 1 : 1;
+	s->end = own;
+}
+
 int ports_bind(struct socket *s, const union endpoint *host)
 {
 	union endpoint bound;
@@ -102,6 +116,8 @@ int ports_bind(struct socket *s, const union endpoint *host)
 	if (closed && getsockname(s->fd, &bound.any, &size) == 0) {
 		spin_lock(&lock);
 		s->host_port = endpoint_port(&bound);
+		if (endpoint_port(&s->end) == 0)
+			name_port(s);
 		spin_unlock(&lock);
 	}
 	return 0;

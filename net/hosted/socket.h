@@ -39,7 +39,8 @@ struct socket {
 	int fd;
 	int type;                      /* SOCK_STREAM, SOCK_DGRAM */
 	sa_family_t family;            /* of the host's socket */
-	union endpoint end;            /* of a connection the peer, else its own as asked for */
+	/* of a connection the peer, else its own as asked for; ports.c may give it a port */
+	union endpoint end;
 	/* under source.lock */
 	bool closed;
 	bool write_finished;           /* go_shutdown was called */
