@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* C11's quick_exit(), which picolibc declares and leaves out: a second, shorter list of what to call last. */
+/*
+ * C11's quick_exit(): a second, shorter list of what to call last. picolibc declares it and leaves it out. A
+ * host's ends the process past the _exit() here, and what goroutines have begun to print is lost with it.
+ */
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -12,6 +12,7 @@
  * @test harts=1,4 args=goroutine|33 status=33 "at exit"
  * @test harts=1 args=quick|44 status=44 !"at exit" !"destructor"
  * @test harts=1 args=short|45 status=45 "second, first" !"at exit" !"destructor"
+ * @test harts=1,4 args=tail|46 status=46 lines=1 each=/begun, tail/ !"at exit" !"destructor"
  * @test harts=4 args=busy|5 status=5
  * @test harts=1 args=status|0 env=GUMPDEBUG=nonsense,trace=0 "GUMPDEBUG=nonsense is not" "GUMPDEBUG=trace=0 is not"
  */
@@ -49,6 +50,11 @@ static void say_first(void)
 static void say_second(void)
 {
 	printf("second, ");
+}
+
+static void say_tail(void)
+{
+	printf("tail");
 }
 
 static void spin(void *unused)
@@ -92,6 +98,11 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "short") == 0) {
 		CHECK_EQ(at_quick_exit(say_first), 0);
 		CHECK_EQ(at_quick_exit(say_second), 0);
+		quick_exit(atoi(argv[2]));
+	}
+	if (strcmp(argv[1], "tail") == 0) {
+		CHECK_EQ(at_quick_exit(say_tail), 0);
+		printf("begun, ");
 		quick_exit(atoi(argv[2]));
 	}
 	if (strcmp(argv[1], "goroutine") == 0) {
