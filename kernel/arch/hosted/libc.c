@@ -34,7 +34,12 @@ int *go_errno(void)
 		*mine = *thread;
 		*thread = 0;
 	}
-	hart_unlock();
+	/*
+	 * Not hart_unlock(): a signal handler asks for errno, too, and may have interrupted the library. The
+	 * signal that preempts comes once more, and looks.
+	 */
+	if (hart_lock_lower())
+		hart_kick(hart_self()->id);
 	return mine;
 }
 

@@ -11,6 +11,9 @@
  * each time up to some 500 us: one that blocks is not to be woken all the time, but a loop that prints is
  * nearly always in the library, and is caught outside by chance only. So the times vary.
  *
+ * A signal handler of the program's lies in that text, and may have interrupted the library: so SIGURG waits
+ * for its end (handlers.c).
+ *
  * "Interrupts off" is a flag that the handler looks at: two system calls to mask signals would cost more than
  * what they protect.
  */
