@@ -25,8 +25,10 @@ void hart_memory(struct hart_memory *memory)
 		.stacks = stacks_in(),
 		.image = (size_t)(end - __executable_start),
 	};
-	/* The heap's are addresses, not all of which may have been touched: no more than there can be. */
-	size_t rest = memory->total - memory->free - memory->stacks - memory->image;
+	/* The image's and the heap's are addresses, not all of which were touched: no more than can be. */
+	size_t rest = memory->total - at_most(memory->free, memory->total);
+	rest -= memory->stacks = at_most(memory->stacks, rest);
+	rest -= memory->image = at_most(memory->image, rest);
 	memory->heap = at_most(heap.arena + heap.hblkhd, rest);
 	memory->heap_used = at_most(heap.uordblks + heap.hblkhd, memory->heap);
 }
