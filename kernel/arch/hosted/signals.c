@@ -449,6 +449,8 @@ void thread_install(struct hart *hart)
 {
 	stack_t stack = { .ss_size = SIGNAL_STACK };
 
+	/* Before others can signal it: a timer that is set in the handler would be lost below. */
+	hart->arch.irq_off = 1;
 	SYS(SYS_arch_prctl, ARCH_SET_GS, hart, 0, 0, 0, 0);
 	stack.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack.ss_sp == MAP_FAILED)
@@ -458,7 +460,6 @@ void thread_install(struct hart *hart)
 	pause_if_asked(hart);
 	hart->arch.error = __errno_location();
 	thread_is_hart = true;
-	hart->arch.irq_off = 1;
 	SYS(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0, 0, 0); /* timer.c has its own */
 	timer_install(hart);
 }
