@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A G waits, and is made ready again. (yield.c: it stops, and may go on at once.)
+ * A G waits, and is made ready again. (yield.c: it gives its hart away, and stays runnable.)
  *
  * It leaves its stack by hart_switch() for the next G if that is at hand (switch.h), and else by
  * hart_mcall(), which runs the rest of the transition on g0, where nothing depends on the G any more.

@@ -2,9 +2,9 @@
 /*
  * A G gives its hart to others and stays runnable: it yields, or is preempted.
  *
- * Go's rule for both is the end of the global queue. A yield keeps to it where that can be told from the end
- * of the own ring, and else takes the shorter way there. It leaves its stack as park.c tells, or, when it
- * is in the ring before it has left, as switch.h does.
+ * Go's rule for both is the end of the global queue. A yield goes to the end of the own ring while the global
+ * queue is empty: for this P it comes to the same, and takes no lock. It leaves its stack as park.c tells; in
+ * the short way it is in the ring before it has left (switch.h).
  */
 #include "sched/switch.h"
 
@@ -152,8 +152,7 @@ static ALWAYS_INLINE void yield_behind(struct m *m, struct p *p, uint32_t head, 
 }
 
 /*
- * As Go's Gosched: to the end of the global queue. While that is empty the end of the own ring will do: for
- * this P it comes to the same, and takes no lock.
+ * As Go's Gosched. See above for the end of which queue.
  */
 SWITCHES void go_yield(void)
 {
