@@ -8,7 +8,8 @@
  *
  * A value goes straight from the sender to a waiting receiver's variable, which may lie on the receiver's
  * stack. A receiver that finds the buffer full and a sender waiting takes the oldest value and moves the
- * sender's into its place. Waiters lie on the waiters' stacks: blocking allocates nothing.
+ * sender's into its place. Waiters lie in the Gs, or on the stacks of those that select: blocking allocates
+ * nothing.
  */
 #include "sched/chan.h"
 #include "sched/switch.h"
@@ -90,13 +91,20 @@ static inline bool words(const go_chan *c, const void *a, const void *b)
 	return a != NULL && b != NULL && (((uintptr_t)a | (uintptr_t)b) & c->word_mask) == 0;
 }
 
+/* Until it is taken out of q, where a value is copied to or from elem. c->lock held. */
+static ALWAYS_INLINE void wait_in(go_chan *c, struct waitq *q, void *elem, enum wait_reason reason)
+{
+	struct waiter *w = &g_self()->waiter;
+
+	w->elem = elem;
+	waitq_push(q, w);
+	park_unlock(&c->lock, reason);
+}
+
 static NOINLINE SWITCHES void send_wait(go_chan *c, const void *elem)
 {
-	struct waiter w = { .g = g_self(), .elem = (void *)(uintptr_t)elem };
-
-	waitq_push(&c->senders, &w);
-	park_unlock(&c->lock, WAIT_CHAN_SEND);
-	if (!w.ok)
+	wait_in(c, &c->senders, (void *)(uintptr_t)elem, WAIT_CHAN_SEND);
+	if (!g_self()->waiter.ok)
 		go_panic("send on closed channel");
 }
 
@@ -149,11 +157,8 @@ void go_send(go_chan *c, const void *elem)
 
 static NOINLINE SWITCHES bool recv_wait(go_chan *c, void *elem)
 {
-	struct waiter w = { .g = g_self(), .elem = elem };
-
-	waitq_push(&c->receivers, &w);
-	park_unlock(&c->lock, WAIT_CHAN_RECEIVE);
-	return w.ok;
+	wait_in(c, &c->receivers, elem, WAIT_CHAN_RECEIVE);
+	return g_self()->waiter.ok;
 }
 
 static NOINLINE bool recv_any(go_chan *c, void *elem)
@@ -267,6 +272,7 @@ static void take_some(go_chan *c, struct waitq *q, struct glist *wake, bool zero
 		trace(TRACE_TAKE, w->g, trace_queue(c, reason), 0);
 		if (zero && w->elem != NULL)
 			memset(w->elem, 0, c->elem_size);
+		w->ok = false;
 		w->g->wake_param = w;
 		glist_push(wake, w->g);
 		if (zero && reclaim_wanted())

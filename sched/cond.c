@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Condition variable and semaphore: a spin lock and a queue of waiters on their own stacks, oldest first.
+ * Condition variable and semaphore: a spin lock and a queue of waiters, oldest first.
  * What is given is given to the oldest waiter, not to whoever comes next.
  */
 #include "sched/sched.h"
@@ -125,7 +125,7 @@ bool go_sem_try_acquire(go_sem *s)
 
 void go_sem_acquire(go_sem *s)
 {
-	struct waiter w = { .g = g_self() };
+	struct waiter *w = &g_self()->waiter;
 	struct spinlock *lock = lock_of(&s->lock_);
 
 	spin_lock(lock);
@@ -134,11 +134,12 @@ void go_sem_acquire(go_sem *s)
 		spin_unlock(lock);
 		return;
 	}
+	w->next = NULL;
 	if (s->tail_ != NULL)
-		((struct waiter *)s->tail_)->next = &w;
+		((struct waiter *)s->tail_)->next = w;
 	else
-		s->head_ = &w;
-	s->tail_ = &w;
+		s->head_ = w;
+	s->tail_ = w;
 	park_unlock(lock, WAIT_SEMAPHORE); /* woken with the permit */
 }
 

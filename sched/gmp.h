@@ -71,13 +71,17 @@ enum select_state {
 	SELECT_CHOOSING, /* is in some of them, and still on its stack: it opens in an instant */
 };
 
-/* A G that waits for a channel or a go_sem, on its own stack. (go_cond and sema.c have their own.) */
+/*
+ * A G that waits for a channel or a go_sem. It is in the G: who wakes many goes from one waiter to the next,
+ * and their stacks would be a page each that no cache knows. Only select has others, one a case, on its
+ * stack. (go_cond and sema.c have their own.)
+ */
 struct waiter {
 	struct g *g;
 	struct waiter *next, *prev;
 	void *elem;
 	bool in_select;
-	bool ok;                        /* woken by a value, not by close or a deadline */
+	bool ok;                        /* set by the waker: by a value, not by close */
 };
 
 struct waitq {
@@ -102,6 +106,7 @@ struct g {
 	_Atomic(uint32_t) select_state; /* enum select_state; the waker that sets WON owns the wake-up */
 	uint32_t number;               /* for reports only */
 	void *wake_param;              /* waker to wakened: which waiter, or NULL for a deadline */
+	struct waiter waiter;          /* outside of select; its g and in_select never change */
 	struct hart_stack stack;       /* top 0: none yet, and it will be of the default size: see bind.c */
 	go_timer timer;                /* sleep, deadlines */
 	int64_t wait_since;            /* ticks: when it parked, or entered a blocking section */
@@ -118,8 +123,8 @@ struct g {
 	struct g *all_next;            /* all Gs there are, dead ones included; left out by gfree.c only */
 };
 
-/* A size class of the heap: a million of them are 16 MB less than of the next. */
-_Static_assert(sizeof(struct g) <= 240, "struct g");
+/* A size class of the heap: a million of them are 32 MB less than of the next. */
+_Static_assert(sizeof(struct g) <= 288, "struct g");
 
 enum g_long_way { G_LOCKED = 1, G_UNBOUND = 2 /* has no stack yet */ };
 

@@ -41,6 +41,7 @@ static struct g *g_alloc(void)
 		return NULL;
 	}
 	g->timer.flags_ = TIMER_KEPT;
+	g->waiter.g = g;
 	g_bare(g);
 	g->number = atomic_fetch_add_explicit(&sched.g_numbers, 1, memory_order_relaxed) + 1;
 	atomic_fetch_add_explicit(&sched.g_structs, 1, memory_order_relaxed);
