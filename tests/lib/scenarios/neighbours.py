@@ -66,7 +66,10 @@ def honest():
 
 
 def redirected():
-    """Who is asked for has what is for him sent elsewhere, and there is one place: that ends. A stranger is not heard."""
+    """
+    Who is asked for has what is for him sent elsewhere, and there is one place: that ends. A stranger is not heard, nor
+    one who names somebody who is not of the link.
+    """
     honest()                            # the machine has its address
     port = next(ports)
     answers = common.peer.listen(UDP, port)
@@ -82,6 +85,11 @@ def redirected():
     redirect(stranger, one, other)
     advertise(one)
     heard(answers, 'an answer, whatever a stranger says')
+    two = neighbour(103)
+    ask(port, two)
+    redirect(two, two, socket.inet_pton(socket.AF_INET6, '2001:db8::1'))
+    advertise(two)
+    heard(answers, 'an answer by the link')
     honest()
 
 
