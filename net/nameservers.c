@@ -81,17 +81,20 @@ void nameservers_of_ip(const ip_addr_t *server)
 void nameservers_start(void)
 {
 	const char *dns = getenv("dns");
-	char copy[200], text[210], *save;
+	char *copy = dns ? strdup(dns) : NULL, *save, text[64];
 	struct address address;
 
-	snprintf(copy, sizeof copy, "%s", dns ? dns : "");
-	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		snprintf(text, sizeof text, strchr(word, ':') ? "[%s]:53" : "%s:53", word);
-		if (address_parse(text, &address) && address.literal)
+	if (dns && !copy)
+		hart_print("dns=%s: out of memory\n", dns);
+	for (char *word = copy ? strtok_r(copy, ",", &save) : NULL; word; word = strtok_r(NULL, ",", &save)) {
+		const char *format = strchr(word, ':') ? "[%s]:53" : "%s:53";
+		if ((size_t)snprintf(text, sizeof text, format, word) < sizeof text &&
+		    address_parse(text, &address) && address.literal)
 			add(BY_HAND, 0, &address.ip, GO_FOREVER);
 		else
 			hart_print("dns=%s: %s is not an address\n", dns, word);
 	}
+	free(copy);
 }
 
 /* Its lease is over, or was renewed, which may bring others, or none. */

@@ -6,6 +6,7 @@ from lib.machine import ARCH, Failure
 from lib.network import Taken, Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
+BEHIND = 'dns=' + 9 * 'that.is.not.an.address.at.all,' + '10.77.0.3'
 FOURTH = 'dns=10.77.0.3,10.77.0.4,10.77.0.5,fd77::1'
 LONG = 'ip1=10.78.0.200/24,10.78.0.1,fd77:0000:0000:0000:0000:0000:0000:0001'
 
@@ -16,6 +17,8 @@ def dials(test, scenario, env=Tap.env, network=Tap):
         if scenario not in ('by_hand', 'leased', 'routers'):  # which have to hear the machine ask for a lease
             boot.wait_for('listening')
         run_client(net, 'dials.py', scenario, timeout=80)
+    if scenario == 'by_hand' and (n := boot.text.count('.all is not an address')) != 9:
+        raise Failure(f'it said of {n} that they are no address')
 
 
 def dhcp(test):
@@ -34,7 +37,7 @@ def tests():
         return []
     found = []
     scenarios = {f'dials.{name}': lambda test, name=name: dials(test, name) for name in ('names', 'silence', 'crowd', 'ipv6')}
-    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', [FOURTH]), ('by_hand', ['dns=10.77.0.3']), ('leased', []), \
+    for name, env in ('without_ipv4', []), ('without_ipv4_by_hand', [FOURTH]), ('by_hand', [BEHIND]), ('leased', []), \
             ('nobody_to_ask', ['ip=10.77.0.2/24']):
         scenarios[f'dials.{name}'] = lambda test, name=name, env=env: dials(test, name, env)
     scenarios['dials.routers'] = lambda test: dials(test, 'routers', [LONG], TwoTaps)
