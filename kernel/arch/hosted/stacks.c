@@ -51,6 +51,7 @@ static struct class {
 	size_t dropped;        /* so many of them, from the first on, have no pages */
 	uintptr_t next, end;   /* what is left of the newest row */
 	uintptr_t guarded;     /* up to here the guards are there */
+	bool guarding;         /* somebody makes the next ones, without the lock */
 } classes[CLASSES] = { [0 ... CLASSES - 1] = { .lock = SPINLOCK(LOCK_STACKS) } };
 
 /* Only grows. One that is not filled in yet is empty. Read by the fault handler. */
@@ -109,15 +110,13 @@ static bool row_new(unsigned index)
 }
 
 /*
- * The next guards of the row, as many as one call takes; where the kernel is too old, the next one. What it
- * does not know it is not asked for again.
+ * The guards from `at` on, as many as one call takes, up to `end`. Where they end, or `at` if there are none:
+ * the kernel is too old, which is not asked for again what it does not know, or has no memory.
  */
-static bool guard_some(unsigned index)
+static uintptr_t guard_many(unsigned index, uintptr_t at, uintptr_t end)
 {
 	enum { UNOPENED = INT_MIN };
 	static _Atomic(int) self = UNOPENED; /* a descriptor of this process, or why there is none */
-	static _Atomic(bool) by_mprotect;
-	struct class *class = &classes[index];
 	size_t size = guard_size(index);
 	struct iovec guards[GUARDS_AT_ONCE];
 	unsigned n = 0;
@@ -125,20 +124,45 @@ static bool guard_some(unsigned index)
 	if (self == UNOPENED)
 		self = RUNNING_ON_VALGRIND ? -ENOSYS /* it prints a warning */
 					   : (int)SYS(SYS_pidfd_open, getpid(), 0, 0, 0, 0, 0);
-	for (uintptr_t at = class->next; n < GUARDS_AT_ONCE && at < class->end; at += stride(index))
-		guards[n++] = (struct iovec){ (void *)at, size };
+	for (uintptr_t guard = at; n < GUARDS_AT_ONCE && guard < end; guard += stride(index))
+		guards[n++] = (struct iovec){ (void *)guard, size };
 	long made = self < 0 ? self : SYS(SYS_process_madvise, self, guards, n, MADV_GUARD_INSTALL, 0, 0);
-	if (made == (long)(n * size)) {
-		class->guarded = class->next + n * stride(index);
-		return true;
-	}
 	if (made == -EINVAL)
 		self = -EINVAL;
-	class->guarded = class->next + stride(index);
+	return made == (long)(n * size) ? at + n * stride(index) : at;
+}
+
+/* The class's lock is held: the guard of the next stack, and of more if they can be had. */
+static bool guard_next(unsigned index)
+{
+	static _Atomic(bool) by_mprotect;
+	struct class *class = &classes[index];
+	size_t size = guard_size(index);
+
+	class->guarded = guard_many(index, class->next, class->end);
+	if (class->guarded != class->next)
+		return true;
+	class->guarded += stride(index);
 	if (!by_mprotect && madvise((void *)class->next, size, MADV_GUARD_INSTALL) == 0)
 		return true;
 	by_mprotect |= errno == EINVAL;
 	return mprotect((void *)class->next, size, PROT_NONE) == 0;
+}
+
+/*
+ * More guards when few stacks are left that have one, without the lock, so that other harts take those
+ * meanwhile. If they run out of them, and make these guards, too, nothing changes by that.
+ */
+static void guard_ahead(unsigned index, uintptr_t at, uintptr_t end)
+{
+	struct class *class = &classes[index];
+	uintptr_t guarded = guard_many(index, at, end);
+
+	spin_lock(&class->lock);
+	if (class->guarded == at)
+		class->guarded = guarded;
+	class->guarding = false;
+	spin_unlock(&class->lock);
 }
 
 static uintptr_t stack_new(unsigned index)
@@ -147,7 +171,7 @@ static uintptr_t stack_new(unsigned index)
 	if (class->next == class->end && !row_new(index))
 		return 0;
 	uintptr_t start = class->next;
-	if (start == class->guarded && !guard_some(index)) {
+	if (start == class->guarded && !guard_next(index)) {
 		class->guarded = start;
 		return 0;
 	}
@@ -170,7 +194,13 @@ int hart_stack_alloc(struct hart_stack *stack, size_t size)
 	uintptr_t top = class->free_count != 0 ? class->free[--class->free_count] : stack_new(index);
 	if (class->dropped > class->free_count)
 		class->dropped = class->free_count;
+	uintptr_t guarded = class->guarded, end = class->end;
+	bool ahead = top != 0 && !class->guarding && guarded != end &&
+		     guarded - class->next < GUARDS_AT_ONCE / 2 * stride(index);
+	class->guarding |= ahead;
 	spin_unlock(&class->lock);
+	if (ahead)
+		guard_ahead(index, guarded, end);
 	if (top == 0)
 		return -1;
 	stack->top = top;
