@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "kernel/atomic.h"
+#include "kernel/hart.h"
 #include "kernel/vm.h"
 
 #define ENTRIES (PAGE_SIZE / sizeof(uint64_t))
@@ -82,4 +83,31 @@ uint64_t vm_take_table(uintptr_t va)
 			return 0;
 	change(entry, 0);
 	return (uintptr_t)table;
+}
+
+/* ---- Harts that sleep ---- */
+
+void vm_fall_asleep(struct hart *hart)
+{
+	/* Release: what this hart did with translations, and with Gs, comes before. */
+	store_release(&hart->arch.vm_sleep, VM_ASLEEP);
+}
+
+void vm_wake(struct hart *hart)
+{
+	if (load_relaxed(&hart->arch.vm_sleep) == VM_AWAKE) /* only this hart ever falls asleep */
+		return;
+	/* Acquire: sees what was hidden and taken. Pairs with the release in vm_will_flush(). */
+	if (atomic_exchange_explicit(&hart->arch.vm_sleep, VM_AWAKE, memory_order_acquire) == VM_ASLEEP_STALE)
+		arch_vm_flush_here();
+}
+
+bool vm_will_flush(struct hart *hart)
+{
+	uint32_t state = VM_ASLEEP;
+
+	/* Acquire: pairs with the release in vm_fall_asleep(). */
+	return atomic_compare_exchange_strong_explicit(&hart->arch.vm_sleep, &state, VM_ASLEEP_STALE,
+						       memory_order_acq_rel, memory_order_acquire) ||
+	       state == VM_ASLEEP_STALE;
 }

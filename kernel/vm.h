@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/atomic.h"
+#include "kernel/hart.h"
 #include "kernel/trap.h"
 
 #define PAGE_SHIFT 12
@@ -58,10 +60,24 @@ _Atomic(uint64_t) *arch_vm_entry(uintptr_t va, int level);
 uint64_t arch_vm_entry_page(uint64_t entry);
 
 /*
- * From here on no hart knows a translation that was hidden or a table that was taken before. Waits for the
- * other harts' interrupt handlers: interrupts on, no lock held. False: firmware cannot do it.
+ * From here on no hart uses a translation that was hidden or a table that was taken before. Waits for the
+ * interrupt handlers of the other harts that do not sleep: interrupts on, no lock held. False: firmware
+ * cannot do it.
  */
 bool arch_vm_flush(void);
+void arch_vm_flush_here(void); /* the calling hart forgets them: because it was asked to, or in vm_wake() */
+
+/*
+ * A hart that sleeps is not woken for a flush: where harts share a processor that takes until it runs again,
+ * and whoever flushes waits for it. It forgets all translations as it wakes; before then it touches no stack
+ * of a G's.
+ */
+enum vm_sleep { VM_AWAKE, VM_ASLEEP, VM_ASLEEP_STALE };
+
+/* Around the sleep in hart_idle(), interrupts off. A handler that ends the sleep wakes the hart first. */
+void vm_fall_asleep(struct hart *hart);
+void vm_wake(struct hart *hart);
+bool vm_will_flush(struct hart *hart);  /* for arch_vm_flush(). False: it is awake, and has to be asked */
 
 /* Maps a device's registers one to one, uncached, not executable. At boot or later. 0 or -1. */
 int arch_vm_map_device(uint64_t pa, size_t size);

@@ -32,6 +32,7 @@ struct arch_hart {
 	uintptr_t faulted;
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is under way: harts.c */
 	_Atomic(uint32_t) arrived;
+	_Atomic(uint32_t) vm_sleep; /* enum vm_sleep: kernel/vm.h */
 };
 
 static inline struct hart *hart_self(void)

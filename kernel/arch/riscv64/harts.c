@@ -132,8 +132,10 @@ void hart_idle(void)
 	struct hart *hart = hart_self(); /* g0 stays on its hart */
 
 	hart_irq_off();
+	vm_fall_asleep(hart);
 	if (!load_relaxed(&hart->kicked))
 		__asm__ volatile("wfi" ::: "memory");
+	vm_wake(hart);
 	hart_irq_restore(true); /* what woke the hart is handled here */
 	/* Acquire: pairs with the release in hart_kick. A later kick is for the next hart_idle. */
 	atomic_exchange_explicit(&hart->kicked, 0, memory_order_acquire);

@@ -176,14 +176,38 @@ uint64_t arch_vm_entry_page(uint64_t entry)
 	return PTE_ADDRESS(entry);
 }
 
-/* All harts (a mask's base of -1), all addresses. The call returns when each of them has done it. */
+/* The harts of a mask, counted from `base`; all addresses. Returns when each of them has done it. */
+static bool flush_others(uintptr_t mask, uintptr_t base)
+{
+	return mask == 0 || sbi_call(SBI_RFENCE, 1, mask, base, 0).error == 0;
+}
+
 bool arch_vm_flush(void)
 {
-	if (hart_count() > 1 && sbi_call(SBI_RFENCE, 1, 0, (uintptr_t)-1, 0).error != 0)
-		return false;
+	uintptr_t mask = 0, base = 0;
+	bool done = true;
+
+	for (unsigned id = 0; id < hart_count(); id++) {
+		struct hart *hart = hart_get(id);
+		if (id == hart_self()->id || vm_will_flush(hart))
+			continue;
+		if (mask == 0 || hart->hwid - base >= 8 * sizeof(mask)) {
+			done &= flush_others(mask, base);
+			mask = 0;
+			base = hart->hwid;
+		}
+		mask |= (uintptr_t)1 << (hart->hwid - base);
+	}
+	done &= flush_others(mask, base);
 	/* What the other harts wrote before they did it is seen after this. */
-	__asm__ volatile("sfence.vma\n\tfence rw, rw" ::: "memory");
-	return true;
+	__asm__ volatile("fence rw, rw" ::: "memory");
+	arch_vm_flush_here();
+	return done;
+}
+
+void arch_vm_flush_here(void)
+{
+	__asm__ volatile("sfence.vma" ::: "memory");
 }
 
 /* The biggest page that starts at `start` and does not pass `end`. */

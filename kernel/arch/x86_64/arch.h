@@ -33,6 +33,7 @@ struct arch_hart {
 	bool reporting;          /* a fault's report is under way */
 	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
 	_Atomic(uint64_t) flushed;  /* vm.c: how many flushes this hart has done */
+	_Atomic(uint32_t) vm_sleep; /* enum vm_sleep: kernel/vm.h */
 };
 
 struct hart;

@@ -143,10 +143,12 @@ void hart_idle(void)
 	struct hart *hart = hart_self();
 
 	__asm__ volatile("cli" ::: "memory");
+	vm_fall_asleep(hart);
 	if (!load_relaxed(&hart->kicked))
 		__asm__ volatile("sti\n\thlt" ::: "memory");
 	else
 		__asm__ volatile("sti" ::: "memory");
+	vm_wake(hart);
 	/* Acquire: pairs with the release in hart_kick. A kick after this makes the next call return. */
 	atomic_exchange_explicit(&hart->kicked, 0, memory_order_acquire);
 }

@@ -197,6 +197,7 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 	bool preempt = false;
 
 	hart->in_trap++;
+	vm_wake(hart); /* it may have slept until now */
 	switch (vector) {
 	case VECTOR_TIMER:
 		if (clock_timer_interrupt()) {
@@ -211,7 +212,7 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 		preempt = sched_interrupt(HART_KICK);
 		break;
 	case VECTOR_FLUSH:
-		vm_flush_asked();
+		arch_vm_flush_here();
 		break;
 	case VECTOR_SPURIOUS: /* has no end of interrupt */
 		hart->in_trap--;

@@ -200,14 +200,16 @@ uint64_t arch_vm_entry_page(uint64_t entry)
 /* How often a flush was asked for; each hart notes up to which it has done them. */
 static _Atomic(uint64_t) flushes;
 
-void vm_flush_asked(void)
+void arch_vm_flush_here(void)
 {
+	bool on = hart_irq_off(); /* the handler, for a flush after this one, would be undone */
 	/* Acquire: pairs with the addition in arch_vm_flush(). */
 	uint64_t asked = load_acquire(&flushes);
 
 	write_cr3(vm_root);
 	/* Release: what this hart did with the old translations comes before. */
-	atomic_store_explicit(&hart_self()->arch.flushed, asked, memory_order_release);
+	store_release(&hart_self()->arch.flushed, asked);
+	hart_irq_restore(on);
 }
 
 bool arch_vm_flush(void)
@@ -216,11 +218,13 @@ bool arch_vm_flush(void)
 	unsigned self = hart_self()->id;
 
 	for (unsigned id = 0; id < hart_count(); id++)
-		if (id != self)
+		if (id != self && !vm_will_flush(hart_get(id)))
 			lapic_flush_ipi(hart_get(id)->hwid);
 	write_cr3(vm_root);
+	/* Each has done it, in its handler or as it woke, or sleeps. */
 	for (unsigned id = 0; id < hart_count(); id++)
-		while (id != self && load_acquire(&hart_get(id)->arch.flushed) < asked)
+		while (id != self && load_acquire(&hart_get(id)->arch.flushed) < asked &&
+		       !vm_will_flush(hart_get(id)))
 			hart_relax();
 	return true;
 }

@@ -43,7 +43,6 @@ uint32_t lapic_timer_left(void);
 void lapic_init_ipi(uint32_t id);
 void lapic_startup_ipi(uint32_t id, uint8_t page);
 void lapic_flush_ipi(uint32_t id);
-void vm_flush_asked(void); /* vm.c: the interrupt that it sends */
 
 /* clock.c */
 bool clock_timer_interrupt(void);   /* the deadline has passed; else the alarm is set again */
