@@ -236,6 +236,7 @@ void hart_heap_trim(void);         /* the free objects of malloc's that this har
 /* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
 size_t hart_memory_free(void);
 size_t hart_memory_total(void);
+bool hart_memory_is_little(void);  /* less than three eighths are free. Hosted, false */
 size_t hart_stacks_in(void);       /* pages of stacks */
 
 bool hart_debug_word(const char *word); /* is it among the words of GUMPDEBUG? */
@@ -325,6 +326,7 @@ bool sched_reclaim(void);
  * True: it has something to gain; a trap handler then preempts what runs.
  */
 bool sched_reclaim_soon(void);
+void sched_stack_grew(void); /* a page has come, and hart_memory_is_little(). On the trap stack */
 
 /* The stack of the G that runs here; its top is 0 if none does. From a trap, too. */
 struct hart_stack sched_stack_of_current(void);

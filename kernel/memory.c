@@ -162,6 +162,11 @@ size_t hart_memory_total(void)
 	return pages_total() << PAGE_SHIFT;
 }
 
+bool hart_memory_is_little(void)
+{
+	return pages_little();
+}
+
 size_t hart_stacks_in(void)
 {
 	return pages_count_of(PAGES_STACKS) << PAGE_SHIFT;

@@ -314,6 +314,11 @@ bool pages_short(void)
 	return pages_free_count() < reserve;
 }
 
+bool pages_little(void)
+{
+	return pages_free_count() < total_pages / 8 * 3;
+}
+
 size_t pages_free_count(void)
 {
 	return __atomic_load_n(&counts[PAGES_FREE], __ATOMIC_RELAXED);

@@ -430,5 +430,7 @@ bool stack_fault(uintptr_t va, const struct trap_point *at)
 	   be, others give some. */
 	if (pages_short() && sched_reclaim_soon())
 		hart_kick(hart_self()->id);
+	if (pages_little())
+		sched_stack_grew();
 	return true;
 }

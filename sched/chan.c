@@ -270,13 +270,14 @@ static void take_some(go_chan *c, struct waitq *q, struct glist *wake, bool zero
 
 	for (struct waiter *w; wake->size < RUNQ_SIZE && (w = waitq_pop(q)) != NULL;) {
 		trace(TRACE_TAKE, w->g, trace_queue(c, reason), 0);
-		if (zero && w->elem != NULL)
-			memset(w->elem, 0, c->elem_size);
 		w->ok = false;
 		w->g->wake_param = w;
 		glist_push(wake, w->g);
-		if (zero && reclaim_wanted())
-			return;
+		if (zero && w->elem != NULL) {
+			memset(w->elem, 0, c->elem_size);
+			if (reclaim_wanted())
+				return;
+		}
 	}
 }
 

@@ -7,6 +7,10 @@
  * runs it runs no goroutine meanwhile. So unless memory is wanted it is done in parts, and others run in
  * between: that on call goes on in its caller's slices, the periodic one takes a hundredth of the time.
  *
+ * When memory becomes little the periodic one comes at once, and takes a fifth of the time: so that where
+ * goroutines go on one after the other, each with a stack that was packed, it does not become short, for
+ * which all would wait.
+ *
  * Ms look for the periodic one as they look around, when they preempt a G, and before they go idle. For the
  * last one that does the hart's timer is set (sysmon_arm_idle()): once, for when there is nothing to gain any
  * more a machine that is idle stays so.
@@ -15,6 +19,7 @@
 
 #define PERIOD_NS INT64_C(10000000000)
 #define LITTLE ((size_t)1 << 20) /* bytes of stacks: a periodic cycle does not come for less */
+#define AT_ONCE INT64_MIN        /* reclaim_due: memory is little */
 #define STEP ((size_t)1 << 20)   /* by which stacks grow before it is wanted: a quarter of the reserve */
 #define VAIN_NS INT64_C(1000000) /* a shorter cycle counts as this long: see is_vain() */
 
@@ -110,6 +115,14 @@ bool reclaim_now(struct m *m, bool last_resort)
 
 /* ---- The periodic one ---- */
 
+void sched_stack_grew(void)
+{
+	/* Not while it is under way, and not again for what it had to leave. */
+	if (!load_relaxed(&periodic_left) &&
+	    hart_stacks_in() > load_relaxed(&in_looked) + hart_memory_total() / 16)
+		store_relaxed(&sched.reclaim_due, AT_ONCE);
+}
+
 static void put_off(int64_t ns)
 {
 	store_relaxed(&sched.reclaim_due, now_ticks() + (int64_t)hart_ns_to_ticks(ns));
@@ -124,7 +137,7 @@ bool reclaim_pays(void)
 	return load_relaxed(&periodic_left) || (in > LITTLE && (changed || load_relaxed(&left_warm)));
 }
 
-/* The next part comes when a hundred times as much has passed. */
+/* The next part comes when a hundred times as much has passed, or, in need, four times. */
 static void periodic_part(struct m *m)
 {
 	int64_t start = hart_now();
@@ -133,7 +146,7 @@ static void periodic_part(struct m *m)
 		cycle_begin(m, true);
 	cycle_part(m, false);
 	if (cycle.unfinished)
-		put_off(100 * (hart_now() - start));
+		put_off((hart_memory_is_little() ? 4 : 100) * (hart_now() - start));
 }
 
 void reclaim_if_due(struct m *m)
@@ -142,8 +155,9 @@ void reclaim_if_due(struct m *m)
 		reclaim_if_short(m);
 		return;
 	}
+	bool in_need = load_relaxed(&sched.reclaim_due) == AT_ONCE;
 	put_off(PERIOD_NS);
-	if (!reclaim_pays()) {
+	if (!in_need && !reclaim_pays()) {
 		store_relaxed(&in_looked, hart_stacks_in());
 		timers_shrink();
 		return;

@@ -5,6 +5,7 @@
  * @test machines=virt,q35 harts=1,2,4,8 mem=256M
  * @test machines=hosted harts=1,4 timeout=60 env=PACKS=0
  * @test machines=virt,q35 harts=1,4 env=QUANTUM_US=1000000 args=an_idle_machine_wakes_up_for_it|busy_ones_come_to_it
+ * @test machines=virt,q35 harts=1,4 mem=64M args=it_comes_early_when_memory_is_little
  */
 #include <limits.h>
 
@@ -173,11 +174,50 @@ static void busy_ones_come_to_it(void)
 	finish_when_taken(before, others);
 }
 
+enum { TURNS = 9000 };
+
+static void wait_twice(void *unused)
+{
+	(void)unused;
+	arrived++;
+	go_recv(gate, NULL);
+	arrived++;
+	go_recv(gate, NULL);
+	ended++;
+}
+
+/*
+ * One after the other goes on and waits again, until their stacks would take more than there is: a cycle has come
+ * before that, in parts, for those that have waited for a second by then.
+ */
+static void it_comes_early_when_memory_is_little(void)
+{
+	start(TURNS, wait_twice);
+	go_reclaim();
+	store_relaxed(&sched.reclaim_due, INT64_MAX); /* it does not come by itself */
+	uint32_t before = cycle.number;
+	size_t least = hart_memory_free();
+	for (int i = 0; i < TURNS; i++) {
+		go_send(gate, NULL);
+		if (i % 20 == 0)
+			go_sleep(9 * MS);
+		if (hart_memory_free() < least)
+			least = hart_memory_free();
+		wrong += cycle.number != before && !cycle.periodic;
+	}
+	printf("\t%u cycles, %zu KiB free at least\n", (unsigned)(cycle.number - before), least >> 10);
+	CHECK_IN(cycle.number - before, 1, 20);
+	CHECK_IN(least, hart_memory_total() / 4, hart_memory_total());
+	WAIT_FOR(arrived == 2 * TURNS);
+	finish(TURNS);
+}
+
 int main(int argc, char **argv)
 {
 	parked_begin();
 	TESTS(TEST(others_run_between_its_parts), TEST(who_waits_for_a_cycle_does_not_spin),
 	      TEST(who_is_in_a_section_runs_nothing), TEST(the_periodic_one_comes_in_parts),
-	      TEST_WHEN_NAMED(an_idle_machine_wakes_up_for_it), TEST_WHEN_NAMED(busy_ones_come_to_it));
+	      TEST_WHEN_NAMED(an_idle_machine_wakes_up_for_it), TEST_WHEN_NAMED(busy_ones_come_to_it),
+	      TEST_WHEN_NAMED(it_comes_early_when_memory_is_little));
 	return test_main(argc, argv, tests);
 }

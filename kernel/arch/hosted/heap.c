@@ -47,6 +47,11 @@ size_t hart_memory_total(void)
 	return 0;
 }
 
+bool hart_memory_is_little(void)
+{
+	return false;
+}
+
 size_t hart_stacks_in(void)
 {
 	return 0;
