@@ -236,7 +236,7 @@ void hart_heap_trim(void);         /* the free objects of malloc's that this har
 /* Hints, in bytes, which cost a load: of the machine's memory. Hosted, SIZE_MAX and 0. */
 size_t hart_memory_free(void);
 size_t hart_memory_total(void);
-bool hart_memory_is_little(void);  /* less than three eighths are free. Hosted, false */
+bool hart_memory_is_little(void);  /* less than half is free. Hosted, false */
 size_t hart_stacks_in(void);       /* pages of stacks */
 
 bool hart_debug_word(const char *word); /* is it among the words of GUMPDEBUG? */

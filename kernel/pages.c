@@ -316,7 +316,7 @@ bool pages_short(void)
 
 bool pages_little(void)
 {
-	return pages_free_count() < total_pages / 8 * 3;
+	return pages_free_count() < total_pages / 2;
 }
 
 size_t pages_free_count(void)

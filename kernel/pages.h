@@ -53,7 +53,7 @@ size_t pages_free_count(void); /* free pages now; a hint */
 size_t pages_total(void);
 bool pages_of_heap(uintptr_t at, size_t size); /* are those bytes the heap's? A hint */
 bool pages_short(void);
-bool pages_little(void);      /* less than three eighths are free */
+bool pages_little(void);      /* less than half of all are free */
 size_t pages_count_of(enum pages_owner owner); /* a hint */
 void pages_counts(size_t pages[PAGES_OWNERS]); /* how many each owner has, at one instant */
 /*

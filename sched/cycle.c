@@ -188,6 +188,7 @@ void cycle_begin(struct m *m, bool periodic)
 	memset(&cycle, 0, sizeof(cycle));
 	cycle.number = number;
 	cycle.start = hart_now();
+	cycle.in = hart_stacks_in();
 	cycle.periodic = periodic;
 	if (m->p != NULL)
 		flush_pools(m->p);

@@ -14,6 +14,7 @@
 extern struct cycle {
 	uint32_t number, parts;
 	int64_t start, took, longest, flushes; /* ns; of all parts, of one, of all flushes */
+	size_t in;       /* bytes that stacks had as it began */
 	size_t bytes, packed, asked;
 	bool periodic;   /* asks only those that have waited for a second */
 	bool left_warm;  /* has met some that had not */

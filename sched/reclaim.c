@@ -26,7 +26,8 @@
 static _Atomic(size_t) in_after;  /* bytes that stacks had after the last cycle that asked all */
 static _Atomic(int64_t) ended;    /* ns: when that was, */
 static _Atomic(int64_t) duration; /* and how long it took */
-static _Atomic(size_t) in_looked; /* bytes that stacks had after the last cycle, or look for nothing */
+static _Atomic(size_t) in_ended;  /* bytes that stacks had after the last cycle */
+static _Atomic(size_t) in_looked; /* of those, what it had left, or what a look for nothing found */
 /* Of the last part of any cycle, for those who look without having it. */
 static _Atomic(bool) left_warm;     /* cycle.left_warm */
 static _Atomic(bool) periodic_left; /* there are more parts of a periodic one to come */
@@ -50,8 +51,12 @@ static void end(void)
 	} else if (in < load_relaxed(&in_after)) {
 		store_relaxed(&in_after, in);
 	}
-	if (!cycle.unfinished)
-		store_relaxed(&in_looked, in);
+	if (!cycle.unfinished) {
+		/* Whose have come since it began it was not to ask. */
+		size_t left = cycle.in > cycle.bytes ? cycle.in - cycle.bytes : 0;
+		store_relaxed(&in_looked, left < in ? left : in);
+		store_relaxed(&in_ended, in);
+	}
 	store_relaxed(&left_warm, cycle.left_warm);
 	store_relaxed(&periodic_left, cycle.unfinished && cycle.periodic);
 	cycle_leave();
@@ -119,7 +124,7 @@ void sched_stack_grew(void)
 {
 	/* Not while it is under way, and not again for what it had to leave. */
 	if (!load_relaxed(&periodic_left) &&
-	    hart_stacks_in() > load_relaxed(&in_looked) + hart_memory_total() / 16)
+	    hart_stacks_in() > load_relaxed(&in_ended) + hart_memory_total() / 16)
 		store_relaxed(&sched.reclaim_due, AT_ONCE);
 }
 
