@@ -236,7 +236,7 @@ struct sched {
 
 	_Atomic(bool) stopping;            /* the world is stopped or stops; written under lock */
 	_Atomic(bool) reclaim_wanted;      /* sched_reclaim_soon(): a cycle is to come */
-	_Atomic(int64_t) reclaim_due;      /* ticks: when to look whether there is something to gain */
+	_Atomic(int64_t) reclaim_due;      /* ticks: when to look for something to gain; or AT_ONCE */
 	_Atomic(uint32_t) cycle_waiters;   /* Ms that wait for another's reclaim cycle: bits */
 	/* how often all Ms were asked to give back what they keep of the heap */
 	_Atomic(uint32_t) heap_trims;
