@@ -189,8 +189,9 @@ static void run_beside(void *unused)
 }
 
 /* To one that starves: it runs before the unlock returns, before all others, in what is left of the slice. */
-static void handed_over_within_the_slice(void)
+static void hand_over_within_the_slice(void)
 {
+	taken_over = beside = false;
 	go_mutex_lock(&mutex);
 	go(take_over, NULL);
 	go_yield(); /* it waits */
@@ -202,6 +203,16 @@ static void handed_over_within_the_slice(void)
 	unlocked_in = slice_now();
 	go_mutex_unlock(&mutex);
 	CHECK(taken_over);
+	go_yield(); /* to run_beside(), if it has not run */
+	CHECK(beside);
+}
+
+static void handed_over_within_the_slice(void)
+{
+	hand_over_within_the_slice();
+	go_lock_hart();
+	hand_over_within_the_slice();
+	go_unlock_hart();
 }
 
 struct object {

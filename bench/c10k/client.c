@@ -96,6 +96,7 @@ static void tell_reasons(const char *phase)
 static void begin_connect(struct connection *connection)
 {
 	struct epoll_event event = { .events = EPOLLOUT, .data.ptr = connection };
+	struct linger by_reset = { .l_onoff = 1 }; /* nothing is left of it that the next server would hear from */
 	int on = 1;
 
 	connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -103,6 +104,7 @@ static void begin_connect(struct connection *connection)
 		die("socket");
 	setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 	setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &by_reset, sizeof by_reset);
 	connection->state = CONNECTING;
 	if (source.sin_addr.s_addr && bind(connection->fd, (struct sockaddr *)&source, sizeof source))
 		die("bind");
