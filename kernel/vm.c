@@ -10,6 +10,7 @@
 #include "kernel/hart.h"
 #include "kernel/vm.h"
 
+#define REFRESH_NS (100 * 1000 * 1000)
 #define ENTRIES (PAGE_SIZE / sizeof(uint64_t))
 
 static uint64_t value_of(_Atomic(uint64_t) *entry)
@@ -110,4 +111,20 @@ bool vm_will_flush(struct hart *hart)
 	return atomic_compare_exchange_strong_explicit(&hart->arch.vm_sleep, &state, VM_ASLEEP_STALE,
 						       memory_order_acq_rel, memory_order_acquire) ||
 	       state == VM_ASLEEP_STALE;
+}
+
+/* ---- The TLB's size ---- */
+
+/*
+ * QEMU's TLB of a hart begins with 256 entries, each for 4 KiB, and gets another size only when it is
+ * flushed: as many as were used of late. A program may never need a flush. So a switch among 1000 goroutines
+ * took 250 ns on riscv64, and takes 71 with this; ten thousand requests, each on a connection of its own,
+ * took 0.55 s on q35, and take 0.40. On a machine of silicon a flush ten times a second is not seen.
+ */
+void vm_refresh(struct hart *hart, int64_t now)
+{
+	if (now - hart->arch.vm_refreshed < REFRESH_NS)
+		return;
+	hart->arch.vm_refreshed = now;
+	arch_vm_flush_here();
 }

@@ -79,6 +79,12 @@ void vm_fall_asleep(struct hart *hart);
 void vm_wake(struct hart *hart);
 bool vm_will_flush(struct hart *hart);  /* for arch_vm_flush(). False: it is awake, and has to be asked */
 
+/*
+ * In the handlers of interrupts: flushes the calling hart's TLB, unless it did so in the last 100 ms. QEMU,
+ * which gives it another size only then, is the reason.
+ */
+void vm_refresh(struct hart *hart, int64_t now);
+
 /* Maps a device's registers one to one, uncached, not executable. At boot or later. 0 or -1. */
 int arch_vm_map_device(uint64_t pa, size_t size);
 

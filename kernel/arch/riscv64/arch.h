@@ -27,12 +27,12 @@ struct arch_hart {
 	uint64_t fcsr;           /* what fcsr holds while no G with FP runs: switch.S */
 	uint64_t preempt_t0;     /* the interrupted t0, as preempt_entry ends; interrupts are off meanwhile */
 	uint64_t timer;          /* ticks that the timer is set to, UINT64_MAX: off. By this hart */
-	uint64_t flushed;        /* ticks when the TLB was last flushed: timer.c. By this hart */
 	/* where in a stack it faulted last, if it was not made to forget then. By its traps */
 	uintptr_t faulted;
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is under way: harts.c */
 	_Atomic(uint32_t) arrived;
 	_Atomic(uint32_t) vm_sleep; /* enum vm_sleep: kernel/vm.h */
+	int64_t vm_refreshed;       /* hart_now(), in vm_refresh(). By this hart, interrupts off */
 };
 
 static inline struct hart *hart_self(void)

@@ -16,7 +16,6 @@
 #include "sbi.h"
 
 #define SECOND 1000000000ull
-#define FLUSHES_PER_SECOND 10
 
 static uint64_t frequency;
 static uint64_t ns_per_tick; /* 0: not a whole number */
@@ -109,27 +108,10 @@ void hart_timer_set(int64_t deadline)
 		csr_set("sie", SIE_STIE);
 }
 
-/*
- * QEMU gives a hart's TLB another size only when it is flushed, as many entries as were used of late.
- * Nothing here ever needs a flush, so that the TLB would stay as small as it was at boot: a switch
- * among 1000 goroutines takes 250 ns then, and 71 ns with this. On a machine of silicon a flush
- * ten times a second is not seen.
- */
-static void refresh_tlb(struct hart *hart)
-{
-	uint64_t now = hart_ticks();
-
-	if (now - hart->arch.flushed < frequency / FLUSHES_PER_SECOND)
-		return;
-	hart->arch.flushed = now;
-	__asm__ volatile("sfence.vma" ::: "memory");
-}
-
 void timer_fired(void)
 {
 	struct hart *hart = hart_self();
 
-	refresh_tlb(hart);
 	csr_clear("sie", SIE_STIE);
 	hart->arch.timer = UINT64_MAX;
 	atomic_store_explicit(&hart->kicked, 1, memory_order_relaxed);

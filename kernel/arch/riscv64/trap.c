@@ -82,12 +82,14 @@ static bool interrupt(struct trap_frame *frame, uint64_t number)
 		due = sched_interrupt(HART_KICK);
 		break;
 	case IRQ_TIMER:
+		vm_refresh(hart, hart_now());
 		timer_fired();
 		due = sched_interrupt(HART_TIMER);
 		break;
 	case IRQ_EXTERNAL:
 		if (external == NULL)
 			return false;
+		vm_refresh(hart, hart_now());
 		/* What the device brought may have come after hart_idle's caller looked. */
 		atomic_store_explicit(&hart->kicked, 1, memory_order_relaxed);
 		external();

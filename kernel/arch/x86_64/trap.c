@@ -200,6 +200,7 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 	vm_wake(hart); /* it may have slept until now */
 	switch (vector) {
 	case VECTOR_TIMER:
+		vm_refresh(hart, hart_now());
 		if (clock_timer_interrupt()) {
 			atomic_store_explicit(&hart->kicked, 1, memory_order_relaxed);
 			preempt = sched_interrupt(HART_TIMER);
@@ -218,6 +219,7 @@ void trap_interrupt(unsigned vector, struct iret_frame *frame)
 		hart->in_trap--;
 		return;
 	default:
+		vm_refresh(hart, hart_now());
 		/* What the device brought may have come after hart_idle's caller looked. */
 		atomic_store_explicit(&hart->kicked, 1, memory_order_relaxed);
 		device_interrupt(vector);
