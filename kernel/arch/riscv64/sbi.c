@@ -33,24 +33,19 @@ const char *sbi_error_name(long error)
 	return names[-error];
 }
 
-/* DBCN takes the whole text; where firmware is older, its legacy call takes a byte at a time. */
+/*
+ * A byte at a time, to firmware of SBI 2.0 (DBCN) and to older one. DBCN takes a whole text, too, but by its
+ * physical address, and a report's lies on a stack.
+ */
 void sbi_console_put(const char *text, size_t length)
 {
 	static int has_dbcn = -1;
 
 	if (has_dbcn < 0)
 		has_dbcn = sbi_has(SBI_DBCN);
-	while (length > 0) {
-		if (has_dbcn == 0) {
-			sbi_call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)*text++, 0, 0);
-			length--;
-			continue;
-		}
-		/* RAM is mapped one to one, so the pointer is the physical address. */
-		struct sbi_result wrote = sbi_call(SBI_DBCN, 0, length, (uintptr_t)text, 0);
-		if (wrote.error != 0 || wrote.value <= 0 || (size_t)wrote.value > length)
-			return;
-		text += wrote.value;
-		length -= (size_t)wrote.value;
-	}
+	for (; length > 0; text++, length--)
+		if (has_dbcn)
+			sbi_call(SBI_DBCN, 2, (uint8_t)*text, 0, 0); /* sbi_debug_console_write_byte */
+		else
+			sbi_call(SBI_LEGACY_PUTCHAR, 0, (uint8_t)*text, 0, 0);
 }
