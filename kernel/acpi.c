@@ -161,11 +161,13 @@ static void find_s5(const uint8_t *aml, uint32_t length)
 {
 	uint32_t at = find(aml, length, HEADER_SIZE, "_S5_\x12", 5);
 
-	if (at + 16 > length)
+	if (at + 6 > length)
 		return;
 	at += 5;
 	at += 1 + (aml[at] >> 6); /* the package's length, one to four bytes */
 	at += 1;                  /* its number of elements */
+	if (at + 2 > length)      /* it may be the last thing of all */
+		return;
 	acpi.s5_type = aml[at] == 0x0a ? aml[at + 1] : aml[at] == 1;
 }
 

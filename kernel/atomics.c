@@ -113,11 +113,17 @@ void large_load(size_t size, const void *at, void *value, int order)
 void large_exchange(size_t size, void *at, const void *value, void *old, int order) NAMED(exchange);
 void large_exchange(size_t size, void *at, const void *value, void *old, int order)
 {
+	char *there = at, *was = old;
+	const char *new = value;
+
 	(void)order;
 	spin_lock(lock_of(at));
-	if (old != NULL)
-		memcpy(old, at, size);
-	memcpy(at, value, size);
+	for (size_t i = 0; i < size; i++) { /* byte by byte: old may be value */
+		char byte = there[i];
+		there[i] = new[i];
+		if (was != NULL)
+			was[i] = byte;
+	}
 	spin_unlock(lock_of(at));
 }
 
@@ -171,6 +177,31 @@ bool pair_cas(void *at, pair *want, pair value, bool weak, int order, int failed
 {
 	(void)weak;
 	return large_cas(sizeof(value), at, want, &value, order, failed);
+}
+
+#define PAIR_UPDATE(name, op) \
+	pair pair_##name(void *at, pair value, int order) NAMED(name##_16); \
+	pair pair_##name(void *at, pair value, int order) \
+	{ \
+		(void)order; \
+		spin_lock(lock_of(at)); \
+		pair old = *(pair *)at; \
+		*(pair *)at = op; \
+		spin_unlock(lock_of(at)); \
+		return old; \
+	}
+
+PAIR_UPDATE(fetch_add, old + value)
+PAIR_UPDATE(fetch_sub, old - value)
+PAIR_UPDATE(fetch_and, old & value)
+PAIR_UPDATE(fetch_or, old | value)
+PAIR_UPDATE(fetch_xor, old ^ value)
+PAIR_UPDATE(fetch_nand, ~(old & value))
+
+bool is_lock_free(size_t size, const volatile void *at) NAMED(is_lock_free);
+bool is_lock_free(size_t size, const volatile void *at)
+{
+	return (size == 1 || size == 2 || size == 4 || size == 8) && (uintptr_t)at % size == 0;
 }
 
 /* After `atomic_double += x`: the exceptions of the addition that counted. */

@@ -197,6 +197,8 @@ void hart_stack_free(struct hart_stack *stack);
  * anywhere.
  */
 size_t hart_stack_depth(const struct hart_stack *stack);
+/* All addresses for stacks of the default size are taken: no memory would help. A hint. */
+bool hart_stacks_used_up(void);
 
 /*
  * Pages that waiting goroutines' stacks can spare: kernel/trim.c says how. On g0, locks == 1, one hart at a

@@ -171,7 +171,8 @@ static NOINLINE void *large(size_t align, size_t size)
 	if (heap_debugging && align <= SMALL_MAX)
 		return heap_debug_alloc(align, size);
 	void *p = large_alloc(LARGE, align, size);
-	if (p == NULL && heap_reclaim())
+	/* What the machine has not got nobody can give. */
+	if (p == NULL && size < pages_total() << PAGE_SHIFT && heap_reclaim())
 		p = large_alloc(LARGE, align, size);
 	return p != NULL ? p : heap_no_memory();
 }

@@ -360,6 +360,13 @@ size_t hart_stack_depth(const struct hart_stack *stack)
 	return slot == NULL ? 0 : (size_t)slot->depth << PAGE_SHIFT;
 }
 
+bool hart_stacks_used_up(void)
+{
+	const volatile struct region *region = &regions[0];
+
+	return load_relaxed(&region->used) == region->count && region->free == 0;
+}
+
 /* ---- Faults ---- */
 
 static noreturn void report_end(const char *what, const struct trap_point *at, size_t depth, size_t limit)

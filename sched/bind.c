@@ -74,8 +74,10 @@ struct g *unbound_get(struct p *p, bool last_resort)
 
 noreturn void unbound_report(void)
 {
-	hart_print("fatal: out of memory growing the stack of a goroutine that has not run yet, and no other "
-		   "can run; %u wait for a stack\n", (unsigned)sched.unbound.size);
+	const char *what = hart_stacks_used_up() ? "addresses for" : "memory growing";
+
+	hart_print("fatal: out of %s the stack of a goroutine that has not run yet, and no other "
+		   "can run; %u wait for a stack\n", what, (unsigned)sched.unbound.size);
 	g_describe("", sched.unbound.head);
 	hart_poweroff(2);
 }

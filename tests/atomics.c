@@ -90,8 +90,43 @@ static void operations_on_bytes(void)
 	CHECK_EQ(b[2], 0xff);
 }
 
+static void old_value_over_the_new_one(void)
+{
+	static struct triple at = { { 1, 2, 3 } };
+	struct triple both = { { 7, 8, 9 } };
+
+	__atomic_exchange(&at, &both, &both, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(at.words[i], 7 + i);
+		CHECK_EQ(both.words[i], 1 + i);
+	}
+}
+
+static void operations_on_pairs_of_words(void)
+{
+	static _Atomic(__int128) pair;
+	__int128 high = (__int128)1 << 64;
+
+	CHECK(atomic_fetch_add(&pair, high + 5) == 0);
+	CHECK(atomic_fetch_sub(&pair, 3) == high + 5);
+	CHECK(atomic_fetch_or(&pair, high << 1) == high + 2);
+	CHECK(atomic_fetch_and(&pair, 3 * high) == 3 * high + 2);
+	CHECK(atomic_fetch_xor(&pair, high + 1) == 3 * high);
+	CHECK(pair == 2 * high + 1);
+}
+
+static void what_takes_no_lock(void)
+{
+	static _Atomic(struct triple) large;
+	static _Atomic(uint64_t) word;
+
+	CHECK(!atomic_is_lock_free(&large));
+	CHECK(atomic_is_lock_free(&word));
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(every_size), TEST(operations_on_bytes));
+	TESTS(TEST(every_size), TEST(operations_on_bytes), TEST(old_value_over_the_new_one),
+	      TEST(operations_on_pairs_of_words), TEST(what_takes_no_lock));
 	return test_main(argc, argv, tests);
 }

@@ -121,8 +121,29 @@ def random_bytes(test):
         boot(test, bytes(tree.blob), 'either', f'random change {number}')
 
 
+def beyond_reach(test):
+    """RAM that Sv39 has no addresses for is nobody's."""
+    tree = Tree(qemus_own())
+    for name in tree.properties:
+        if name.endswith(':mmu-type'):
+            tree.overwrite(name, b'riscv,sv39\0')
+    tree.overwrite(tree.find('/memory@80000000:reg'), word(0, 0x80000000, 75, 0))  # 300 GiB
+    with tempfile.NamedTemporaryFile(prefix='gump-', suffix='.dtb') as file:
+        file.write(tree.blob)
+        file.flush()
+        arguments = ['-dtb', file.name, '-object', 'memory-backend-ram,id=ram,size=300G,reserve=off',
+                     '-machine', 'memory-backend=ram']
+        options = [option for argument in arguments for option in ('--qemu-arg', argument)]
+        with test.boot(machine.image_path('hello', 'riscv64'), mem='300G', env=['GUMPDEBUG=memory'],
+                       options=options) as run:
+            status = run.wait()
+            if status != 0 or "beyond the page tables' reach" not in run.text:
+                raise Failure(f'status {status}, and what is beyond 256 GiB is not told')
+
+
 def tests():
     found = [HostTest('devicetree.' + name.replace(' ', '-'),
                       lambda test, c=case: spoilt(test, *c), 'virt', 2)
              for case in cases() for name in [case[0]]]
-    return found + [HostTest('devicetree.random', random_bytes, 'virt', 2)]
+    return found + [HostTest('devicetree.random', random_bytes, 'virt', 2),
+                    HostTest('devicetree.beyond-reach', beyond_reach, 'virt', 2)]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Machines that differ from the usual ones: other processors, firmware, sizes of memory."""
 import os
+import subprocess
 import time
 
 from lib import machine
@@ -62,6 +63,17 @@ def says(test, program, said, arguments, status=None, memory=None):
             raise Failure(f'not "{said}" and status {status}')
 
 
+def switches_itself_off(test):
+    """By ACPI: `qemu/run` ends machines by another way, which tells a status."""
+    image = machine.image_path('hello', ARCH[test.machine_name])
+    command = ['qemu-system-x86_64', '-machine', test.machine_name, '-cpu', 'max', '-smp', str(test.harts),
+               '-m', '64M', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-kernel', image]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding='utf-8', timeout=test.patience(20), check=False)
+    if done.returncode != 0 or 'greetings' not in done.stdout:
+        raise Failure(f'status {done.returncode}:\n{done.stdout}')
+
+
 def clock_without_a_reference(test):
     """Neither a PIT nor a PM timer: a second is a second all the same."""
     with test.boot(machine.image_path('a_second', ARCH[test.machine_name]),
@@ -84,6 +96,7 @@ def tests():
                         'virt', 1),
                HostTest('machine.vector', lambda test: says(test, 'vector', 'fatal: illegal instruction',
                                                             ['-cpu', 'rv64,v=true'], 2), 'virt', 2),
+               *(HostTest('machine.switches-itself-off', switches_itself_off, name, 2) for name in ('q35', 'microvm')),
                HostTest('machine.no-plic', lambda test: says(test, 'ports', 'without aia=', ['-machine', 'aia=aplic-imsic']),
                         'virt', 2),
                HostTest('machine.no-memory', lambda test: says(test, 'hello', 'fatal: no memory for', [], 2, '2M'),

@@ -26,6 +26,7 @@ void arch_discover(uintptr_t a0, uintptr_t a1)
 		uart_init_mmio(uart->base, uart->shift, uart->width);
 		console_set(uart_put);
 	}
+	vm_discover();
 }
 
 void arch_irq_init(void)

@@ -219,6 +219,11 @@ void hart_stack_free(struct hart_stack *stack)
 	spin_unlock(&class->lock);
 }
 
+bool hart_stacks_used_up(void)
+{
+	return false;
+}
+
 /* The row that `address` lies in, or NULL. */
 static const struct row *row_of(uintptr_t address)
 {

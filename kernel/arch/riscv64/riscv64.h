@@ -34,6 +34,7 @@ void hart_kick_taken(void); /* from the handler of a kick's interrupt */
 void timer_fired(void);
 
 /* vm.c */
+void vm_discover(void); /* which page tables there are; after the device tree is read */
 #define TRAP_STACK_SIZE ((size_t)16 << 10)
 #define TRAP_STACK_STRIDE ((uintptr_t)64 << 10)
 extern uint64_t vm_satp; /* what each hart writes to satp */

@@ -44,6 +44,7 @@ typedef _Atomic(uint64_t) pte_t;
 uint64_t vm_satp;
 
 static unsigned levels;
+static pte_t root_table[TABLE_ENTRIES] __attribute__((aligned(PAGE_SIZE)));
 static pte_t *root; /* NULL until arch_vm_init() */
 
 static unsigned level_shift(unsigned level)
@@ -305,10 +306,10 @@ static bool mode_works(unsigned depth)
 {
 	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
 		uint64_t pte = PTE_OF((uint64_t)i << level_shift(depth - 1)) | DATA | PTE_X;
-		atomic_store_explicit(&root[i], i < TABLE_ENTRIES / 2 ? pte : 0,
+		atomic_store_explicit(&root_table[i], i < TABLE_ENTRIES / 2 ? pte : 0,
 				      memory_order_relaxed);
 	}
-	uint64_t satp = SATP_MODE(depth) | (uintptr_t)root >> PAGE_SHIFT;
+	uint64_t satp = SATP_MODE(depth) | (uintptr_t)root_table >> PAGE_SHIFT;
 	__asm__ volatile("sfence.vma" ::: "memory");
 	csr_write("satp", satp);
 	bool works = csr_read("satp") == satp;
@@ -317,17 +318,21 @@ static bool mode_works(unsigned depth)
 	return works;
 }
 
-void arch_vm_init(void)
+void vm_discover(void)
 {
-	root = pages_alloc(0, PAGES_TABLES);
-	if (root == NULL)
-		devicetree_fail("no memory for page tables");
 	levels = devicetree.mmu_levels;
 	while (!mode_works(levels))
 		if (--levels < 3)
 			devicetree_fail("this machine has none of Sv39, Sv48, Sv57");
-	__builtin_memset((void *)root, 0, PAGE_SIZE);
+	__builtin_memset((void *)root_table, 0, PAGE_SIZE);
 
+	uint64_t reach = (uint64_t)1 << (level_shift(levels) - 1); /* of the lower half: map_range() */
+	machine_reserve(reach, UINT64_MAX - reach, "beyond the page tables' reach");
+}
+
+void arch_vm_init(void)
+{
+	root = root_table;
 	if (map_all() != 0)
 		devicetree_fail("no memory for page tables");
 	vm_stacks_start = -((uintptr_t)1 << (level_shift(levels) - 1)) + PAGE_SIZE;

@@ -31,7 +31,6 @@ struct arch_hart {
 	int64_t deadline;
 	_Atomic(uint32_t) ipi;   /* a kick's interrupt is on its way */
 	bool reporting;          /* a fault's report is under way */
-	uint64_t spare_table;    /* a page that lost the race to become a page table. Interrupts off */
 	_Atomic(uint64_t) flushed;  /* vm.c: how many flushes this hart has done */
 	_Atomic(uint32_t) vm_sleep; /* enum vm_sleep: kernel/vm.h */
 	int64_t vm_refreshed;       /* hart_now(), in vm_refresh(). By this hart, interrupts off */

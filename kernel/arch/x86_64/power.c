@@ -22,7 +22,7 @@ noreturn void arch_poweroff(int status)
 
 	if (acpi.pm1a_control != 0)
 		outw(acpi.pm1a_control, PM1_SLEEP_ENABLE | acpi.s5_type << 10);
-	if (acpi.sleep_control != 0 && arch_vm_map_device(acpi.sleep_control, 1) == 0)
+	if (acpi.sleep_control != 0 && arch_vm_lookup(acpi.sleep_control) != 0)
 		*(volatile uint8_t *)acpi.sleep_control = SLEEP_CONTROL_ENABLE | acpi.s5_type << 2;
 	arch_halt();
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "kernel/acpi.h"
 #include "kernel/layout.h"
 #include "kernel/pages.h"
 #include "x86.h"
@@ -69,25 +70,20 @@ static uint64_t table_from_pages(void)
  */
 static uint64_t add_table(pte *entry, uint64_t (*table_page)(void))
 {
-	bool on = hart_irq_off(); /* the spare is this hart's, traps included */
-	struct arch_hart *arch = &hart_self()->arch;
-	uint64_t table = arch->spare_table, found = 0;
+	static _Atomic(uint64_t) spare; /* a page that lost the race: kept for the next one that is needed */
+	uint64_t table = 0, found = 0;
 
+	if (load_relaxed(&spare) != 0)
+		table = atomic_exchange_explicit(&spare, 0, memory_order_acquire);
 	if (table == 0)
 		table = table_page();
-	else
-		arch->spare_table = 0;
-	if (table != 0) {
-		/* Release: whoever follows the entry sees the zeros. Its partner is the walk's load. */
-		if (atomic_compare_exchange_strong_explicit(entry, &found,
-							    table | PTE_PRESENT | PTE_WRITE,
-							    memory_order_acq_rel,
-							    memory_order_acquire))
-			found = table;
-		else
-			arch->spare_table = table;
-	}
-	hart_irq_restore(on);
+	if (table == 0)
+		return 0;
+	/* Release: whoever follows the entry sees the zeros. Its partner is the walk's load. */
+	if (atomic_compare_exchange_strong_explicit(entry, &found, table | PTE_PRESENT | PTE_WRITE,
+						    memory_order_acq_rel, memory_order_acquire))
+		return table;
+	atomic_store_explicit(&spare, table, memory_order_release);
 	return found;
 }
 
@@ -268,6 +264,10 @@ void vm_build(const struct machine_range *ram, unsigned count)
 	for (unsigned i = 0; i < count; i++)
 		map_ram((ram[i].base + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1),
 			(ram[i].base + ram[i].size) & ~(uint64_t)(PAGE_SIZE - 1));
+	/* The machine can be switched off without a page. */
+	uint64_t off = acpi.sleep_control & ~(uint64_t)(PAGE_SIZE - 1);
+	if (off != 0 && off < LOWER_HALF_END)
+		map_range(off, off + PAGE_SIZE, MAP_DEVICE, boot_table_page);
 	machine_reserve((uintptr_t)__image_start, (uintptr_t)(__image_end - __image_start), "image");
 	machine_reserve((uintptr_t)__image_end, boot_table_next - (uintptr_t)__image_end, OWNER_TABLES);
 	write_cr3(vm_root);
