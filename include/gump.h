@@ -169,7 +169,7 @@ size_t go_chan_cap(const go_chan *); /* NULL: 0 */
 enum { GO_SEND = 1, GO_RECV = 2 };
 
 struct go_case {
-	int op;      /* GO_SEND, GO_RECV; 0: never ready. Another panics */
+	int op;      /* GO_SEND, GO_RECV; 0: never ready. Another panics, unless ch is NULL */
 	go_chan *ch; /* NULL: never ready */
 	void *elem;
 	bool ok;     /* set if this one is carried out: by a receive, as go_recv answers */

@@ -91,6 +91,34 @@ bool p_retake_blocked(struct m *m, bool work)
 	return p != NULL;
 }
 
+/* What waits in the ring of p, whose section lasts, goes to the global queue. */
+static void p_relieve(struct p *p)
+{
+	/* Acquire: as in p_from_section(). */
+	uint32_t status = load_acquire(&p->status);
+
+	if ((status & 0xff) != P_BLOCKED || runq_empty(p))
+		return;
+	spin_acquire(&sched.lock);
+	if (!sched.stopping && peek_time(&p->slice_end) <= now_ticks() && p_take_blocked(p, status, P_IDLE)) {
+		p->m = NULL;
+		runq_drain(p);
+		idle_p_add(p);
+	}
+	spin_release(&sched.lock);
+}
+
+void sections_relieve(void)
+{
+	if (sched.stopping || ms_parked() != 0) /* one of those takes the P */
+		return;
+	for (uint32_t i = 0; i < procs_now(); i++) {
+		p_relieve(p_get(i));
+		if (timers_due(p_get(i), now_ticks()))
+			timers_run(p_get(i));
+	}
+}
+
 /* The P is gone: any idle P will do, or the G waits in the global queue and the M parks. */
 static void leave_on_g0(void *arg)
 {
@@ -124,8 +152,8 @@ void go_block_leave(void)
 		p->slice_end = m->old_slice_end;
 		sysmon_arm_slice(m, p);
 		/* The kick of whoever stops the world came when there was no P to ask back, and comes
-		   once. */
-		if (load_relaxed(&sched.stopping))
+		   once. The slice's end may have come then, too, and may so again in the next section. */
+		if (load_relaxed(&sched.stopping) || p->slice_end <= now_ticks())
 			m->hart.preempt = 1;
 		g_change(g, G_BLOCKING, G_RUNNING);
 		trace(TRACE_UNBLOCKING, g, 1, 0);

@@ -80,10 +80,14 @@ static bool is_cold(struct g *g, int64_t before)
 	/* Acquire: what comes next is looked at after it. */
 	uint32_t status = load_acquire(&g->status);
 
-	if (status == G_RUNNABLE || status == G_PREEMPTED)
+	if (status == G_RUNNABLE || status == G_PREEMPTED) {
+		cycle.left_warm |= cycle.periodic;
 		return !cycle.periodic;
-	if (status != G_WAITING || runs_somewhere(g))
+	}
+	if (status != G_WAITING || runs_somewhere(g)) {
+		cycle.left_warm |= status != G_DEAD && status != G_IDLE;
 		return false;
+	}
 	/*
 	 * Acquire: its stack pointer, after it was seen on no hart. Pairs with the release in g_stop(). After
 	 * hart_switch() it may be an older one still: then other pages are hidden, and those in use are shown

@@ -148,6 +148,7 @@ static struct g *look_around(struct m *m, struct p *p)
 		ready_list(&list);
 	if (p->sched_tick - p->global_tick >= GLOBAL_TICK) {
 		p->global_tick = p->sched_tick;
+		sections_relieve();
 		reclaim_heap_trim_if_asked(m);
 		reclaim_at_times(m); /* there may be no end of a slice for long, and no hart without work */
 		/* 61 is odd: they take turns, as each may never be empty. */
@@ -180,14 +181,15 @@ static struct g *find_runnable(struct m *m, bool *inherit)
 		struct p *p = m->p;
 		struct g *g;
 		*inherit = false;
+		/* Before a locked one, too: while it computes and all others are busy nobody comes by. */
+		if (timers_due(p, m->now))
+			timers_run(p);
 		if (m->locked_gs != 0 && (g = take_locked(m)) != NULL) {
 			/* One that yielded is in the own queue, and nobody was woken for it: it was next. */
 			if (!runq_none(p))
 				wake_p();
 			return g;
 		}
-		if (timers_due(p, m->now))
-			timers_run(p);
 		if (p->look_in <= 0 && (g = look_around(m, p)) != NULL)
 			return g;
 		if ((g = runq_get(p, inherit)) != NULL || (g = from_global(p, 0)) != NULL ||

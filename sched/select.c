@@ -63,8 +63,11 @@ static struct go_case *draw(struct go_case **ready, int *count)
 {
 	uint32_t at = 0;
 
-	if (*count > 1)
-		at = (uint32_t)((uint64_t)random_next(&m_self()->p->random) * (uint32_t)*count >> 32);
+	if (*count > 1) {
+		struct p *p = m_self()->p; /* NULL: in a blocking section */
+		uint32_t drawn = p != NULL ? random_next(&p->random) : (uint32_t)hart_ticks() * 0x9e3779b1u;
+		at = (uint32_t)((uint64_t)drawn * (uint32_t)*count >> 32);
+	}
 	struct go_case *c = ready[at];
 	ready[at] = ready[--*count];
 	return c;

@@ -113,5 +113,10 @@ void go_once_do(go_once *once, void (*fn)(void *), void *arg)
 	g->tidy_up = true;
 	g->deferred = &finish;
 	fn(arg);
-	panic_run_deferred(g, finish.next);
+	/* What fn has deferred stays: it is for the end of the enclosing go_call or of the goroutine. */
+	struct deferred **at = &g->deferred;
+	while (*at != &finish)
+		at = &(*at)->next;
+	*at = finish.next;
+	once_finish(once);
 }

@@ -31,18 +31,19 @@ static void yield_global_on_g0(void *arg)
 	schedule();
 }
 
-/* Is there nothing for this P to do but the G that runs? */
-static bool alone(struct p *p)
+/* Is there nothing for m and its P to do but the G that runs? */
+static bool alone(struct m *m, struct p *p)
 {
-	return runq_none(p) && load_relaxed(&sched.runq_size) == 0 && !load_relaxed(&sched.netpoll_ready) &&
-	       !load_relaxed(&sched.stopping) && !timers_due(p, now_ticks());
+	return runq_none(p) && load_relaxed(&sched.runq_size) == 0 && !load_relaxed(&m->locked_ready) &&
+	       !load_relaxed(&sched.netpoll_ready) && !load_relaxed(&sched.stopping) &&
+	       !timers_due(p, now_ticks());
 }
 
 static NOINLINE void yield_global(void)
 {
 	struct g *g = g_self();
 
-	if (!alone(m_self()->p))
+	if (!alone(m_self(), m_self()->p))
 		hart_mcall(&g->sp, yield_global_on_g0, g);
 	hart_unlock();
 }
@@ -212,6 +213,8 @@ static void preempt_on_g0(void *arg)
 		m->p->slice_end = 0;
 	}
 	atomic_fetch_add_explicit(&m->p->preemptions, 1, memory_order_relaxed);
+	sections_relieve();
+	reclaim_heap_trim_if_asked(m); /* one that is tied to its hart does not come to look_around() */
 	reclaim_at_times(m);
 	/* The device may have asked while the slice ran. (Go's sysmon polls when nobody has for 10 ms.) */
 	struct glist list = { 0 };

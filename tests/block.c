@@ -7,6 +7,8 @@
  * @test checks machines=virt,q35,hosted harts=2 env=QUANTUM_US=1000000 args=stops_as_it_leaves
  * @test machines=virt,q35,hosted harts=3 args=taken_for_others
  * @test machines=virt,q35,hosted harts=2 env=GOMAXPROCS=1 args=locked_one_takes_the_p
+ * @test harts=2 args=what_waits_with_it_goes_on
+ * @test harts=1 args=slice_ends_in_sections
  * @stress env=PART=5 args=-short_section_keeps_its_p
  */
 #include "sched/sched.h"
@@ -290,10 +292,66 @@ static void locked_one_takes_the_p(void)
 	}
 }
 
+static _Atomic(bool) napping;
+
+static void nap(void *unused)
+{
+	napping = true;
+	go_sleep(20 * MS);
+	back = true;
+}
+
+/* The other hart has work without end: what is in the ring of a section's P goes on there, and who sleeps with it. */
+static void what_waits_with_it_goes_on(void)
+{
+	go(beat, NULL);
+	WAIT_FOR(beats != 0);
+	go(nap, NULL);
+	while (!napping || ms_parked() != 0)
+		go_yield();
+	go(come_by, NULL);
+	go_block_enter();
+	bool in_time = HELD_UNTIL(count == 1 && back, 5 * SECOND);
+	go_block_leave();
+	CHECK(in_time);
+	stop = true;
+	WAIT_FOR(count == 2);
+}
+
+/* Sections that each last longer than a slice, with next to nothing in between: others come all the same. */
+static void slice_ends_in_sections(void)
+{
+	go(come_by, NULL);
+	for (int i = 0; i < 100 && count == 0; i++) {
+		go_block_enter();
+		test_spin(15 * MS);
+		go_block_leave();
+	}
+	CHECK_EQ(count, 1);
+}
+
+/* Neither waits nor wakes: it is fine in a section, where there is no P to draw from. */
+static void select_in_a_section(void)
+{
+	go_chan *a = go_chan_make(sizeof(int), 1), *b = go_chan_make(sizeof(int), 1);
+	int one = 1;
+	struct go_case cases[] = { { GO_SEND, a, &one, false }, { GO_SEND, b, &one, false } };
+
+	go_block_enter();
+	int first = go_select(cases, 2, GO_NOW), second = go_select(cases, 2, GO_NOW);
+	int none = go_select(cases, 2, GO_NOW);
+	go_block_leave();
+	CHECK_EQ(first + second, 1);
+	CHECK_EQ(none, -1);
+	go_chan_free(a);
+	go_chan_free(b);
+}
+
 int main(int argc, char **argv)
 {
-	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p),
+	TESTS(TEST(blocking_section), TEST(sections_nest), TEST(many_short_sections), TEST(short_section_keeps_its_p), TEST(select_in_a_section),
 	      TEST_WHEN_NAMED(parks_as_a_section_begins), TEST_WHEN_NAMED(stops_as_it_leaves),
-	      TEST_WHEN_NAMED(taken_for_others), TEST_WHEN_NAMED(locked_one_takes_the_p));
+	      TEST_WHEN_NAMED(taken_for_others), TEST_WHEN_NAMED(locked_one_takes_the_p),
+	      TEST_WHEN_NAMED(what_waits_with_it_goes_on), TEST_WHEN_NAMED(slice_ends_in_sections));
 	return test_main(argc, argv, tests);
 }

@@ -5,6 +5,7 @@
  * @test alone
  * @test machines=virt,q35,hosted harts=3 args=others_stay_busy
  * @test harts=2 args=the_last_is_tied
+ * @test harts=2 args=timers_beside_a_tied_one
  * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
  * @stress env=PART=5
  */
@@ -299,10 +300,42 @@ static void the_last_is_tied(void)
 	}
 }
 
+static _Atomic(uint64_t) beats;
+static _Atomic(bool) napping, awake;
+
+static void beat(void *unused)
+{
+	while (!stop)
+		beats++;
+}
+
+static void nap(void *unused)
+{
+	napping = true;
+	go_sleep(20 * MS);
+	awake = true;
+}
+
+/* One that is tied computes, and the other hart has work without end: who sleeps beside it wakes up in time. */
+static void timers_beside_a_tied_one(void)
+{
+	go(beat, NULL);
+	WAIT_FOR(beats != 0);
+	go(nap, NULL);
+	while (!napping || ms_parked() != 0)
+		go_yield();
+	go_lock_hart();
+	CHECK(HELD_UNTIL(awake, 5 * SECOND));
+	go_unlock_hart();
+	stop = true;
+	WAIT_FOR(go_count() == 1);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(lock_hart), TEST(more_locked_than_harts), TEST(exit_while_locked),
 	      TEST_WHEN_NAMED(tied_while_spinning), TEST_WHEN_NAMED(others_stay_busy),
-	      TEST_WHEN_NAMED(the_last_is_tied));
+	      TEST_WHEN_NAMED(the_last_is_tied),
+	      TEST_WHEN_NAMED(timers_beside_a_tied_one));
 	return test_main(argc, argv, tests);
 }

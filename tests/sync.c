@@ -216,6 +216,39 @@ static void call_once(void *unused)
 	go_waitgroup_done(&all);
 }
 
+static int said[4], steps;
+
+static void note(void *which)
+{
+	said[steps++] = (int)(intptr_t)which;
+}
+
+static void defer_one(void *unused)
+{
+	go_defer(note, (void *)2);
+	note((void *)1);
+}
+
+static void once_around(void *unused)
+{
+	static go_once first;
+
+	go_defer(note, (void *)4);
+	go_once_do(&first, defer_one, NULL);
+	note((void *)3);
+}
+
+/* What its function defers is for the end of what is around the go_once_do(). */
+static void once_leaves_what_it_defers(void)
+{
+	CHECK(go_call(once_around, NULL) == NULL);
+	CHECK_EQ(steps, 4);
+	CHECK_EQ(said[0], 1);
+	CHECK_EQ(said[1], 3);
+	CHECK_EQ(said[2], 2);
+	CHECK_EQ(said[3], 4);
+}
+
 static void once_only(void)
 {
 	count = 0;
@@ -314,7 +347,7 @@ static void many_words(void)
 int main(int argc, char **argv)
 {
 	TESTS(TEST(readers_and_writers), TEST(readers_share), TEST(writer_goes_before_new_readers),
-	      TEST(cond_in_order), TEST(cond_broadcast), TEST(waitgroup), TEST(once_only),
+	      TEST(cond_in_order), TEST(cond_broadcast), TEST(waitgroup), TEST(once_only), TEST(once_leaves_what_it_defers),
 	      TEST(semaphore), TEST(semaphore_counts),
 	      TEST(many_words));
 	return test_main(argc, argv, tests);

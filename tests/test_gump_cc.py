@@ -119,6 +119,8 @@ def refused(test):
         local = folder.write('local.c', 'static _Thread_local int n;\n'
                                         'int main(int c, char **v) { return n += c; }\n')
         plus = folder.write('plus.cpp', FINE)
+        quote, itself = folder.write('quote', '"'), folder.file('itself')
+        folder.write('itself', f'"@{itself}"')
         for args, message in (
                 ([local, '-o', out], 'thread-local variables do not exist here'),
                 ([plus, '-o', out], 'no C++'),
@@ -128,6 +130,10 @@ def refused(test):
                 (['-fsanitize=address', fine, '-o', out], '-fsanitize=address'),
                 (['-fsanitize=undefined', fine, '-o', out], '-fsanitize-undefined-trap-on-error'),
                 ([fine, '-o', folder.file('nothere/out')], 'nothere/out'),
+                ([fine, '-o', fine], 'is the output, too'),
+                (['@' + quote], 'closing quotation'),
+                (['@' + itself], 'names itself'),
+                (['--build=' + os.path.join(TREE, 'build', 'hosted'), fine], 'is not for'),
                 ([fine, '-o', folder.path], f'cannot write {folder.path}: Is a directory'),
                 ([folder.file('nothere.c')], 'nothere.c'),
                 ([folder.file('nothere.o')], 'nothere.o')):

@@ -147,10 +147,13 @@ def odd_status(test):
     with Folder() as folder:
         program = folder.write('status.c', '#include <stdlib.h>\nint main(int argc, char **argv)'
                                            ' { exit(atoi(argv[argc - 1])); }\n')
-        for status in 0, 1, 2, 3, 124, 127, 128, 254, 255:
+        for status in 0, 1, 2, 3, 68, 124, 127, 128, 137, 254, 255:
             result = call(test, *run('--machine', test.machine_name, '--net', 'none', program,
                                      str(status)))
             check(test, result, status)
+        for status in 68, 124, 137:  # which are those of QEMU's, and of programs that time is up for
+            check(test, call(test, *run('--machine', test.machine_name, '--net', 'none', '--timeout', '30', program,
+                                        str(status))), status)
 
 
 def wrong_use(test):
@@ -170,6 +173,10 @@ def wrong_use(test):
                 ([], 'no program'),
                 (['--harts', '0', program], '--harts'),
                 (['--harts', '17', program], '--harts'),
+                (['--harts', '010', program], '--harts'),
+                (['--mem', '99999999999G', program], '--mem'),
+                (['--', '-dash.c'], '-dash.c: no such file'),
+                ([program, 'x' * 4000], '3,500'),
                 (['--harts', 'many', program], '--harts'),
                 (['--mem', 'much', program], '--mem'),
                 (['--timeout', '0', program], '--timeout'),

@@ -51,8 +51,11 @@ static struct socket *dial(const char *addr, int64_t deadline, int *error)
 	if ((*error = net_resolve(&address, deadline)) != 0)
 		return NULL;
 	host = address.to;
-	if ((*error = ports_to(&host, SOCK_STREAM)) != 0)
+	if ((*error = ports_to(&host, SOCK_STREAM)) != 0) {
+		if (*error == ECONNREFUSED && deadline <= hart_now())
+			*error = ETIMEDOUT;
 		return NULL;
+	}
 	int fd = socket_fd(host.any.sa_family, SOCK_STREAM);
 	*error = fd < 0 ? net_errno(errno) : ENOMEM;
 	struct socket *s = fd < 0 ? NULL : socket_new(fd, host.any.sa_family, SOCK_STREAM, &address.to);

@@ -89,6 +89,11 @@ bool poller_add(struct socket *s)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, s->fd, &event) == 0;
 }
 
+void poller_remove(struct socket *s)
+{
+	epoll_ctl(epoll, EPOLL_CTL_DEL, s->fd, NULL);
+}
+
 /* Later, because a socket can be written to at first, and that would be an event for each. */
 void poller_watch_write(struct socket *s)
 {

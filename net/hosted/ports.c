@@ -182,7 +182,8 @@ static void parse_published(const char *text)
 		struct published *p = &published[published_count++];
 		p->port = (uint16_t)guest;
 		p->host.v4.sin_family = AF_INET;
-		inet_pton(AF_INET, address, &p->host.v4.sin_addr);
+		if (inet_pton(AF_INET, address, &p->host.v4.sin_addr) != 1) /* 0.0.0.0 would be everybody's */
+			hart_fatal("GUMP_PUBLISH: %s is no address", address);
 		endpoint_set_port(&p->host, (uint16_t)host);
 		text += length;
 		text += *text == ',';

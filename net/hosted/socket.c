@@ -233,6 +233,8 @@ int socket_close(const void *handle)
 	source_wake(&s->source, NETPOLL_WRITE, &ready);
 	spin_unlock(&s->source.lock);
 	ports_release(s);
+	/* The poller may hold the socket for a moment, and its port: not any more after this. */
+	poller_remove(s);
 	if (handle_shared(handle))
 		disconnect(s);
 	netpoll_inject(&ready);

@@ -61,6 +61,7 @@ struct socket {
 void source_wake(struct source *source, enum netpoll_mode mode, struct glist *ready); /* under its lock */
 void source_event(struct source *source, uint32_t events);  /* from a thread that is no hart's */
 bool poller_add(struct socket *s);
+void poller_remove(struct socket *s);
 void poller_watch_write(struct socket *s);
 
 /* socket.c. NULL with errno ENOMEM; the descriptor is the caller's still. */

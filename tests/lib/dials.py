@@ -253,8 +253,10 @@ def names():
 
 
 def silence():
-    """A server that says nothing is asked four times in six seconds; who does not want to wait so long need not."""
+    """A server that says nothing is asked four times in six seconds; who does not want to wait so long need not. A
+    host that is not there is asked for its address, and given up as if it were and said nothing."""
     name_server()
+    dial(f'10.77.0.99:{PORT}', 'Connection timed out', between=(4000, 9000))
     dial(f'silent.test:{PORT}', NO_ANSWER, between=(5000, 9000))
     if [q.name for q in asked] != ['silent.test'] * 4:
         raise Wrong(f'asked {len(asked)} times')
