@@ -281,8 +281,12 @@ static void take_some(go_chan *c, struct waitq *q, struct glist *wake, bool zero
 	}
 }
 
-/* True: others wait still. Leaves the critical section; if it answers false, c may be gone. */
-static bool wake_some(go_chan *c)
+/*
+ * True: others wait still, or were left in the queues by selects that have won elsewhere. Leaves the
+ * critical section; if it answers false, c may be gone. Until then one of those that were taken is kept
+ * asleep: the last to wake up may free c.
+ */
+static bool wake_some(go_chan *c, struct g **kept)
 {
 	struct glist wake = { 0 };
 
@@ -291,6 +295,9 @@ static bool wake_some(go_chan *c)
 		take_some(c, &c->senders, &wake, false);
 	bool more = c->receivers.head != NULL || c->senders.head != NULL;
 	spin_release(&c->lock);
+	if (*kept != NULL)
+		glist_push(&wake, *kept);
+	*kept = more ? glist_pop(&wake) : NULL;
 	ready_list(&wake);
 	hart_unlock();
 	return more;
@@ -308,7 +315,8 @@ void go_close(go_chan *c)
 	/* Release: pairs with the acquire in send_would_wait(). */
 	store_release(&c->closed, true);
 	c->limit = 0;
-	while (wake_some(c)) {
+	struct g *kept = NULL;
+	while (wake_some(c, &kept)) {
 		/* Their stacks were packed, and fill the memory now: they are runnable, and can
 		   wait a little longer. */
 		if (reclaim_wanted())

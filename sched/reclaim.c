@@ -19,6 +19,7 @@
 
 #define PERIOD_NS INT64_C(10000000000)
 #define LITTLE ((size_t)1 << 20) /* bytes of stacks: a periodic cycle does not come for less */
+#define STACK_LEAST 4096         /* bytes that each has, of the Gs that have run */
 #define AT_ONCE INT64_MIN        /* reclaim_due: memory is little */
 #define STEP ((size_t)1 << 20)   /* by which stacks grow before it is wanted: a quarter of the reserve */
 #define VAIN_NS INT64_C(1000000) /* a shorter cycle counts as this long: see is_vain() */
@@ -138,8 +139,11 @@ bool reclaim_pays(void)
 	size_t in = hart_stacks_in(), before = load_relaxed(&in_looked);
 	/* If they have shrunk, others may have come in the place of those that were asked. */
 	bool changed = in > before + before / 4 + LITTLE || in + LITTLE < before;
+	/* Those that have ended have not shrunk, and a cycle frees all of the global pool. */
+	bool ended_since = load_relaxed(&sched.gfree.count) > LITTLE / STACK_LEAST;
 
-	return load_relaxed(&periodic_left) || (in > LITTLE && (changed || load_relaxed(&left_warm)));
+	return load_relaxed(&periodic_left) ||
+	       (in > LITTLE && (changed || ended_since || load_relaxed(&left_warm)));
 }
 
 /* The next part comes when a hundred times as much has passed, or, in need, four times. */
