@@ -100,12 +100,17 @@ static void p_relieve(struct p *p)
 	if ((status & 0xff) != P_BLOCKED || runq_empty(p))
 		return;
 	spin_acquire(&sched.lock);
-	if (!sched.stopping && peek_time(&p->slice_end) <= now_ticks() && p_take_blocked(p, status, P_IDLE)) {
+	bool taken = !sched.stopping && peek_time(&p->slice_end) <= now_ticks() &&
+		     p_take_blocked(p, status, P_IDLE);
+	if (taken) {
 		p->m = NULL;
 		runq_drain(p);
 		idle_p_add(p);
+		start_tied_ms();
 	}
 	spin_release(&sched.lock);
+	if (taken)
+		wake_p(); /* an M may have parked meanwhile */
 }
 
 void sections_relieve(void)
