@@ -118,9 +118,11 @@ void sections_relieve(void)
 	if (sched.stopping || ms_parked() != 0) /* one of those takes the P */
 		return;
 	for (uint32_t i = 0; i < procs_now(); i++) {
-		p_relieve(p_get(i));
-		if (timers_due(p_get(i), now_ticks()))
-			timers_run(p_get(i));
+		struct p *p = p_get(i);
+
+		p_relieve(p);
+		if ((load_relaxed(&p->status) & 0xff) != P_RUNNING && timers_due(p, now_ticks()))
+			timers_run(p); /* a P that runs has its own looked after */
 	}
 }
 
