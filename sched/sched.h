@@ -336,10 +336,10 @@ void block_leave_to(struct g *g, uint32_t depth); /* block.c: the running g leav
 noreturn void block_misused(struct g *g); /* block.c: g waits in one; its context is saved */
 /* block.c; m, which is idle, takes a P from a section that lasts, for work. */
 bool p_retake_blocked(struct m *m, bool work);
-/* block.c. While no M is parked nobody takes a section's P: what waits with it goes on elsewhere. On g0. */
-void sections_relieve(void);
 /* (L) The same for any M: the P, or NULL, and when the first section of those too short until now is long. */
 struct p *p_from_section(struct m *m, bool work, int64_t *too_early);
+/* While no M is parked nobody takes a section's P: what waits with it goes on elsewhere. On g0. */
+void sections_relieve(void);
 
 /* mutex.c, sema.c */
 bool mutex_is_locked(go_mutex *m);

@@ -11,8 +11,7 @@
  * @test harts=1 args=slice_ends_in_sections
  * @stress env=PART=5 args=-short_section_keeps_its_p
  */
-#include "sched/sched.h"
-#include "test.h"
+#include "busy.h"
 
 static _Atomic(int) count;
 static _Atomic(bool) stop;
@@ -292,30 +291,16 @@ static void locked_one_takes_the_p(void)
 	}
 }
 
-static _Atomic(bool) napping;
-
-static void nap(void *unused)
-{
-	napping = true;
-	go_sleep(20 * MS);
-	back = true;
-}
-
 /* The other hart has work without end: what is in the ring of a section's P goes on there, and who sleeps with it. */
 static void what_waits_with_it_goes_on(void)
 {
-	go(beat, NULL);
-	WAIT_FOR(beats != 0);
-	go(nap, NULL);
-	while (!napping || ms_parked() != 0)
-		go_yield();
+	busy_begin();
 	go(come_by, NULL);
 	go_block_enter();
-	bool in_time = HELD_UNTIL(count == 1 && back, 5 * SECOND);
+	bool in_time = HELD_UNTIL(count == 1 && awake, 5 * SECOND);
 	go_block_leave();
 	CHECK(in_time);
-	stop = true;
-	WAIT_FOR(count == 2);
+	busy_end();
 }
 
 /* Sections that each last longer than a slice, with next to nothing in between: others come all the same. */

@@ -9,8 +9,7 @@
  * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
  * @stress env=PART=5
  */
-#include "sched/sched.h"
-#include "test.h"
+#include "busy.h"
 
 static _Atomic(int) count;
 static _Atomic(bool) stop;
@@ -300,35 +299,14 @@ static void the_last_is_tied(void)
 	}
 }
 
-static _Atomic(uint64_t) beats;
-static _Atomic(bool) napping, awake;
-
-static void beat(void *unused)
-{
-	while (!stop)
-		beats++;
-}
-
-static void nap(void *unused)
-{
-	napping = true;
-	go_sleep(20 * MS);
-	awake = true;
-}
-
 /* One that is tied computes, and the other hart has work without end: who sleeps beside it wakes up in time. */
 static void timers_beside_a_tied_one(void)
 {
-	go(beat, NULL);
-	WAIT_FOR(beats != 0);
-	go(nap, NULL);
-	while (!napping || ms_parked() != 0)
-		go_yield();
+	busy_begin();
 	go_lock_hart();
 	CHECK(HELD_UNTIL(awake, 5 * SECOND));
 	go_unlock_hart();
-	stop = true;
-	WAIT_FOR(go_count() == 1);
+	busy_end();
 }
 
 int main(int argc, char **argv)
