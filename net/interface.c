@@ -29,6 +29,7 @@
 #define CHECK_NOT_TCP_UDP (CHECK_ALL & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP))
 #define ETHERNET_MTU 1500
 #define TCP_CHECKSUM_OFFSET 16 /* in the TCP header */
+#define WITHOUT_DATA (SIZEOF_ETH_HDR + IP6_HLEN + 60) /* a frame's length at most, with all options of TCP */
 
 struct interface *interfaces[INTERFACES_MAX];
 unsigned interface_count;
@@ -227,18 +228,30 @@ static uint16_t prepare_checksum(struct pbuf *p)
 	return (uint16_t)(SIZEOF_ETH_HDR - ETH_PAD_SIZE + header);
 }
 
+/*
+ * The descriptors that a frame leaves free. A device that is behind is full of data, whose senders wait for
+ * room or send them again. What else is sent is short, and nobody sends a reset again, an answer to ARP or
+ * the last acknowledgement: for those is what data leave.
+ */
+static unsigned left_free(const struct virtio_net *device, size_t length)
+{
+	return length > WITHOUT_DATA ? device->tx.size / 8 : 0;
+}
+
 /* lwIP's frame, its payload at the Ethernet header's padding. Takes a reference until it is sent. */
 static err_t queue_frame(struct netif *netif, struct pbuf *p)
 {
 	struct virtq_piece pieces[VIRTIO_NET_PIECES];
 	struct virtio_net *device = netif->state;
-	unsigned count = 0;
+	unsigned count = 0, left = left_free(device, p->tot_len);
 	uint16_t start = device->checksum_offload ? prepare_checksum(p) : 0;
 
 	if (!device->up)
 		return ERR_IF;
 	pbuf_ref(p);
-	unsigned most = device->tx.size < VIRTIO_NET_PIECES ? device->tx.size : VIRTIO_NET_PIECES;
+	unsigned most = device->tx.size - left;
+	if (most > VIRTIO_NET_PIECES)
+		most = VIRTIO_NET_PIECES;
 	if (pbuf_clen(p) > most || pbuf_add_header(p, PBUF_LINK_ENCAPSULATION_HLEN)) {
 		/* No room, or in too many pieces: a copy has room and is one piece. */
 		struct pbuf *copy = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
@@ -250,7 +263,8 @@ static err_t queue_frame(struct netif *netif, struct pbuf *p)
 	}
 	for (struct pbuf *q = p; q; q = q->next)
 		pieces[count++] = (struct virtq_piece){ q->payload, q->len };
-	bool queued = virtio_net_send(device, pieces, count, start, TCP_CHECKSUM_OFFSET, p);
+	bool queued = virtio_net_room(device, count + left) &&
+		      virtio_net_send(device, pieces, count, start, TCP_CHECKSUM_OFFSET, p);
 	pbuf_remove_header(p, PBUF_LINK_ENCAPSULATION_HLEN);
 	if (!queued)
 		pbuf_free(p);
@@ -276,9 +290,10 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 err_t net_room_for_fragments(struct netif *netif, unsigned count)
 {
 	struct virtio_net *device = netif->state;
-	if (2 * count > device->tx.size)
+	unsigned wanted = 2 * count + left_free(device, netif->mtu);
+	if (wanted > device->tx.size)
 		return ERR_BUF; /* never */
-	return virtio_net_room(device, 2 * count) ? ERR_OK : device->up ? ERR_MEM : ERR_IF;
+	return virtio_net_room(device, wanted) ? ERR_OK : device->up ? ERR_MEM : ERR_IF;
 }
 
 bool interface_flush(void)

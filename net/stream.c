@@ -10,6 +10,7 @@
 
 #include "kernel/hart.h"
 #include "lwip/pbuf.h"
+#include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/demux.h"
@@ -71,12 +72,19 @@ static void open_window(struct conn *conn, size_t n)
 	if (give > n)
 		give = n;
 	conn->withheld = (u32_t)(n - give);
+	bool waits = TCP_SEQ_LT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);
 	if (give)
 		demux_rouse(pcb);
 	for (; give > UINT16_MAX; give -= UINT16_MAX)
 		tcp_recved(pcb, UINT16_MAX);
 	if (give)
 		tcp_recved(pcb, (u16_t)give);
+	uint32_t edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
+	/* A peer without room for a segment hears of it. lwIP would tell of four, and leave the rest to probes. */
+	if (waits && TCP_SEQ_GEQ(edge, pcb->rcv_ann_right_edge + pcb->mss)) {
+		tcp_ack_now(pcb);
+		tcp_output(pcb);
+	}
 	conn_count_window(conn);
 }
 

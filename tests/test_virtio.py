@@ -9,7 +9,7 @@ import tempfile
 from lib import machine, metrics
 from lib.liar import LIES, SIZE, Liar
 from lib.machine import ARCH, TREE, Failure
-from lib.network import Tap, TwoTaps, run_client, usable
+from lib.network import HostNet, Tap, TwoTaps, run_client, usable
 from lib.programs import HostTest
 
 
@@ -69,6 +69,20 @@ def lies(test, what, bad):
         raise Failure('it did not say which is down')
 
 
+def behind(test):
+    """A device that does not take what it is to send for a while."""
+    image = machine.image_path('ports', ARCH[test.machine_name])
+    device = 'virtio-net-pci,disable-legacy=on,romfile=' if test.machine_name == 'q35' else 'virtio-net-device'
+    with tempfile.TemporaryDirectory() as folder:
+        own, qemu = os.path.join(folder, 'own'), os.path.join(folder, 'qemu')
+        words = ['-netdev', f'dgram,id=line,local.type=unix,local.path={qemu},remote.type=unix,remote.path={own}',
+                 '-device', f'{device},netdev=line']
+        with test.boot(image, env=Tap.env, args=['peer'], timeout=60,
+                       options=[part for word in words for part in ('--qemu-arg', word)]) as boot:
+            boot.wait_for('listening')
+            run_client(HostNet([]), 'behind.py', own, qemu)
+
+
 def refused(test):
     """A device that wants what nobody agreed to, beside a good one, in front of it or behind."""
     image = machine.image_path('http', ARCH[test.machine_name])
@@ -94,5 +108,8 @@ def tests():
             test.source = 'examples/http.c'
     else:
         print('skipped: devices that lie in a machine need root')
+    for name in 'virt', 'q35':
+        found.append(HostTest('virtio.behind', behind, name, 2))
+        found[-1].source = 'tests/ports.c'
     # The driver's headers name the kernel's, which are this architecture's.
     return found + ([HostTest('virtio.lies', lying_devices)] if platform.machine() == 'x86_64' else [])

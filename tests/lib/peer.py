@@ -82,9 +82,7 @@ class Peer:
         self.own = socket.inet_aton(own)
         self.addresses = {self.own, *map(socket.inet_aton, more)}
         self.mac = b'\x02\0\0\0\0\x09'
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)  # whatever the host allows others
-        self.socket.bind((interface, 0))
+        self.socket = self.attach(interface)
         self.machine_mac = None
         self.resolved = threading.Event()
         self.queues = {}      # (protocol, own port) -> queue.Queue of Segments or datagrams
@@ -93,6 +91,12 @@ class Peer:
         self.sources = {}     # own port -> the machine's port that the last segment came from
         self.numbers = itertools.count(1)
         threading.Thread(target=self.read, daemon=True).start()
+
+    def attach(self, interface):
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)  # whatever the host allows others
+        raw.bind((interface, 0))
+        return raw
 
     def lost(self):
         """The frames that came and found no room here, since this was asked last."""
@@ -108,11 +112,16 @@ class Peer:
 
     # ---- In ----
 
-    def read(self):
+    def receive(self):
+        """The next frame that comes."""
         while True:
             frame, address = self.socket.recvfrom(65536)
-            if address[2] == socket.PACKET_OUTGOING:
-                continue
+            if address[2] != socket.PACKET_OUTGOING:
+                return frame
+
+    def read(self):
+        while True:
+            frame = self.receive()
             with contextlib.suppress(struct.error, IndexError):
                 kind = frame[12:14]
                 if kind == b'\x08\x06':

@@ -292,37 +292,60 @@ def own_window():
         close_window()
 
 
+def opens_early(c):
+    """A window that was closed is told of once there is room for a segment, not for four. What has come till then."""
+    data, c.window = b'', 1460
+    c.send(ACK)
+    while True:
+        if not (got := c.next()) or got.seq != c.ack:
+            raise Wrong(f'behind {len(data)} bytes of the echo: {got}')
+        if got.window:
+            check('room for a segment, and not yet for four', 1460 <= got.window < 4 * 1460, True)
+            return data
+        data += got.data
+        c.ack = c.ack + len(got.data) & MASK
+        if got.data:
+            c.send(ACK)
+
+
 def close_window():
     c = opened(ECHO)
     c.window = 0
     c.send(ACK)
-    data, room = b'', 1
-    while room:                     # whose echo nobody takes
-        for at in range(0, room, 1460):
-            data += (piece := random.randbytes(min(1460, room - at)))
-            c.send(ACK, piece)
-        got = acknowledged(c, c.seq, f'{len(data)} bytes')
-        while later := c.next(timeout=0.3):
-            got = later
-        if got.ack != c.seq:
-            raise Wrong(f'{len(data)} bytes, and {got}, not an ACK of all')
-        room = got.window
-        if len(data) > 1 << 20:
+    stream, first = random.randbytes(1 << 20), c.seq
+
+    def piece(size):
+        at = c.seq - first & MASK
+        if at + size > len(stream):
             raise Wrong('a megabyte that nobody reads')
-    for offset, text in (-1, b''), *((0, b'?'), (0, b'?' * 1460), (0, b'')) * 2:    # the first once in a while only
-        c.send(ACK, text, seq=c.seq + offset)
-        if not text and offset == 0:    # it asks for nothing
+        return stream[at:at + size]
+
+    def fill(room):
+        """Until it is closed, with an echo that nobody takes."""
+        while room:
+            for at in range(0, room, 1460):
+                c.send(ACK, piece(min(1460, room - at)))
+            got = acknowledged(c, c.seq, f'{room} bytes')
+            while later := c.next(timeout=0.3):
+                got = later
+            if got.ack != c.seq:
+                raise Wrong(f'{room} bytes, and {got}, not an ACK of all')
+            room = got.window
+    fill(1)
+    for offset, size in (-1, 0), *((0, 1), (0, 1460), (0, 0)) * 2:    # the first once in a while only
+        c.send(ACK, piece(size), seq=c.seq + offset)
+        if size == 0 and offset == 0:   # it asks for nothing
             continue
         while (got := c.next()) and got.data:   # a probe of its own
             pass
-        taken = (got.ack - c.seq & MASK) if got else 2
-        if taken > len(text[:1]) or got.flags != ACK or got.window:    # a byte may be taken
-            raise Wrong(f'the answer to a probe of a closed window: {got}, not an ACK of {c.seq}')
-        data, c.seq = data + text[:taken], got.ack
+        if not got or got.flags != ACK or got.ack - c.seq & MASK > (size if got.window else min(size, 1)):
+            raise Wrong(f'the answer to a probe of a closed window: {got}, not an ACK of {c.seq}')   # a byte may be taken
+        c.seq = got.ack
+        fill(got.window)                # there was memory again, and somebody has read on
+    back, sent = opens_early(c), stream[:c.seq - first & MASK]
     c.window = 65535
     c.send(ACK)
-    back, _ = c.read(len(data))
-    check('the echo of what filled the window', back == data, True)
+    check('the echo of what filled the window', back + c.read(len(sent) - len(back))[0] == sent, True)
     c.send(ACK)
     echoes(c, b'and more')
     c.finish()

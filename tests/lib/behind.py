@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A peer that lets the machine's device fall behind, against tests/ports.c: behind.py OWN-SOCKET QEMU'S
+
+Both are of QEMU's -netdev dgram, a frame a datagram. While nobody takes them here QEMU waits, and so does its device: the
+ring fills with data. What nobody would send again then is to find room in it all the same.
+"""
+import socket
+import sys
+import threading
+import time
+
+from peer import RST, SYN, TCP, UDP, WAIT, Connection, Peer, Wrong, check, ports
+
+MACHINE, OWN, OTHER = '10.77.0.2', '10.77.0.9', '10.77.0.10'
+ECHO, CLOSED = 7, 99
+DATAGRAMS, RING = 3000, 256     # of tests/ports.c, and of QEMU's device
+ASKED = 8
+
+
+class Line(Peer):
+    def attach(self, interface):
+        own, qemu = interface
+        self.taken, self.order = threading.Event(), []
+        self.taken.set()
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        line.bind(own)
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                line.connect(qemu)
+                return line
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise Wrong(f'{qemu}: {error}') from None
+                time.sleep(0.1)
+
+    def receive(self):
+        """In `order` is what each frame since the last clearing was, by its length: data or not."""
+        frame = self.socket.recv(65536)
+        self.taken.wait()
+        self.order.append(len(frame) > 1000)
+        return frame
+
+
+def main(*paths):
+    peer = Line(paths, MACHINE, OWN)
+    peer.resolve()
+    port = next(ports)
+    data = peer.listen(UDP, port)
+    peer.taken.clear()
+    peer.order.clear()
+    peer.send_ip(UDP, peer.udp(port, ECHO, b'flood'))
+    time.sleep(2)                   # the ring is full, or the order of what has come tells below that it was not
+    asked = [Connection(peer, CLOSED) for _ in range(ASKED)]
+    for c in asked:
+        c.send(SYN)
+    peer.addresses.add(socket.inet_aton(OTHER))
+    peer.send_arp(1, b'\xff' * 6, b'\0' * 6, socket.inet_aton(OTHER), peer.machine)
+    time.sleep(1)
+    peer.taken.set()
+    for number in range(DATAGRAMS):
+        check(f'the length of datagram {number}', len(data.get(timeout=WAIT)), 1400)
+    for number, c in enumerate(asked):
+        got = c.next(timeout=0)
+        if not got or not got.flags & RST:
+            raise Wrong(f'of {ASKED} SYNs to a closed port while the ring was full the {number}. got {got}, not a reset')
+    behind = [sum(peer.order[:at]) for at, is_data in enumerate(peer.order) if not is_data]
+    if len(behind) <= ASKED or behind[0] < RING // 8 * 7 or behind[-1] > DATAGRAMS // 2:
+        raise Wrong(f'{ASKED} resets and an answer to ARP, and perhaps others, came behind {behind} datagrams')
+
+
+try:
+    main(*sys.argv[1:])
+except Wrong as wrong:
+    sys.exit(str(wrong))
