@@ -80,7 +80,7 @@ static void open_window(struct conn *conn, size_t n)
 	if (give)
 		tcp_recved(pcb, (u16_t)give);
 	uint32_t edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
-	/* A peer without room for a segment hears of it. lwIP would tell of four, and leave the rest to probes. */
+	/* A peer without room for a segment hears of one's. lwIP would tell of four, the rest by probes. */
 	if (waits && TCP_SEQ_GEQ(edge, pcb->rcv_ann_right_edge + pcb->mss)) {
 		tcp_ack_now(pcb);
 		tcp_output(pcb);
