@@ -55,6 +55,20 @@ static bool passed(int64_t deadline)
 	return deadline != GO_FOREVER && hart_now() >= deadline;
 }
 
+/* A peer without room for a segment hears of one's. lwIP would tell of four, and leave the rest to probes. */
+static void give_window(struct tcp_pcb *pcb, size_t n)
+{
+	bool waits = TCP_SEQ_LT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);
+	for (; n > UINT16_MAX; n -= UINT16_MAX)
+		tcp_recved(pcb, UINT16_MAX);
+	tcp_recved(pcb, (u16_t)n);
+	uint32_t edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
+	if (waits && TCP_SEQ_GEQ(edge, pcb->rcv_ann_right_edge + pcb->mss)) {
+		tcp_ack_now(pcb);
+		tcp_output(pcb);
+	}
+}
+
 /*
  * Tells the peer that there is room for `n` more bytes, but for no more in all than this
  * connection's share. What is withheld is given out with a later read.
@@ -72,18 +86,9 @@ static void open_window(struct conn *conn, size_t n)
 	if (give > n)
 		give = n;
 	conn->withheld = (u32_t)(n - give);
-	bool waits = TCP_SEQ_LT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);
-	if (give)
+	if (give) {
 		demux_rouse(pcb);
-	for (; give > UINT16_MAX; give -= UINT16_MAX)
-		tcp_recved(pcb, UINT16_MAX);
-	if (give)
-		tcp_recved(pcb, (u16_t)give);
-	uint32_t edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
-	/* A peer without room for a segment hears of one's. lwIP would tell of four, the rest by probes. */
-	if (waits && TCP_SEQ_GEQ(edge, pcb->rcv_ann_right_edge + pcb->mss)) {
-		tcp_ack_now(pcb);
-		tcp_output(pcb);
+		give_window(pcb, give);
 	}
 	conn_count_window(conn);
 }

@@ -193,6 +193,14 @@ static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void *
 	return 1;
 }
 
+/* What comes may have to be answered, by a reset say, and nobody sends that again. */
+static bool can_answer(struct virtio_net *net)
+{
+	bool can = net->tx.free_count > 0 || virtio_net_room(net, 1);
+	atomic_store_explicit(&net->rx_waits, !can, memory_order_relaxed);
+	return can;
+}
+
 unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 {
 	struct virtq_piece pieces[VIRTIO_NET_PIECES];
@@ -207,7 +215,8 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	bool room = net->tx_full && net->tx.free_count >= net->tx_wanted;
 	if (room)
 		net->tx_full = false;
-	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
+	while (frames < budget && can_answer(net) &&
+	       take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
 		if (count <= VIRTIO_NET_PIECES && length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
 			net->callbacks.receive(net, pieces, count, length,
@@ -231,7 +240,7 @@ bool virtio_net_rearm(struct virtio_net *net)
 {
 	if (!net->up)
 		return false;
-	bool more = virtqueue_interrupts_on(&net->rx);
+	bool more = !load_relaxed(&net->rx_waits) && virtqueue_interrupts_on(&net->rx);
 	/* Full during this poll, and room since: the device has perhaps nothing left to interrupt for. */
 	if (net->tx_full)
 		more |= net->tx.free_count >= net->tx_wanted || virtqueue_interrupts_on(&net->tx);
@@ -301,5 +310,5 @@ void virtio_net_notify(struct virtio_net *net)
 
 bool virtio_net_pending(const struct virtio_net *net)
 {
-	return net->up && virtqueue_pending(&net->rx);
+	return net->up && !load_relaxed(&net->rx_waits) && virtqueue_pending(&net->rx);
 }

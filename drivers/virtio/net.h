@@ -46,6 +46,7 @@ struct virtio_net {
 	bool up;
 	bool tx_full;          /* since somebody found no room, until a poll finds it */
 	unsigned tx_wanted;    /* the fewest descriptors that were wanted meanwhile */
+	_Atomic(bool) rx_waits; /* for room in tx: the last poll left frames where they are */
 	_Atomic(uint32_t) notify; /* bits by queue: the device waits to be told */
 	bool checksum_offload; /* it fills in checksums on request */
 	uint64_t dropped;      /* frames too long or in too many pieces */
@@ -57,7 +58,8 @@ int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio
 /*
  * Hands at most `budget` frames to receive(), refills the ring, and returns finished
  * sends to sent(). Answers how many frames it handed over. When they are many, the device is shown what
- * was queued on the way, so that it works beside: the rest is the caller's to flush.
+ * was queued on the way, so that it works beside: the rest is the caller's to flush. While an answer would
+ * find no room, frames stay where they are.
  */
 unsigned virtio_net_poll(struct virtio_net *net, unsigned budget);
 

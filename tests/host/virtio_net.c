@@ -223,6 +223,27 @@ static void use_one(unsigned queue)
 	use(queues[queue], (uint32_t)next_available(queue), 0);
 }
 
+/* While an answer would find no room, what comes stays where it is, and nobody asks for it again and again. */
+static void no_room_for_answers(void)
+{
+	start(VIRTIO_F_EVENT_IDX);
+	virtio_net_rearm(&net);
+	while (send_pieces(1))
+		;
+	unsigned at_once = posted;
+	frame_length = 100;
+	answers = 1;
+	deliver(BUFFER_SIZE, -1, 0);
+	deliver(BUFFER_SIZE, -1, 0);
+	deliver(BUFFER_SIZE, -1, 0);
+	assert(virtio_net_poll(&net, 64) == 0 && !virtio_net_rearm(&net) && !virtio_net_pending(&net));
+	use_one(TX);
+	assert(virtio_net_rearm(&net) && virtio_net_poll(&net, 64) == 1 && !virtio_net_rearm(&net));
+	use_all(TX);
+	assert(virtio_net_rearm(&net) && virtio_net_poll(&net, 64) == 2 && !virtio_net_rearm(&net));
+	assert(posted == at_once + 3 && received == 3);
+}
+
 /* Who wants more than there is has no poll until the device has given so much back. */
 static void too_few(void)
 {
@@ -417,6 +438,7 @@ int main(void)
 	full();
 	full_again();
 	too_few();
+	no_room_for_answers();
 	refilled_on_the_way();
 	runs_out_rarely();
 	far_too_long();
