@@ -144,7 +144,7 @@ def tests():
     for name, harts in ('virt', 4), ('q35', 4):
         for function, source in (segments, 'tests/ports.c'), (backlog, 'tests/ports.c'), (dial, 'examples/proxy.c'), \
                 (shortage, 'tests/shortage.c'):
-            test = HostTest(f'hostile.{function.__name__}', function, name, harts, waits=function is dial)
+            test = HostTest(f'hostile.{function.__name__}', function, name, harts, waits=function is not backlog)
             test.source = source
             found.append(test)
         for what in 'gaps', 'made_up_neighbours':
