@@ -6,6 +6,7 @@
  * @test machines=virt,q35,hosted harts=3 args=others_stay_busy
  * @test harts=2 args=the_last_is_tied
  * @test harts=2 args=timers_beside_a_tied_one
+ * @test harts=2 args=yields_to_a_tied_one
  * @test checks machines=virt,q35,hosted harts=2 env=GUMPDEBUG=windows args=tied_while_spinning
  * @stress env=PART=5
  */
@@ -309,11 +310,85 @@ static void timers_beside_a_tied_one(void)
 	busy_end();
 }
 
+static go_chan *letters[2]; /* by hart */
+static _Atomic(unsigned) tied_harts;
+static _Atomic(int) tied_ones, writer_on, yields;
+static _Atomic(bool) may_write, written, was_read;
+
+static void read_tied(void *unused)
+{
+	go_lock_hart();
+	tied_harts |= 1u << go_hart();
+	tied_ones++;
+	go_recv(letters[go_hart()], NULL);
+	was_read = true;
+	go_unlock_hart();
+	count++;
+}
+
+static void write_elsewhere(void *unused)
+{
+	writer_on = go_hart();
+	while (!may_write)
+		hart_relax();
+	go_send(letters[1 - writer_on], NULL);
+	written = true;
+	while (!was_read)
+		hart_relax();
+	count++;
+}
+
+static bool yields_to_the_tied_one_here(void)
+{
+	go(write_elsewhere, NULL);
+	while (writer_on < 0)
+		hart_relax();
+	bool beside = go_hart() != writer_on;
+	may_write = true;
+	while (!was_read) {
+		go_yield();
+		yields += written;
+	}
+	CHECK(!beside || yields < 1000); /* a slice has tens of thousands */
+	go_send(letters[writer_on], NULL);
+	WAIT_FOR(count == 3);
+	return beside;
+}
+
+/*
+ * Each hart has a goroutine that is tied to it and waits, so both serve others. Who yields on one, with nothing else
+ * to run, finds that the other has readied the one that is tied to this.
+ */
+static void yields_to_a_tied_one(void)
+{
+	letters[0] = go_chan_make(0, 0);
+	letters[1] = go_chan_make(0, 0);
+	for (int rounds = 0; rounds < 10;) {
+		count = yields = tied_ones = 0;
+		tied_harts = 0;
+		writer_on = -1;
+		may_write = written = was_read = false;
+		go(read_tied, NULL);
+		go(read_tied, NULL);
+		WAIT_FOR(tied_ones == 2);
+		if (tied_harts == 3) {
+			rounds += yields_to_the_tied_one_here();
+			continue;
+		}
+		for (int i = 0; i < 2; i++)
+			go_send(letters[tied_harts >> 1], NULL);
+		WAIT_FOR(count == 2);
+	}
+	go_chan_free(letters[0]);
+	go_chan_free(letters[1]);
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(lock_hart), TEST(more_locked_than_harts), TEST(exit_while_locked),
 	      TEST_WHEN_NAMED(tied_while_spinning), TEST_WHEN_NAMED(others_stay_busy),
 	      TEST_WHEN_NAMED(the_last_is_tied),
-	      TEST_WHEN_NAMED(timers_beside_a_tied_one));
+	      TEST_WHEN_NAMED(timers_beside_a_tied_one),
+	      TEST_WHEN_NAMED(yields_to_a_tied_one));
 	return test_main(argc, argv, tests);
 }
