@@ -310,5 +310,5 @@ void virtio_net_notify(struct virtio_net *net)
 
 bool virtio_net_pending(const struct virtio_net *net)
 {
-	return net->up && !load_relaxed(&net->rx_waits) && virtqueue_pending(&net->rx);
+	return net->up && virtqueue_pending(load_relaxed(&net->rx_waits) ? &net->tx : &net->rx);
 }
