@@ -230,8 +230,8 @@ static uint16_t prepare_checksum(struct pbuf *p)
 
 /*
  * The descriptors that a frame leaves free. A device that is behind is full of data, whose senders wait for
- * room or send them again. What else is sent is short, and nobody sends a reset again, an answer to ARP or
- * the last acknowledgement: for those is what data leave.
+ * room or send them again. Nobody sends a reset again, an answer to ARP or the last acknowledgement: for
+ * those is what data leave. Which is which goes by the length.
  */
 static unsigned left_free(const struct virtio_net *device, size_t length)
 {

@@ -55,7 +55,7 @@ static bool passed(int64_t deadline)
 	return deadline != GO_FOREVER && hart_now() >= deadline;
 }
 
-/* A peer without room for a segment hears of one's. lwIP would tell of four, and leave the rest to probes. */
+/* A peer without room hears when there is some for a segment. lwIP would wait for four, or for a probe. */
 static void give_window(struct tcp_pcb *pcb, size_t n)
 {
 	bool waits = TCP_SEQ_LT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);

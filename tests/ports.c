@@ -59,15 +59,12 @@ static unsigned datagrams, unsent;
 
 static void tell_figures(go_conn *conn)
 {
-	char buf[300];
+	char buf[250];
 	struct go_net_stats net;
-	struct go_interface_stats net0 = { 0 }; /* there is none hosted */
 	go_net_stats(&net);
-	go_interface_stats(0, &net0);
 	int length = snprintf(buf, sizeof(buf), "connections=%zu turned_away=%llu memory=%zu memory_max=%zu goroutines=%d "
-			      "datagrams=%u unsent=%u received_dropped=%llu sent_dropped=%llu\n", net.connections,
-			      (unsigned long long)net.turned_away, net.memory, net.memory_max, go_count(), datagrams, unsent,
-			      (unsigned long long)net0.received_dropped, (unsigned long long)net0.sent_dropped);
+			      "datagrams=%u unsent=%u\n", net.connections, (unsigned long long)net.turned_away, net.memory,
+			      net.memory_max, go_count(), datagrams, unsent);
 	go_write(conn, buf, (size_t)length);
 }
 
