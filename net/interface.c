@@ -3,9 +3,8 @@
  * The interfaces net0, net1, ...: between lwIP's netifs and the virtio network devices, in the order in which
  * those are found. A device that breaks its rings takes its own interface down and no other.
  *
- * In: a frame is copied into a pbuf of its own length, because buffers of the device are few and
- * a frame may wait for its reader for ever. Out: a frame in a few pieces is not copied, lwIP leaves room for
- * the device's header before each.
+ * A frame that came is copied into a pbuf of its own length, because buffers of the device are few and
+ * a frame may wait for its reader for ever. What goes out: net/transmit.c.
  */
 #include "net/interface.h"
 
@@ -14,7 +13,6 @@
 #include "kernel/hart.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
-#include "lwip/inet_chksum.h"
 #include "lwip/pbuf.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ip4.h"
@@ -28,13 +26,9 @@
 #define CHECK_ALL (NETIF_CHECKSUM_ENABLE_ALL)
 #define CHECK_NOT_TCP_UDP (CHECK_ALL & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP))
 #define ETHERNET_MTU 1500
-#define TCP_CHECKSUM_OFFSET 16 /* in the TCP header */
-#define WITHOUT_DATA (SIZEOF_ETH_HDR + IP6_HLEN + 60) /* a frame's length at most, with all options of TCP */
 
 struct interface *interfaces[INTERFACES_MAX];
 unsigned interface_count;
-
-/* ---- In ---- */
 
 /*
  * Of an IPv6 option lwIP reads the length even when its kind is the last byte that there is: it finds a 0
@@ -132,8 +126,9 @@ static void receive(struct virtio_net *device, const struct virtq_piece *pieces,
 	NETIF_SET_CHECKSUM_CTRL(netif, CHECK_NOT_TCP_UDP & interface->generate);
 }
 
-static void room(void)
+static void room(struct virtio_net *device)
 {
+	transmit_backlog((struct interface *)device);
 	tcp_txnow(); /* segments that found the ring full */
 	udp_retry();
 }
@@ -145,6 +140,7 @@ static unsigned poll_one(struct interface *interface, unsigned budget)
 	if (!device->up && netif_is_link_up(&interface->netif)) {
 		hart_print("net%u: down\n", interface->number);
 		netif_set_link_down(&interface->netif);
+		transmit_nothing(interface);
 		addresses_changed();
 		udp_retry();
 	}
@@ -163,14 +159,6 @@ unsigned interface_poll(unsigned budget)
 	return most;
 }
 
-bool interface_is_full(void)
-{
-	for (unsigned i = 0; i < interface_count; i++)
-		if (interfaces[i]->device.up && interfaces[i]->device.tx_full)
-			return true;
-	return false;
-}
-
 bool interface_rearm(void)
 {
 	bool more = false;
@@ -185,115 +173,6 @@ bool interface_pending(void)
 	for (unsigned i = 0; i < interface_count; i++)
 		pending |= virtio_net_pending(&interfaces[i]->device);
 	return pending;
-}
-
-/* ---- Out ---- */
-
-static void sent(void *cookie)
-{
-	pbuf_free(cookie);
-}
-
-/*
- * Where the checksum is for the device to fill in: lwIP left the field empty, the pseudo
- * header's sum belongs there. Answers the offset of the TCP header in the frame, or 0.
- */
-static uint16_t prepare_checksum(struct pbuf *p)
-{
-	const struct eth_hdr *eth = p->payload;
-	char *ip = (char *)p->payload + SIZEOF_ETH_HDR;
-	uint32_t sum, header;
-	if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN) {
-		const struct ip_hdr *v4 = (void *)ip;
-		header = IPH_HL_BYTES(v4);
-		if (IPH_PROTO(v4) != IP_PROTO_TCP || (IPH_OFFSET(v4) & PP_HTONS(IP_OFFMASK | IP_MF)))
-			return 0;
-		sum = net_checksum(&v4->src, 8);
-	} else if (eth->type == PP_HTONS(ETHTYPE_IPV6) &&
-		   p->len >= SIZEOF_ETH_HDR + IP6_HLEN + TCP_HLEN) {
-		const struct ip6_hdr *v6 = (void *)ip;
-		header = IP6_HLEN;
-		if (IP6H_NEXTH(v6) != IP6_NEXTH_TCP)
-			return 0;
-		sum = net_checksum(&v6->src, 32);
-	} else {
-		return 0;
-	}
-	sum += PP_HTONS(IP_PROTO_TCP);
-	sum += lwip_htons((u16_t)(p->tot_len - SIZEOF_ETH_HDR - header));
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	struct tcp_hdr *tcp = (void *)(ip + header);
-	tcp->chksum = (u16_t)sum;
-	return (uint16_t)(SIZEOF_ETH_HDR - ETH_PAD_SIZE + header);
-}
-
-/*
- * The descriptors that a frame leaves free. A device that is behind is full of data, whose senders wait for
- * room or send them again. Nobody sends a reset again, an answer to ARP or the last acknowledgement: for
- * those is what data leave. Which is which goes by the length.
- */
-static unsigned left_free(const struct virtio_net *device, size_t length)
-{
-	return length > WITHOUT_DATA ? device->tx.size / 8 : 0;
-}
-
-/* lwIP's frame, its payload at the Ethernet header's padding. Takes a reference until it is sent. */
-static err_t queue_frame(struct netif *netif, struct pbuf *p)
-{
-	struct virtq_piece pieces[VIRTIO_NET_PIECES];
-	struct virtio_net *device = netif->state;
-	unsigned count = 0, left = left_free(device, p->tot_len);
-	uint16_t start = device->checksum_offload ? prepare_checksum(p) : 0;
-
-	if (!device->up)
-		return ERR_IF;
-	pbuf_ref(p);
-	unsigned most = device->tx.size - left;
-	if (most > VIRTIO_NET_PIECES)
-		most = VIRTIO_NET_PIECES;
-	if (pbuf_clen(p) > most || pbuf_add_header(p, PBUF_LINK_ENCAPSULATION_HLEN)) {
-		/* No room, or in too many pieces: a copy has room and is one piece. */
-		struct pbuf *copy = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
-		pbuf_free(p);
-		if (!copy)
-			return ERR_MEM;
-		p = copy;
-		pbuf_add_header(p, PBUF_LINK_ENCAPSULATION_HLEN);
-	}
-	for (struct pbuf *q = p; q; q = q->next)
-		pieces[count++] = (struct virtq_piece){ q->payload, q->len };
-	bool queued = virtio_net_room(device, count + left) &&
-		      virtio_net_send(device, pieces, count, start, TCP_CHECKSUM_OFFSET, p);
-	pbuf_remove_header(p, PBUF_LINK_ENCAPSULATION_HLEN);
-	if (!queued)
-		pbuf_free(p);
-	return queued ? ERR_OK : ERR_MEM;
-}
-
-static err_t send_frame(struct netif *netif, struct pbuf *p)
-{
-	struct go_interface_stats *counts = &((struct interface *)netif->state)->counts;
-	size_t length = p->tot_len - ETH_PAD_SIZE;
-	err_t error = queue_frame(netif, p);
-
-	if (error != ERR_OK) {
-		counts->sent_dropped++;
-		return error;
-	}
-	counts->sent_frames++;
-	counts->sent_bytes += length;
-	return ERR_OK;
-}
-
-/* Each fragment is in two pieces: its headers, and where its part of the packet is. */
-err_t net_room_for_fragments(struct netif *netif, unsigned count)
-{
-	struct virtio_net *device = netif->state;
-	unsigned wanted = 2 * count + left_free(device, netif->mtu);
-	if (wanted > device->tx.size)
-		return ERR_BUF; /* never */
-	return virtio_net_room(device, wanted) ? ERR_OK : device->up ? ERR_MEM : ERR_IF;
 }
 
 bool interface_flush(void)
@@ -320,7 +199,7 @@ static err_t netif_fill(struct netif *netif)
 	netif->hostname = "gump";
 	netif->output = etharp_output;
 	netif->output_ip6 = ethip6_output;
-	netif->linkoutput = send_frame;
+	netif->linkoutput = transmit;
 	netif->mtu = ETHERNET_MTU;
 	netif->hwaddr_len = sizeof device->mac;
 	memcpy(netif->hwaddr, device->mac, sizeof device->mac);
@@ -350,7 +229,9 @@ static void start(struct interface *interface)
 
 bool interface_start(void)
 {
-	static const struct virtio_net_callbacks callbacks = { sched_netpoll_ready, receive, sent, room };
+	static const struct virtio_net_callbacks callbacks = {
+		sched_netpoll_ready, receive, transmitted, room
+	};
 	int result = 0;
 	for (unsigned index = 0; result >= 0 && interface_count < INTERFACES_MAX; index++) {
 		struct interface *interface = net_calloc(1, sizeof *interface);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interfaces, for net/interface.c and net/addresses.c. The rest of net/ knows them by net/net.h. */
+/* The interfaces, for interface.c, transmit.c and addresses.c. The rest of net/ knows them by net/net.h. */
 #ifndef NET_INTERFACE_H
 #define NET_INTERFACE_H
 
@@ -9,6 +9,7 @@
 #include "net/net.h"
 
 #define INTERFACES_MAX 8
+#define BACKLOG_MAX VIRTQUEUE_SIZE_MAX /* as many as there are answers to a full ring */
 
 struct interface {
 	struct virtio_net device;   /* first: the driver's callback has only that */
@@ -17,12 +18,27 @@ struct interface {
 	uint16_t generate;          /* checksums that are lwIP's to generate, not the device's */
 	const char *address_source; /* for the message */
 	ip4_addr_t announced;
+	struct backlog {
+		struct pbuf *frames[BACKLOG_MAX]; /* a ring */
+		unsigned first, count;
+	} backlog; /* net/transmit.c */
 	struct go_interface_stats counts; /* but for what the driver counts, the name, and `up` */
 };
 
 /* Under the net lock; which there are is constant after the start. */
 extern struct interface *interfaces[INTERFACES_MAX];
 extern unsigned interface_count;
+
+/*
+ * net/transmit.c. lwIP's netif->linkoutput: a frame, its payload at the Ethernet header's padding.
+ * ERR_WOULDBLOCK: the device has no room, and the driver's callback will tell of some.
+ */
+err_t transmit(struct netif *netif, struct pbuf *p);
+/* What the driver calls back when it is. */
+void transmitted(void *cookie);
+/* There is room, or there never will be. */
+void transmit_backlog(struct interface *interface);
+void transmit_nothing(struct interface *interface);
 
 /* net/addresses.c: begins to look for addresses, once the interface is in `interfaces`. */
 void addresses_configure(struct interface *interface);

@@ -75,6 +75,7 @@ int net_errno(err_t error)
 	case ERR_OK: return 0;
 	case ERR_MEM:
 	case ERR_BUF: return ENOMEM;
+	case ERR_WOULDBLOCK: return EAGAIN; /* no room in the device */
 	case ERR_TIMEOUT: return ETIMEDOUT;
 	case ERR_RTE: return EHOSTUNREACH;
 	case ERR_USE: return EADDRINUSE;

@@ -26,7 +26,6 @@ bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);
 bool interface_pending(void);                /* after interface_rearm(), without the lock: more to poll */
-bool interface_is_full(void);                /* a frame found no room in a device, nor has a poll since */
 /*
  * net/addresses.c. Waits, the lock released, until an interface has an address that reaches `to`. 0,
  * ETIMEDOUT, or EHOSTUNREACH: no device works, or it is IPv6 and no router has answered.

@@ -203,7 +203,7 @@ ssize_t go_udp_send(go_udp *handle, const void *buf, size_t size, const char *to
 		error = EBADF;
 	else if (error == ETIMEDOUT)
 		error = EHOSTUNREACH;
-	while (!error && (error = send_once(udp, buf, size, &address)) == ENOMEM && interface_is_full()) {
+	while (!error && (error = send_once(udp, buf, size, &address)) == EAGAIN) {
 		error = 0;
 		if (wait_for_room(deadline)) /* and it gets lost */
 			break;

@@ -144,8 +144,21 @@ static void reap(struct virtio_net *net)
 {
 	void *cookie;
 	uint32_t written;
+	unsigned before = net->tx.free_count;
 	while (virtqueue_take(&net->tx, &cookie, &written))
 		net->callbacks.sent(cookie);
+	net->tx_returned += net->tx.free_count - before;
+}
+
+/*
+ * Room for who was refused: once a quarter of the ring has come back, however much of that others have taken
+ * meanwhile. To ask all who wait is not for each descriptor's sake, and all that is in flight comes back.
+ */
+static bool has_room(const struct virtio_net *net)
+{
+	unsigned quarter = net->tx.size / 4;
+	return load_relaxed(&net->tx_full) && net->tx.free_count >= net->tx_wanted &&
+	       (net->tx.free_count >= quarter || net->tx_returned >= quarter);
 }
 
 /*
@@ -193,14 +206,6 @@ static int take_frame(struct virtio_net *net, struct virtq_piece *pieces, void *
 	return 1;
 }
 
-/* What comes may have to be answered, by a reset say, and nobody sends that again. */
-static bool can_answer(struct virtio_net *net)
-{
-	bool can = net->tx.free_count > 0 || virtio_net_room(net, 1);
-	atomic_store_explicit(&net->rx_waits, !can, memory_order_relaxed);
-	return can;
-}
-
 unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 {
 	struct virtq_piece pieces[VIRTIO_NET_PIECES];
@@ -212,11 +217,11 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	if (!net->up)
 		return 0;
 	reap(net);
-	bool room = net->tx_full && net->tx.free_count >= net->tx_wanted;
-	if (room)
-		net->tx_full = false;
-	while (frames < budget && can_answer(net) &&
-	       take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
+	if (has_room(net)) {
+		store_relaxed(&net->tx_full, false);
+		net->callbacks.room(net);
+	}
+	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
 		if (count <= VIRTIO_NET_PIECES && length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
 			net->callbacks.receive(net, pieces, count, length,
@@ -231,8 +236,6 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 	}
 	if (net->up && (net->rx.broken || net->tx.broken)) /* else what it sent meanwhile has found out */
 		give_up(net, net->rx.broken ? net->rx.broken : net->tx.broken);
-	if (room)
-		net->callbacks.room();
 	return frames;
 }
 
@@ -240,10 +243,10 @@ bool virtio_net_rearm(struct virtio_net *net)
 {
 	if (!net->up)
 		return false;
-	bool more = !load_relaxed(&net->rx_waits) && virtqueue_interrupts_on(&net->rx);
+	bool more = virtqueue_interrupts_on(&net->rx);
 	/* Full during this poll, and room since: the device has perhaps nothing left to interrupt for. */
-	if (net->tx_full)
-		more |= net->tx.free_count >= net->tx_wanted || virtqueue_interrupts_on(&net->tx);
+	if (load_relaxed(&net->tx_full))
+		more |= has_room(net) || virtqueue_interrupts_on(&net->tx);
 	return more;
 }
 
@@ -258,9 +261,13 @@ bool virtio_net_room(struct virtio_net *net, unsigned count)
 	}
 	if (count <= net->tx.free_count)
 		return true;
-	if (!net->tx_full || count < net->tx_wanted)
+	if (!load_relaxed(&net->tx_full)) {
 		net->tx_wanted = count;
-	net->tx_full = true;
+		net->tx_returned = 0;
+	} else if (count < net->tx_wanted) {
+		net->tx_wanted = count;
+	}
+	store_relaxed(&net->tx_full, true);
 	if (virtio_net_flush(net)) /* what is queued must leave before there is room */
 		virtio_net_notify(net);
 	if (virtqueue_interrupts_on(&net->tx))
@@ -310,5 +317,6 @@ void virtio_net_notify(struct virtio_net *net)
 
 bool virtio_net_pending(const struct virtio_net *net)
 {
-	return net->up && virtqueue_pending(load_relaxed(&net->rx_waits) ? &net->tx : &net->rx);
+	return net->up && (virtqueue_pending(&net->rx) ||
+			   (load_relaxed(&net->tx_full) && virtqueue_pending(&net->tx)));
 }

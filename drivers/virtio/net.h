@@ -25,15 +25,15 @@
 struct virtio_net;
 
 struct virtio_net_callbacks {
-	/* The device has work: call virtio_net_poll() soon. On the trap stack. */
+	/* The device has work: call virtio_net_poll() soon. On the trap stack, or under the lock. */
 	void (*ready)(void);
 	/* A frame came. The pieces are the device's again when this returns. */
 	void (*receive)(struct virtio_net *net, const struct virtq_piece *pieces, unsigned count,
 			size_t length, bool checksum_good);
 	/* What virtio_net_send() got may be used again. */
 	void (*sent)(void *cookie);
-	/* A poll has found room for who was refused, even if answers to what it handed over took it. */
-	void (*room)(void);
+	/* A poll has found room for who was refused, and has not handed over anything yet. */
+	void (*room)(struct virtio_net *net);
 };
 
 struct virtio_net {
@@ -44,9 +44,9 @@ struct virtio_net {
 	unsigned buffers_order;
 	uint8_t mac[6];
 	bool up;
-	bool tx_full;          /* since somebody found no room, until a poll finds it */
+	_Atomic(bool) tx_full; /* since somebody found no room, until a poll finds it */
 	unsigned tx_wanted;    /* the fewest descriptors that were wanted meanwhile */
-	_Atomic(bool) rx_waits; /* for room in tx: the last poll left frames where they are */
+	unsigned tx_returned;  /* by the device, meanwhile */
 	_Atomic(uint32_t) notify; /* bits by queue: the device waits to be told */
 	bool checksum_offload; /* it fills in checksums on request */
 	uint64_t dropped;      /* frames too long or in too many pieces */
@@ -58,8 +58,7 @@ int virtio_net_start(struct virtio_net *net, unsigned index, const struct virtio
 /*
  * Hands at most `budget` frames to receive(), refills the ring, and returns finished
  * sends to sent(). Answers how many frames it handed over. When they are many, the device is shown what
- * was queued on the way, so that it works beside: the rest is the caller's to flush. While an answer would
- * find no room, frames stay where they are.
+ * was queued on the way, so that it works beside: the rest is the caller's to flush.
  */
 unsigned virtio_net_poll(struct virtio_net *net, unsigned budget);
 

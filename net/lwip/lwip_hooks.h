@@ -28,8 +28,8 @@ bool net_is_stalled(struct tcp_pcb *pcb);
  */
 bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p);
 /*
- * net/interface.c: whether the device has room for all fragments of a packet, since a part would be sent in
- * vain. ERR_MEM: not now; ERR_BUF: never.
+ * net/transmit.c: whether the device has room for all fragments of a packet, since a part would be sent in
+ * vain. ERR_WOULDBLOCK: not now; ERR_BUF: never.
  */
 err_t net_room_for_fragments(struct netif *netif, unsigned count);
 /* net/nameservers.c: a lease, or a router, tells of a name server. A lease ends what the one before told. */

@@ -52,7 +52,7 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 		callbacks.sent(in_flight[--in_flight_count]);
 	if (net->tx_full) {
 		net->tx_full = false;
-		callbacks.room();
+		callbacks.room(net);
 	}
 	if (frame_size == 0)
 		return 0;
