@@ -20,7 +20,7 @@
 
 #define HART_ERROR HART_ARCH          /* offset of arch.error */
 #define HART_RELAXES (HART_ARCH + 8)  /* of arch.relaxes */
-#define HART_IRQ_OFF (HART_ARCH + 20) /* of arch.irq_off */
+#define HART_IRQ_OFF (HART_ARCH + 32) /* of arch.irq_off */
 
 struct arch_fiber;
 
@@ -28,6 +28,8 @@ struct arch_hart {
 	int *error;                     /* the thread's own errno */
 	int32_t relaxes;                /* turns of spin loops left before the thread lets others run */
 	_Atomic(int) thread;            /* its id; 0: it has not started */
+	int64_t relaxed;                /* when it last did, ns, in a row of so many */
+	unsigned in_vain;
 	int timer;                      /* the kernel's timer that signals this thread */
 	volatile uint32_t irq_off;      /* signals only set irq_pending */
 	volatile uint32_t irq_pending;

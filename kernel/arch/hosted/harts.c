@@ -30,11 +30,37 @@
  */
 #define RELAXES (GUMP_CHECKS ? 2000 : 200)
 
-void hart_relax_slow(void)
+/*
+ * To yield is cheap, but no promise: Linux 6.18 runs those who yield to one another again and again, and the
+ * one that they all wait for seconds later. A thread that sleeps is not chosen. (Go's lock spins, yields, sleeps.)
+ */
+#define YIELDS 4        /* to others who only gave back, before a sleep */
+#define ALONE_NS 5000   /* so soon a yield returns when there was nobody */
+#define ROW_NS 4000000  /* what comes so long after the last is another wait */
+#define SLEEP_NS 20000  /* the first; each in vain doubles the next, */
+#define SLEEP_LONGER 4  /* so often */
+
+UNSANITIZED void hart_relax_slow(void)
 {
-	/* Of any hart's count: if this G moves in between, nothing comes of it. */
-	hart_self()->arch.relaxes = RELAXES;
-	SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	/* Of any hart's: if this G moves in between, nothing comes of it. */
+	struct arch_hart *a = &hart_self()->arch;
+	int64_t before = hart_now();
+
+	a->relaxes = RELAXES;
+	if (before - a->relaxed > ROW_NS)
+		a->in_vain = 0;
+	if (a->in_vain < YIELDS) {
+		SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		a->relaxed = hart_now();
+		if (a->relaxed - before < ALONE_NS)
+			return;
+	} else {
+		struct timespec ns = { .tv_nsec = SLEEP_NS << (a->in_vain - YIELDS) };
+		SYS(SYS_nanosleep, &ns, NULL, 0, 0, 0, 0);
+		a->relaxed = hart_now();
+	}
+	if (a->in_vain < YIELDS + SLEEP_LONGER)
+		a->in_vain++;
 }
 
 /* ns: for how long at most, or 0. True: so long it was. */
