@@ -297,13 +297,15 @@ def opens_early(c):
     data, c.window = b'', 1460
     c.send(ACK)
     while True:
-        if not (got := c.next()) or got.seq != c.ack:
+        got = c.next()
+        before = c.ack - got.seq & MASK if got else 0  # of a probe, that was under way
+        if not got or before > len(got.data):
             raise Wrong(f'behind {len(data)} bytes of the echo: {got}')
         if got.window:
             check('room for a segment, and not yet for four', 1460 <= got.window < 4 * 1460, True)
             return data
-        data += got.data
-        c.ack = c.ack + len(got.data) & MASK
+        data += got.data[before:]
+        c.ack = c.ack + len(got.data) - before & MASK
         if got.data:
             c.send(ACK)
 
