@@ -128,7 +128,7 @@ static void receive(struct virtio_net *device, const struct virtq_piece *pieces,
 
 static void room(struct virtio_net *device)
 {
-	transmit_backlog((struct interface *)device);
+	transmit_unsent((struct interface *)device);
 	tcp_txnow(); /* segments that found the ring full */
 	udp_retry();
 }

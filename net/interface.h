@@ -9,7 +9,7 @@
 #include "net/net.h"
 
 #define INTERFACES_MAX 8
-#define BACKLOG_MAX VIRTQUEUE_SIZE_MAX /* as many as there are answers to a full ring */
+#define UNSENT_MAX 1024 /* as many as there are answers to a full ring */
 
 struct interface {
 	struct virtio_net device;   /* first: the driver's callback has only that */
@@ -18,10 +18,10 @@ struct interface {
 	uint16_t generate;          /* checksums that are lwIP's to generate, not the device's */
 	const char *address_source; /* for the message */
 	ip4_addr_t announced;
-	struct backlog {
-		struct pbuf *frames[BACKLOG_MAX]; /* a ring */
+	struct unsent {
+		struct pbuf *frames[UNSENT_MAX]; /* a ring */
 		unsigned first, count;
-	} backlog; /* net/transmit.c */
+	} unsent; /* net/transmit.c */
 	struct go_interface_stats counts; /* but for what the driver counts, the name, and `up` */
 };
 
@@ -37,7 +37,7 @@ err_t transmit(struct netif *netif, struct pbuf *p);
 /* What the driver calls back when it is. */
 void transmitted(void *cookie);
 /* There is room, or there never will be. */
-void transmit_backlog(struct interface *interface);
+void transmit_unsent(struct interface *interface);
 void transmit_nothing(struct interface *interface);
 
 /* net/addresses.c: begins to look for addresses, once the interface is in `interfaces`. */

@@ -9,7 +9,8 @@
  * queue. A hook sees each segment that lwIP found no connection for, before a listener does.
  *
  * A client may open a new connection with the addresses and ports of one that is remembered: a
- * SYN beyond the old one's last sequence number ends it (RFC 9293, 3.6.1). Resets are ignored (RFC 1337).
+ * SYN beyond the old one's last sequence number ends it (RFC 9293, 3.6.1). Its FIN again starts the minute
+ * anew (3.10.7.4). Resets are ignored (RFC 1337).
  */
 #include "net/timewait.h"
 
@@ -33,6 +34,7 @@ struct entry {
 	uint16_t local_port, remote_port;
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t since_ms;
+	bool again;                  /* the peer's FIN came again, since_ms is of that */
 };
 
 static struct entry **buckets; /* NULL before the first */
@@ -90,6 +92,16 @@ static void remove_oldest(void)
 	net_free(entry);
 }
 
+static void to_the_end(struct entry *entry)
+{
+	entry->younger = NULL;
+	if (youngest)
+		youngest->younger = entry;
+	else
+		oldest = entry;
+	youngest = entry;
+}
+
 static void add(const struct tcp_pcb *pcb)
 {
 	if (count == limit_time_waits || (count && net_memory_tight()))
@@ -107,18 +119,27 @@ static void add(const struct tcp_pcb *pcb)
 	struct entry **at = bucket(entry);
 	entry->next = *at;
 	*at = entry;
-	if (youngest)
-		youngest->younger = entry;
-	else
-		oldest = entry;
-	youngest = entry;
+	to_the_end(entry);
 	count++;
+}
+
+/* The one whose FIN came again goes behind those that came since: it may stay for twice as long. */
+static void queue_again(void)
+{
+	struct entry *entry = oldest;
+	entry->again = false;
+	oldest = entry->younger;
+	if (!oldest)
+		youngest = NULL;
+	to_the_end(entry);
 }
 
 void timewait_collect(void)
 {
 	while (oldest && sys_now() - oldest->since_ms > limit_time_wait * 1000)
 		remove_oldest();
+	if (oldest && oldest->again)
+		queue_again();
 	if (!tcp_tw_pcbs)
 		return;
 	if (!buckets) {
@@ -177,6 +198,10 @@ bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p)
 	    TCP_SEQ_GT(header->seqno, entry->rcv_nxt)) {
 		*at = entry->next; /* out of the table; the queue lets it go in its time */
 		return true;
+	}
+	if (flags & TCP_FIN && header->seqno + p->tot_len + 1 == entry->rcv_nxt) {
+		entry->since_ms = sys_now();
+		entry->again = true;
 	}
 	if (!(flags & TCP_RST) && (p->tot_len > 0 || flags & (TCP_SYN | TCP_FIN)))
 		acknowledge(entry);

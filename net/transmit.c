@@ -3,8 +3,8 @@
  * Frames to send. One in a few pieces is not copied: lwIP leaves room for the device's header before each.
  *
  * The ring of a device that is behind is full of data, whose senders send them again or wait for room. Nobody
- * sends a reset again, an answer to ARP or the last acknowledgement: those wait here in a backlog, the
- * oldest first, for as long as there is a place. When there is room they leave some of it to data, so neither
+ * sends a reset again, an answer to ARP or the last acknowledgement: those wait here, the oldest first, for
+ * as long as there is a place. When there is room they leave some of it to data, so neither
  * keeps the other out.
  */
 #include <string.h>
@@ -131,56 +131,56 @@ static bool is_data(const struct pbuf *p)
 	return protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP6_NEXTH_FRAGMENT;
 }
 
-static bool put_off(struct backlog *backlog, struct pbuf *p)
+static bool put_off(struct unsent *unsent, struct pbuf *p)
 {
-	if (backlog->count == BACKLOG_MAX)
+	if (unsent->count == UNSENT_MAX)
 		return false;
 	pbuf_ref(p);
-	backlog->frames[(backlog->first + backlog->count++) % BACKLOG_MAX] = p;
+	unsent->frames[(unsent->first + unsent->count++) % UNSENT_MAX] = p;
 	return true;
 }
 
-static void leave(struct backlog *backlog)
+static void leave(struct unsent *unsent)
 {
-	pbuf_free(backlog->frames[backlog->first]);
-	backlog->first = (backlog->first + 1) % BACKLOG_MAX;
-	backlog->count--;
+	pbuf_free(unsent->frames[unsent->first]);
+	unsent->first = (unsent->first + 1) % UNSENT_MAX;
+	unsent->count--;
 }
 
 err_t transmit(struct netif *netif, struct pbuf *p)
 {
 	struct interface *interface = netif->state;
-	struct backlog *backlog = &interface->backlog;
+	struct unsent *unsent = &interface->unsent;
 	size_t length = p->tot_len;
-	err_t error = backlog->count && !is_data(p) ? ERR_WOULDBLOCK : post(&interface->device, p);
+	err_t error = unsent->count && !is_data(p) ? ERR_WOULDBLOCK : post(&interface->device, p);
 
-	if (error == ERR_WOULDBLOCK && !is_data(p) && put_off(backlog, p))
+	if (error == ERR_WOULDBLOCK && !is_data(p) && put_off(unsent, p))
 		return ERR_OK;
 	return counted(interface, length, error);
 }
 
 /* It leaves half of what there is to data. */
-void transmit_backlog(struct interface *interface)
+void transmit_unsent(struct interface *interface)
 {
 	struct virtio_net *device = &interface->device;
-	struct backlog *backlog = &interface->backlog;
+	struct unsent *unsent = &interface->unsent;
 	unsigned left = device->tx.free_count / 2;
 
-	while (backlog->count && virtio_net_room(device, 1 + left)) {
-		struct pbuf *p = backlog->frames[backlog->first];
+	while (unsent->count && virtio_net_room(device, 1 + left)) {
+		struct pbuf *p = unsent->frames[unsent->first];
 		err_t error = post(device, p);
 		if (error == ERR_WOULDBLOCK)
 			break;
 		counted(interface, p->tot_len, error);
-		leave(backlog);
+		leave(unsent);
 	}
 }
 
 void transmit_nothing(struct interface *interface)
 {
-	while (interface->backlog.count) {
+	while (interface->unsent.count) {
 		interface->counts.sent_dropped++;
-		leave(&interface->backlog);
+		leave(&interface->unsent);
 	}
 }
 

@@ -32,7 +32,8 @@
 
 /*
  * To yield is cheap, but no promise: Linux 6.18 runs those who yield to one another again and again, and the
- * one that they all wait for seconds later. A thread that sleeps is not chosen. (Go's lock spins, yields, sleeps.)
+ * one that they all wait for seconds later. A thread that sleeps is not chosen. (Go's lock spins, yields,
+ * then sleeps.)
  */
 #define YIELDS 4        /* to others who only gave back, before a sleep */
 #define ALONE_NS 5000   /* so soon a yield returns when there was nobody */

@@ -88,12 +88,22 @@ def timewait():
     for c in crowd[1:]:
         c.send(FIN | ACK, seq=c.seq - 1)
         c.expect(ACK, 'the last FIN again', seq=c.ack, ack=c.seq)
+    stays, goes = crowd[1:]
+    time.sleep(1.7)
+    stays.send(FIN | ACK, seq=stays.seq - 1)  # and the time begins anew
+    stays.expect(ACK, 'the last FIN a third time', seq=stays.ack, ack=stays.seq)
+    goes.send(FIN | ACK, seq=goes.seq - 100)  # which is not its FIN
+    goes.expect(ACK, 'another FIN', seq=goes.ack, ack=goes.seq)
+    time.sleep(1.8)
+    stays.send(FIN | ACK, seq=stays.seq - 1)
+    stays.expect(ACK, 'the last FIN a fourth time', seq=stays.ack, ack=stays.seq)
+    goes.send(FIN | ACK, seq=goes.seq - 1)
+    goes.expect_reset('the last FIN again, too late', seq=goes.ack)
     time.sleep(4)
     figures()                       # a connection later
     time.sleep(0.3)
-    for c in crowd[1:]:
-        c.send(FIN | ACK, seq=c.seq - 1)
-        c.expect_reset('the last FIN again, too late', seq=c.ack)
+    stays.send(FIN | ACK, seq=stays.seq - 1)
+    stays.expect_reset('the last FIN a fifth time, too late', seq=stays.ack)
 
 
 def window():
