@@ -35,11 +35,11 @@
  * one that they all wait for seconds later. A thread that sleeps is not chosen. (Go's lock spins, yields,
  * then sleeps.)
  */
-#define YIELDS 4        /* to others who only gave back, before a sleep */
-#define ALONE_NS 5000   /* so soon a yield returns when there was nobody */
-#define ROW_NS 4000000  /* what comes so long after the last is another wait */
-#define SLEEP_NS 20000  /* the first; each in vain doubles the next, */
-#define SLEEP_LONGER 4  /* so often */
+#define YIELDS 4       /* to others in a row, before a sleep after each */
+#define ALONE_NS 10000 /* so soon a yield returns when there was nobody */
+#define ROW_NS 4000000 /* what comes so long after the last is another wait */
+#define SLEEP_NS 20000 /* the first; each doubles the next, */
+#define SLEEP_LONGER 4 /* so often */
 
 UNSANITIZED void hart_relax_slow(void)
 {
@@ -48,20 +48,20 @@ UNSANITIZED void hart_relax_slow(void)
 	int64_t before = hart_now();
 
 	a->relaxes = RELAXES;
+	SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	int64_t after = hart_now();
 	if (before - a->relaxed > ROW_NS)
 		a->in_vain = 0;
-	if (a->in_vain < YIELDS) {
-		SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-		a->relaxed = hart_now();
-		if (a->relaxed - before < ALONE_NS)
-			return;
-	} else {
+	else if (after - before < ALONE_NS)
+		a->in_vain /= 2;
+	else if (a->in_vain < YIELDS + SLEEP_LONGER)
+		a->in_vain++;
+	if (a->in_vain >= YIELDS) {
 		struct timespec ns = { .tv_nsec = SLEEP_NS << (a->in_vain - YIELDS) };
 		SYS(SYS_nanosleep, &ns, NULL, 0, 0, 0, 0);
-		a->relaxed = hart_now();
+		after = hart_now();
 	}
-	if (a->in_vain < YIELDS + SLEEP_LONGER)
-		a->in_vain++;
+	a->relaxed = after;
 }
 
 /* ns: for how long at most, or 0. True: so long it was. */
