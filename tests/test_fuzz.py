@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The fuzzing targets of tests/fuzz, ten seconds each, on the corpus that is kept and from there on at random.
+"""The fuzzing targets of tests/fuzz, six seconds each, on the corpus that is kept and from there on at random.
 
 What is found is written to build/fuzz, and the command that repeats it is in the report.
 """
@@ -15,14 +15,14 @@ from lib import fuzzing
 from lib.machine import TREE, Failure
 from lib.programs import HostTest
 
-SECONDS = 10
+SECONDS = 6
 building = threading.Lock()  # they share objects
 
 
 def seeds(test, target, kept):
     """Those that are kept, as they are: to begin with, they are cut to the length of what is made up from them."""
     done = subprocess.run([f'build/fuzz/{target}', *kept], cwd=TREE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**os.environ, **fuzzing.QUIET}, timeout=10 * SECONDS, check=False)
+                          env={**os.environ, **fuzzing.QUIET}, timeout=100, check=False)
     if done.returncode != 0:
         text = done.stdout.decode(errors='replace')
         test.output, test.command = text, 'build/fuzz/' + ' '.join([target, *re.findall(r'^Running: (.*)$', text, re.MULTILINE)[-1:]])
@@ -38,7 +38,7 @@ def fuzz(test, target):
     seeds(test, target, kept)
     with tempfile.TemporaryDirectory() as new:
         done = subprocess.run(fuzzing.command(target, SECONDS, new), cwd=TREE, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, env={**os.environ, **fuzzing.QUIET}, timeout=20 * SECONDS,
+                              stderr=subprocess.STDOUT, env={**os.environ, **fuzzing.QUIET}, timeout=200,
                               check=False)
     text = done.stdout.decode(errors='replace')
     begin = re.search(r'^.*(ERROR: |runtime error: | is false$)', text, re.MULTILINE)
