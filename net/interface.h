@@ -9,7 +9,7 @@
 #include "net/net.h"
 
 #define INTERFACES_MAX 8
-#define UNSENT_MAX 1024 /* as many as there are answers to a full ring */
+#define UNSENT_MAX 1024 /* frames, as many as the largest queue of a device has entries */
 
 struct interface {
 	struct virtio_net device;   /* first: the driver's callback has only that */

@@ -5,8 +5,9 @@
  * new connection.
  *
  * lwIP keeps a whole pcb for each in a list that its timer walks. A busy server has tens of thousands of
- * them, and so has who dials as often, so they move here: 64 bytes each, in a hash table, oldest first in a
- * queue. A hook sees each segment that lwIP found no connection for, before a listener does.
+ * them, and so has who dials as often, so they move here: 64 bytes each, in a hash table and in a queue, the
+ * oldest first but for one whose FIN came again. A hook sees each segment that lwIP found no connection for,
+ * before a listener does.
  *
  * A client may open a new connection with the addresses and ports of one that is remembered: a
  * SYN beyond the old one's last sequence number ends it (RFC 9293, 3.6.1). Its FIN again starts the minute
@@ -34,8 +35,9 @@ struct entry {
 	uint16_t local_port, remote_port;
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t since_ms;
-	bool again;                  /* the peer's FIN came again, since_ms is of that */
 };
+
+_Static_assert(sizeof(struct entry) == 64, "as much as a class of net/memory.c has");
 
 static struct entry **buckets; /* NULL before the first */
 static struct entry *oldest, *youngest;
@@ -123,14 +125,13 @@ static void add(const struct tcp_pcb *pcb)
 	count++;
 }
 
-/* The one whose FIN came again goes behind those that came since: it may stay for twice as long. */
+/* One whose FIN came again since goes behind the others: those wait for it no longer, it perhaps for them. */
 static void queue_again(void)
 {
 	struct entry *entry = oldest;
-	entry->again = false;
+	if (!entry || !entry->younger || (int32_t)(entry->since_ms - entry->younger->since_ms) <= 0)
+		return;
 	oldest = entry->younger;
-	if (!oldest)
-		youngest = NULL;
 	to_the_end(entry);
 }
 
@@ -138,8 +139,7 @@ void timewait_collect(void)
 {
 	while (oldest && sys_now() - oldest->since_ms > limit_time_wait * 1000)
 		remove_oldest();
-	if (oldest && oldest->again)
-		queue_again();
+	queue_again();
 	if (!tcp_tw_pcbs)
 		return;
 	if (!buckets) {
@@ -199,10 +199,8 @@ bool net_timewait_admit(const struct tcp_hdr *header, const struct pbuf *p)
 		*at = entry->next; /* out of the table; the queue lets it go in its time */
 		return true;
 	}
-	if (flags & TCP_FIN && header->seqno + p->tot_len + 1 == entry->rcv_nxt) {
+	if ((flags & (TCP_FIN | TCP_RST)) == TCP_FIN && header->seqno + p->tot_len + 1 == entry->rcv_nxt)
 		entry->since_ms = sys_now();
-		entry->again = true;
-	}
 	if (!(flags & TCP_RST) && (p->tot_len > 0 || flags & (TCP_SYN | TCP_FIN)))
 		acknowledge(entry);
 	return false;

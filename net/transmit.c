@@ -101,7 +101,10 @@ static err_t counted(struct interface *interface, size_t length, err_t error)
 	return error;
 }
 
-/* Data, that is of TCP or UDP; a fragment is of a datagram. What is long counts as such, an echo say. */
+/*
+ * Bytes of TCP's stream, but for one: that is a probe of a closed window, and some in vain end a connection.
+ * Or UDP; a fragment is of a datagram, and lwIP's own come again by its timers. What is long counts, too.
+ */
 static bool is_data(const struct pbuf *p)
 {
 	const struct eth_hdr *eth = p->payload;
@@ -126,7 +129,7 @@ static bool is_data(const struct pbuf *p)
 	}
 	if (protocol == IP_PROTO_TCP && p->len >= SIZEOF_ETH_HDR + header + TCP_HLEN) {
 		const struct tcp_hdr *tcp = (const void *)((const char *)ip + header);
-		return length > header + TCPH_HDRLEN_BYTES(tcp);
+		return length > header + TCPH_HDRLEN_BYTES(tcp) + 1;
 	}
 	return protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP6_NEXTH_FRAGMENT;
 }
@@ -174,6 +177,8 @@ void transmit_unsent(struct interface *interface)
 		counted(interface, p->tot_len, error);
 		leave(unsent);
 	}
+	if (unsent->count) /* else it would wait for the half that it leaves */
+		device->tx_wanted = 1;
 }
 
 void transmit_nothing(struct interface *interface)

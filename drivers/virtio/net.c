@@ -152,7 +152,7 @@ static void reap(struct virtio_net *net)
 
 /*
  * Room for who was refused: once a quarter of the ring has come back, however much of that others have taken
- * meanwhile. To ask all who wait is not for each descriptor's sake, and all that is in flight comes back.
+ * meanwhile. To ask all who wait costs too much for each descriptor. The quarter comes: all in flight does.
  */
 static bool has_room(const struct virtio_net *net)
 {
@@ -221,7 +221,7 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 		store_relaxed(&net->tx_full, false);
 		net->callbacks.room(net);
 	}
-	while (frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
+	while (net->up && frames < budget && take_frame(net, pieces, buffers, &count, &header, &length) > 0) {
 		frames++;
 		if (count <= VIRTIO_NET_PIECES && length <= VIRTIO_NET_FRAME_MAX && header.gso_type == 0)
 			net->callbacks.receive(net, pieces, count, length,

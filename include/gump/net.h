@@ -104,7 +104,7 @@ struct go_interface_stats {
 	uint64_t received_frames, received_bytes;
 	uint64_t received_dropped; /* too long, too short, or no memory for them */
 	uint64_t sent_frames, sent_bytes;
-	uint64_t sent_dropped; /* no room in the device; TCP tries again */
+	uint64_t sent_dropped; /* no room in the device, each time; TCP and go_udp_send try again */
 };
 /* Of the number'th, from 0 to 7. 0, or -1 when there is none; hosted, there is none. */
 int go_interface_stats(int number, struct go_interface_stats *);

@@ -50,6 +50,7 @@ unsigned virtio_net_poll(struct virtio_net *net, unsigned budget)
 {
 	while (in_flight_count > 0)
 		callbacks.sent(in_flight[--in_flight_count]);
+	net->tx.free_count = 2 * QUEUED;
 	if (net->tx_full) {
 		net->tx_full = false;
 		callbacks.room(net);
@@ -82,6 +83,7 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 	FUZZ_CHECK(at >= VIRTIO_NET_HEADER + SIZEOF_ETH_HDR - ETH_PAD_SIZE && at <= VIRTIO_NET_HEADER + VIRTIO_NET_FRAME_MAX);
 	memmove(last_sent, last_sent + VIRTIO_NET_HEADER, at - VIRTIO_NET_HEADER);
 	in_flight[in_flight_count++] = cookie;
+	net->tx.free_count = (uint16_t)(2 * (QUEUED - in_flight_count));
 	sched_netpoll_ready();
 	return true;
 }

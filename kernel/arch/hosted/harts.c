@@ -50,14 +50,16 @@ UNSANITIZED void hart_relax_slow(void)
 	a->relaxes = RELAXES;
 	SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 	int64_t after = hart_now();
+	unsigned in_vain = a->in_vain;
 	if (before - a->relaxed > ROW_NS)
-		a->in_vain = 0;
+		in_vain = 0;
 	else if (after - before < ALONE_NS)
-		a->in_vain /= 2;
-	else if (a->in_vain < YIELDS + SLEEP_LONGER)
-		a->in_vain++;
-	if (a->in_vain >= YIELDS) {
-		struct timespec ns = { .tv_nsec = SLEEP_NS << (a->in_vain - YIELDS) };
+		in_vain /= 2;
+	else if (in_vain < YIELDS + SLEEP_LONGER)
+		in_vain++;
+	a->in_vain = in_vain;
+	if (in_vain >= YIELDS) {
+		struct timespec ns = { .tv_nsec = SLEEP_NS << (in_vain - YIELDS) };
 		SYS(SYS_nanosleep, &ns, NULL, 0, 0, 0, 0);
 		after = hart_now();
 	}
