@@ -24,6 +24,7 @@ static void nap(void *unused)
 
 static void busy_begin(void)
 {
+	busy = busy_over = napping = awake = false;
 	go(be_busy, NULL);
 	WAIT_FOR(busy);
 	go(nap, NULL);
