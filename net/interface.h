@@ -21,6 +21,7 @@ struct interface {
 	struct unsent {
 		struct pbuf *frames[UNSENT_MAX]; /* a ring */
 		unsigned first, count;
+		unsigned share; /* of the device's descriptors, for data until there is room again */
 	} unsent; /* net/transmit.c */
 	struct go_interface_stats counts; /* but for what the driver counts, the name, and `up` */
 };

@@ -4,8 +4,8 @@
  *
  * The ring of a device that is behind is full of data, whose senders send them again or wait for room. Nobody
  * sends a reset again, an answer to ARP or the last acknowledgement: those wait here, the oldest first, for
- * as long as there is a place. When there is room they leave some of it to data, so neither
- * keeps the other out.
+ * as long as there is a place. When there is room they leave half of it to data; and data, whose senders run
+ * while the device works, take no more than that until there is room again. So neither keeps the other out.
  */
 #include <string.h>
 
@@ -26,38 +26,65 @@ void transmitted(void *cookie)
 	pbuf_free(cookie);
 }
 
+struct transport {
+	uint32_t protocol;      /* a fragment's is IP6_NEXTH_FRAGMENT, of either IP */
+	uint32_t at, length;    /* of its header and what follows, from the frame's first byte */
+	const void *addresses;  /* source and destination, both, */
+	uint32_t address_bytes; /* of so many */
+};
+
+/* What the frame's first piece tells. False: it is not of IP. */
+static bool find_transport(const struct pbuf *p, struct transport *t)
+{
+	const struct eth_hdr *eth = p->payload;
+	const void *ip = eth + 1;
+	if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN) {
+		const struct ip_hdr *v4 = ip;
+		bool part = IPH_OFFSET(v4) & PP_HTONS(IP_OFFMASK | IP_MF);
+		t->protocol = part ? IP6_NEXTH_FRAGMENT : IPH_PROTO(v4);
+		t->at = SIZEOF_ETH_HDR + IPH_HL_BYTES(v4);
+		t->length = lwip_ntohs(IPH_LEN(v4)) - IPH_HL_BYTES(v4);
+		t->addresses = &v4->src;
+		t->address_bytes = 2 * sizeof(v4->src);
+		return true;
+	}
+	if (eth->type == PP_HTONS(ETHTYPE_IPV6) && p->len >= SIZEOF_ETH_HDR + IP6_HLEN) {
+		const struct ip6_hdr *v6 = ip;
+		t->protocol = IP6H_NEXTH(v6);
+		t->at = SIZEOF_ETH_HDR + IP6_HLEN;
+		t->length = IP6H_PLEN(v6);
+		t->addresses = &v6->src;
+		t->address_bytes = 2 * sizeof(v6->src);
+		return true;
+	}
+	return false;
+}
+
+/* NULL: the first piece ends before that. */
+static struct tcp_hdr *tcp_header(const struct pbuf *p, const struct transport *t)
+{
+	if (t->protocol != IP_PROTO_TCP || p->len < t->at + TCP_HLEN)
+		return NULL;
+	return (void *)((char *)p->payload + t->at);
+}
+
 /*
  * Where the checksum is for the device to fill in: lwIP left the field empty, the pseudo
  * header's sum belongs there. Answers the offset of the TCP header in the frame, or 0.
  */
-static uint16_t prepare_checksum(struct pbuf *p)
+static uint16_t prepare_checksum(const struct pbuf *p)
 {
-	const struct eth_hdr *eth = p->payload;
-	char *ip = (char *)p->payload + SIZEOF_ETH_HDR;
-	uint32_t sum, header;
-	if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN) {
-		const struct ip_hdr *v4 = (void *)ip;
-		header = IPH_HL_BYTES(v4);
-		if (IPH_PROTO(v4) != IP_PROTO_TCP || (IPH_OFFSET(v4) & PP_HTONS(IP_OFFMASK | IP_MF)))
-			return 0;
-		sum = net_checksum(&v4->src, 8);
-	} else if (eth->type == PP_HTONS(ETHTYPE_IPV6) &&
-		   p->len >= SIZEOF_ETH_HDR + IP6_HLEN + TCP_HLEN) {
-		const struct ip6_hdr *v6 = (void *)ip;
-		header = IP6_HLEN;
-		if (IP6H_NEXTH(v6) != IP6_NEXTH_TCP)
-			return 0;
-		sum = net_checksum(&v6->src, 32);
-	} else {
+	struct transport t;
+	struct tcp_hdr *tcp;
+	if (!find_transport(p, &t) || !(tcp = tcp_header(p, &t)))
 		return 0;
-	}
+	uint32_t sum = net_checksum(t.addresses, t.address_bytes);
 	sum += PP_HTONS(IP_PROTO_TCP);
-	sum += lwip_htons((u16_t)(p->tot_len - SIZEOF_ETH_HDR - header));
+	sum += lwip_htons((u16_t)t.length);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	struct tcp_hdr *tcp = (void *)(ip + header);
 	tcp->chksum = (u16_t)sum;
-	return (uint16_t)(SIZEOF_ETH_HDR - ETH_PAD_SIZE + header);
+	return (uint16_t)(t.at - ETH_PAD_SIZE);
 }
 
 /* Takes a reference until the frame is sent. ERR_WOULDBLOCK: no room. */
@@ -107,31 +134,21 @@ static err_t counted(struct interface *interface, size_t length, err_t error)
  */
 static bool is_data(const struct pbuf *p)
 {
-	const struct eth_hdr *eth = p->payload;
-	const void *ip = eth + 1;
-	uint32_t protocol, header, length;
+	struct transport t;
 	if (p->tot_len > WITHOUT_DATA)
 		return true;
-	if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN) {
-		const struct ip_hdr *v4 = ip;
-		if (IPH_OFFSET(v4) & PP_HTONS(IP_OFFMASK | IP_MF))
-			return true;
-		protocol = IPH_PROTO(v4);
-		header = IPH_HL_BYTES(v4);
-		length = lwip_ntohs(IPH_LEN(v4));
-	} else if (eth->type == PP_HTONS(ETHTYPE_IPV6) && p->len >= SIZEOF_ETH_HDR + IP6_HLEN) {
-		const struct ip6_hdr *v6 = ip;
-		protocol = IP6H_NEXTH(v6);
-		header = IP6_HLEN;
-		length = IP6_HLEN + IP6H_PLEN(v6);
-	} else {
+	if (!find_transport(p, &t))
 		return false;
-	}
-	if (protocol == IP_PROTO_TCP && p->len >= SIZEOF_ETH_HDR + header + TCP_HLEN) {
-		const struct tcp_hdr *tcp = (const void *)((const char *)ip + header);
-		return length > header + TCPH_HDRLEN_BYTES(tcp) + 1;
-	}
-	return protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP || protocol == IP6_NEXTH_FRAGMENT;
+	struct tcp_hdr *tcp = tcp_header(p, &t);
+	if (tcp)
+		return t.length > TCPH_HDRLEN_BYTES(tcp) + 1u;
+	return t.protocol == IP_PROTO_TCP || t.protocol == IP_PROTO_UDP || t.protocol == IP6_NEXTH_FRAGMENT;
+}
+
+static bool is_fragment(const struct pbuf *p)
+{
+	struct transport t;
+	return find_transport(p, &t) && t.protocol == IP6_NEXTH_FRAGMENT;
 }
 
 static bool put_off(struct unsent *unsent, struct pbuf *p)
@@ -150,26 +167,41 @@ static void leave(struct unsent *unsent)
 	unsent->count--;
 }
 
+/*
+ * While others wait, data have their share. A fragment's room was asked for (net_room_for_fragments()). Who is
+ * refused is told of room, as those for whom this waits.
+ */
+static bool may_go(struct unsent *unsent, const struct pbuf *p)
+{
+	unsigned pieces = pbuf_clen(p);
+	if (!unsent->count || is_fragment(p))
+		return true;
+	if (!is_data(p) || !unsent->share)
+		return false;
+	unsent->share -= pieces < unsent->share ? pieces : unsent->share;
+	return true;
+}
+
 err_t transmit(struct netif *netif, struct pbuf *p)
 {
 	struct interface *interface = netif->state;
 	struct unsent *unsent = &interface->unsent;
 	size_t length = p->tot_len;
-	err_t error = unsent->count && !is_data(p) ? ERR_WOULDBLOCK : post(&interface->device, p);
+	err_t error = may_go(unsent, p) ? post(&interface->device, p) : ERR_WOULDBLOCK;
 
 	if (error == ERR_WOULDBLOCK && !is_data(p) && put_off(unsent, p))
 		return ERR_OK;
 	return counted(interface, length, error);
 }
 
-/* It leaves half of what there is to data. */
+/* Half of what there is remains for data. */
 void transmit_unsent(struct interface *interface)
 {
 	struct virtio_net *device = &interface->device;
 	struct unsent *unsent = &interface->unsent;
-	unsigned left = device->tx.free_count / 2;
 
-	while (unsent->count && virtio_net_room(device, 1 + left)) {
+	unsent->share = device->tx.free_count / 2;
+	while (unsent->count && virtio_net_room(device, 1 + unsent->share)) {
 		struct pbuf *p = unsent->frames[unsent->first];
 		err_t error = post(device, p);
 		if (error == ERR_WOULDBLOCK)
@@ -178,7 +210,7 @@ void transmit_unsent(struct interface *interface)
 		leave(unsent);
 	}
 	if (unsent->count) /* else it would wait for the half that it leaves */
-		device->tx_wanted = 1;
+		virtio_net_tell_of_room(device, 1);
 }
 
 void transmit_nothing(struct interface *interface)

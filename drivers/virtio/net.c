@@ -250,17 +250,10 @@ bool virtio_net_rearm(struct virtio_net *net)
 	return more;
 }
 
-bool virtio_net_room(struct virtio_net *net, unsigned count)
+void virtio_net_tell_of_room(struct virtio_net *net, unsigned count)
 {
-	if (!net->up || count > net->tx.size)
-		return false;
-	reap(net);
-	if (net->tx.broken) {
-		give_up(net, net->tx.broken);
-		return false;
-	}
-	if (count <= net->tx.free_count)
-		return true;
+	if (!net->up)
+		return;
 	if (!load_relaxed(&net->tx_full)) {
 		net->tx_wanted = count;
 		net->tx_returned = 0;
@@ -272,6 +265,20 @@ bool virtio_net_room(struct virtio_net *net, unsigned count)
 		virtio_net_notify(net);
 	if (virtqueue_interrupts_on(&net->tx))
 		net->callbacks.ready();
+}
+
+bool virtio_net_room(struct virtio_net *net, unsigned count)
+{
+	if (!net->up || count > net->tx.size)
+		return false;
+	reap(net);
+	if (net->tx.broken) {
+		give_up(net, net->tx.broken);
+		return false;
+	}
+	if (count <= net->tx.free_count)
+		return true;
+	virtio_net_tell_of_room(net, count);
 	return false;
 }
 

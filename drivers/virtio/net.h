@@ -79,6 +79,12 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 bool virtio_net_room(struct virtio_net *net, unsigned count);
 
 /*
+ * Who asks waits for room(), which comes once there are so many descriptors, or as many as another one waits
+ * for: the fewer of the two. As virtio_net_room() does where it finds no room.
+ */
+void virtio_net_tell_of_room(struct virtio_net *net, unsigned count);
+
+/*
  * Shows the device what was queued, once a batch. True: virtio_net_notify() is to be called,
  * without the lock where that can wait: it may leave the machine (a trap to QEMU), which takes long.
  */

@@ -88,10 +88,18 @@ bool virtio_net_send(struct virtio_net *net, const struct virtq_piece *pieces, u
 	return true;
 }
 
+void virtio_net_tell_of_room(struct virtio_net *net, unsigned count)
+{
+	net->tx_full = true;
+}
+
 bool virtio_net_room(struct virtio_net *net, unsigned count)
 {
-	net->tx_full |= count > 2 * (QUEUED - in_flight_count);
-	return count <= 2 * (QUEUED - in_flight_count);
+	bool room = count <= 2 * (QUEUED - in_flight_count);
+
+	if (!room)
+		virtio_net_tell_of_room(net, count);
+	return room;
 }
 
 bool virtio_net_rearm(struct virtio_net *net) { return false; }

@@ -303,6 +303,11 @@ static void too_few(void)
 	assert(virtio_net_rearm(&net));
 	virtio_net_poll(&net, 64);
 	assert(room_found == 2 && !net.tx_full && virtio_net_room(&net, wanted) && !virtio_net_room(&net, wanted + 1));
+	assert(!virtio_net_rearm(&net));
+	virtio_net_tell_of_room(&net, 1); /* another one wants fewer */
+	assert(virtio_net_rearm(&net));
+	virtio_net_poll(&net, 64);
+	assert(room_found == 3 && !net.tx_full);
 }
 
 /* While a long batch is under way the device already has buffers again. */
