@@ -168,8 +168,8 @@ static void leave(struct unsent *unsent)
 }
 
 /*
- * While others wait, data have their share. A fragment's room was asked for (net_room_for_fragments()). Who is
- * refused is told of room, as those for whom this waits.
+ * While others wait, data have their share. A fragment's room was asked for (net_room_for_fragments()).
+ * Who is refused is told of room, as those for whom this waits.
  */
 static bool may_go(struct unsent *unsent, const struct pbuf *p)
 {
