@@ -111,10 +111,10 @@ def prepare(tests, jobs):
         archs = archs_of([test for test in tests if test.checks == with_checks])
         for arch in archs:
             quiet('qemu/build', machine.target(arch, with_checks))
-        wanted_sources = {test.source for test in tests if test.checks == with_checks}
+        asked = {(test.source, arch) for test in tests if test.checks == with_checks for arch in archs_of([test])}
         todo += [(source, arch, with_checks) for source, only in programs.sources()
                  for arch in archs if only in (None, arch.partition('-')[0])
-                 and (source in wanted_sources or None in wanted_sources)]
+                 and not asked.isdisjoint({(source, arch), (None, arch)})]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: programs.build(*one), todo))
 
