@@ -185,9 +185,9 @@ static void polled_at_the_next_turn(void)
 {
 	start_turns(0);
 	for (int i = 0; i < 50; i++) {
+		hart_lock();
 		int before = turns;
 		polls = 0;
-		hart_lock();
 		sched.netpoll_after = 0; /* not a pause as long as the host was away in the poll before */
 		sched_netpoll_ready();
 		hart_unlock();

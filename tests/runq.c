@@ -125,8 +125,9 @@ static int64_t theft(enum p_status status)
 /* A P that runs a G is left time to take its runnext itself; one in a blocking section is not. */
 static void back_off(void)
 {
-	CHECK(theft(P_RUNNING) >= RUNNEXT_BACKOFF_NS);
-	CHECK_IN(theft(P_BLOCKED), 0, RUNNEXT_BACKOFF_NS - 1);
+	int64_t running = theft(P_RUNNING);
+	CHECK(running >= RUNNEXT_BACKOFF_NS);
+	CHECK_IN(theft(P_BLOCKED), 0, running - RUNNEXT_BACKOFF_NS / 2);
 	owner.status = P_IDLE;
 }
 

@@ -64,15 +64,15 @@ static void accuracy(void)
 {
 	static const int64_t times[] = { 1, US, 50 * US, 500 * US, 3 * MS, 20 * MS, 100 * MS };
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		int64_t best = INT64_MAX;
-		for (int round = 0; round < 5; round++) {
+		int64_t best = INT64_MAX, most = times[i] + times[i] / 4 + 2 * MS;
+		for (int round = 0; round < 50 && best > most; round++) { /* the host may be away in many */
 			int64_t start = go_now();
 			go_sleep(times[i]);
 			int64_t took = go_now() - start;
 			CHECK(took >= times[i]);
 			best = took < best ? took : best;
 		}
-		CHECK_IN(best, times[i], times[i] + times[i] / 4 + 2 * MS);
+		CHECK_IN(best, times[i], most);
 	}
 }
 

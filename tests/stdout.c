@@ -123,12 +123,12 @@ static int beside(void)
 	int soon = 0;
 	go_waitgroup_add(&all, 1);
 	go(print_on, NULL);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 200 && soon < 10; i++) { /* the host may be away at times */
 		int64_t due = go_now() + MS;
 		go_sleep(MS);
 		soon += go_now() - due < 20 * MS;
 	}
-	CHECK_IN(soon, 10, 20); /* the host may be away at times */
+	CHECK_EQ(soon, 10);
 	enough = true;
 	go_waitgroup_wait(&all);
 	printf("PASS\n");

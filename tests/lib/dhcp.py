@@ -18,6 +18,7 @@ MASK, ROUTER, NAMES, ASKED, LEASE, OVERLOAD, TYPE, SERVER, T1, T2, END = 1, 3, 6
 TIMES = {T1: 3, T2: 7, LEASE: 10}
 SLACK = 1.5     # the machine counts seconds, and begins anywhere in one
 PKTINFO = 8     # IP_PKTINFO
+STAMP = 35      # SO_TIMESTAMPNS
 
 
 class Wrong(Exception):
@@ -48,10 +49,13 @@ def parse(text):
 
 
 class Message:
-    """What the machine said: to whom, and when."""
+    """What the machine said: to whom, and when the host's kernel had it."""
 
-    def __init__(self, data, to):
-        self.data, self.to, self.time = data, to, time.monotonic()
+    def __init__(self, data, ancillary):
+        parts = {kind: text for _, kind, text in ancillary}
+        seconds, ns = struct.unpack('@qq', parts[STAMP])
+        self.data, self.to = data, socket.inet_ntoa(parts[PKTINFO][8:12])
+        self.time = seconds + ns / 1e9 + time.monotonic() - time.time()
         self.xid, self.client, self.hardware = data[4:8], socket.inet_ntoa(data[12:16]), data[28:44]
         self.options = parse(data[240:])
         self.type = self.options[TYPE][0]
@@ -64,6 +68,7 @@ class Servers:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         s.setsockopt(socket.IPPROTO_IP, PKTINFO, 1)
+        s.setsockopt(socket.SOL_SOCKET, STAMP, 1)
         s.bind(('', 67))
 
     def next(self, kind, what, timeout=10.0):
@@ -71,8 +76,7 @@ class Servers:
         self.socket.settimeout(timeout)
         try:
             while True:
-                data, ancillary, _, _ = self.socket.recvmsg(2000, 200)
-                message = Message(data, socket.inet_ntoa(ancillary[0][2][8:12]))
+                message = self.last = Message(*self.socket.recvmsg(2000, 200)[:2])
                 if message.type != RELEASE or kind == RELEASE:
                     break
         except TimeoutError:
@@ -82,9 +86,14 @@ class Servers:
         return message
 
     def silence(self, what, timeout=0.4):
-        self.socket.settimeout(timeout)
+        """But for the same DISCOVER once more, if this side was away."""
+        end = time.monotonic() + timeout
         with contextlib.suppress(TimeoutError):
-            raise Wrong(f'{what}: not silence but {vars(Message(self.socket.recv(2000), ""))}')
+            while (left := end - time.monotonic()) > 0:
+                self.socket.settimeout(left)
+                message = Message(*self.socket.recvmsg(2000, 200)[:2])
+                if (message.type, message.xid) != (DISCOVER, self.last.xid):
+                    raise Wrong(f'{what}: not silence but {vars(message)}')
 
     def send(self, text, source=OWN):
         info = struct.pack('@i4s4s', self.index, socket.inet_aton(source), b'\0' * 4)
@@ -99,13 +108,15 @@ class Servers:
             given = {TYPE: bytes([NAK]), SERVER: source}
         head = struct.pack('!BBBB4sHHI4sI4s', op, 1, 6, 0, xid or to.xid, 0, 0, 0, socket.inet_aton(address), 0, b'\0' * 4)
         text = head + (hardware or to.hardware) + name.ljust(64, b'\0') + b'\0' * 128 + b'\x63\x82\x53\x63'
+        begun = time.monotonic()
         self.send(text + options(given) + end, source)
+        self.answered = begun, time.monotonic()
 
     def lease(self, address, source=OWN):
         """From the question to the lease."""
         self.answer(self.next(DISCOVER, 'the beginning'), OFFER, address, source)
         self.answer(self.next(REQUEST, 'after an offer'), ACK, address, source)
-        since = time.monotonic()
+        since = self.answered
         works(address)
         return since
 
@@ -152,16 +163,18 @@ def moved(servers, since):
         s.recv(1)
     for address, before in ('10.77.0.53', '10.77.0.52'), ('10.77.0.52', '10.77.0.53'):
         servers.answer(renewed(servers, since, before), ACK, address)
-        since = time.monotonic()
+        since = servers.answered
         works(address)
         if (found := listens(address, 8)) != (address == '10.77.0.52',) * 2:
             raise Wrong(f'listens at {address}, by UDP and TCP: {found}')
     return since
 
 
-def within(what, took, want):
-    if not want - SLACK <= took <= want + SLACK:
-        raise Wrong(f'{what} after {took:.1f} s, not {want}')
+def within(what, message, since, want):
+    """`since` is when the answer before that was begun, and when it was sent: the host may be away in between."""
+    begun, sent = (message.time - one for one in since)
+    if begun < want - SLACK or sent > want + SLACK:
+        raise Wrong(f'{what} after {sent:.1f} to {begun:.1f} s, not {want}')
 
 
 def bad_offers(servers):
@@ -195,7 +208,7 @@ def two_servers(servers):
     servers.answer(request, ACK, '10.77.0.255')
     servers.silence('acknowledgements that are none')
     servers.answer(request, ACK, '10.77.0.50')
-    since = time.monotonic()
+    since = servers.answered
     works('10.77.0.50')
     return since
 
@@ -203,7 +216,7 @@ def two_servers(servers):
 def renewed(servers, since, address='10.77.0.50', source=OWN):
     """An idle machine asks its server at T1."""
     request = servers.next(REQUEST, 'T1')
-    within('T1', request.time - since, TIMES[T1])
+    within('T1', request, since, TIMES[T1])
     if (request.to, request.client, SERVER in request.options, ASKED in request.options) != (source, address, False, False):
         raise Wrong(f'renewal: {vars(request)}')
     return request
@@ -219,36 +232,36 @@ def main(interface):
     servers.answer(request, ACK, '10.77.0.60', OTHER)
     servers.silence('what another server says of a lease')
     servers.answer(request, ACK, '10.77.0.50')
-    since = time.monotonic()
+    since = servers.answered
     with socket.create_connection(('10.77.0.50', 7), timeout=5) as s:
         renewed(servers, since)                     # and its server is silent
         request = servers.next(REQUEST, 'T2')
-        within('T2', request.time - since, TIMES[T2])
+        within('T2', request, since, TIMES[T2])
         if (request.to, request.client) != ('255.255.255.255', '10.77.0.50'):
             raise Wrong(f'rebinding: {vars(request)}')
         servers.answer(request, ACK, '10.77.0.50', OTHER)
-        since = time.monotonic()
+        since = servers.answered
         echoes(s)
         renewed(servers, since, source=OTHER)       # who extended the lease is asked; and is silent
         servers.next(REQUEST, 'T2')
         question = servers.next(DISCOVER, 'the end of the lease')
-        within('the end', question.time - since, TIMES[LEASE])
+        within('the end', question, since, TIMES[LEASE])
         with contextlib.suppress(ConnectionResetError):
             raise Wrong(f'a connection of an address that is lost: {s.recv(1)!r}, not a reset')
     servers.answer(question, OFFER, '10.77.0.51')
     servers.answer(servers.next(REQUEST, 'another lease'), ACK, '10.77.0.51')
-    since = time.monotonic()
+    since = servers.answered
     works('10.77.0.51')
     servers.answer(renewed(servers, since, '10.77.0.51'), NAK, '0.0.0.0')
     since = moved(servers, servers.lease('10.77.0.52'))
     # Times to ask at that are not before the end, and one of them: as if they were not told.
     servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T1=TIMES[LEASE], T2=TIMES[LEASE])
-    since = time.monotonic()
+    since = servers.answered
     servers.answer(renewed(servers, since, '10.77.0.52'), ACK, '10.77.0.52', T2=0xffffffff)
-    since = time.monotonic()
+    since = servers.answered
     renewed(servers, since, '10.77.0.52')
     request = servers.next(REQUEST, 'T2')
-    within('T2', request.time - since, TIMES[T2])
+    within('T2', request, since, TIMES[T2])
     servers.answer(request, ACK, '10.77.0.52', LEASE=0xffffffff, T1=0xffffffff, T2=0xffffffff)
     servers.silence('a lease without an end', TIMES[LEASE] + SLACK)
     works('10.77.0.52')

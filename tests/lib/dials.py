@@ -456,7 +456,7 @@ def leased():
     reached = '10.77.0.50'
     dial(f'a.one.test:{PORT}', f'ok {OWN}:{PORT}')
     servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, NAMES=None)
-    since = time.monotonic()
+    since = servers.answered
     before = len(asked)
     dial(f'a.two.test:{PORT}', 'Connection timed out', deadline=500, between=(500, 1500))
     servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, NAMES=OTHER)
@@ -481,7 +481,7 @@ def routers():
     by(reached)
     for gateway, source in (None, '10.78.0.200'), (OWN, reached):
         servers.answer(dhcp.renewed(servers, since), dhcp.ACK, reached, ROUTER=gateway)
-        since = time.monotonic()
+        since = servers.answered
         by(source)
 
 
