@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The interfaces, for interface.c, transmit.c and addresses.c. The rest of net/ knows them by net/net.h. */
+/*
+ * The interfaces, for interface.c, receive.c, transmit.c and addresses.c. The rest of net/ knows them by
+ * net/net.h.
+ */
 #ifndef NET_INTERFACE_H
 #define NET_INTERFACE_H
 
@@ -18,6 +21,11 @@ struct interface {
 	uint16_t generate;          /* checksums that are lwIP's to generate, not the device's */
 	const char *address_source; /* for the message */
 	ip4_addr_t announced;
+	struct came {
+		struct pbuf *first, *last; /* by their `next` */
+		unsigned count;
+		size_t bytes;
+	} came; /* net/receive.c */
 	struct unsent {
 		struct pbuf *frames[UNSENT_MAX]; /* a ring */
 		unsigned first, count;
@@ -29,6 +37,19 @@ struct interface {
 /* Under the net lock; which there are is constant after the start. */
 extern struct interface *interfaces[INTERFACES_MAX];
 extern unsigned interface_count;
+
+/*
+ * net/receive.c. What the driver calls with a frame, which waits until receive_some() hands it to lwIP; and
+ * how many the driver may be asked for at the moment.
+ */
+void receive(struct virtio_net *device, const struct virtq_piece *pieces, unsigned count, size_t length,
+	     bool checksum_good);
+unsigned receive_most(const struct interface *interface);
+/* Answers how many there were, of at most so many. */
+unsigned receive_some(struct interface *interface, unsigned budget);
+void receive_nothing(struct interface *interface); /* the device is given up */
+/* How lwIP checks what does not come from the device. */
+void receive_start(struct interface *interface);
 
 /*
  * net/transmit.c. lwIP's netif->linkoutput: a frame, its payload at the Ethernet header's padding.

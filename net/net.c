@@ -51,7 +51,7 @@ bool net_up(void)
 static void poll(struct glist *ready)
 {
 	net_lock_to_poll(ready);
-	bool more = interface_poll(BATCH) == BATCH;
+	bool more = interface_poll(BATCH);
 	net_timers_run();
 	loop_back();
 	interface_flush();

@@ -21,7 +21,7 @@ int net_fail(int error);
 
 /* net/interface.c: the interfaces, all of them. Under the net lock. */
 bool interface_start(void);                  /* false: no device; without the net lock, at start-up */
-unsigned interface_poll(unsigned budget);    /* for each; frames that came in, where most did */
+bool interface_poll(unsigned budget);        /* so many frames of each; true: there may be more */
 bool interface_rearm(void);                  /* true: more to poll */
 bool interface_flush(void);                  /* true: interface_notify() once the lock is released */
 void interface_notify(void);

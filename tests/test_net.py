@@ -47,6 +47,10 @@ def http(test, network):
     with network([80]) as net, test.boot(image, net=net.net, env=net.env, timeout=120,
                                          publish=net.publish, prefix=net.prefix) as boot:
         url = f'http://{net.address(80)}/'
+        # Whoever asks before gives up, and is accepted when nobody counts on it any more.
+        boot.wait_for('listening')
+        if test.machine_name != 'hosted':
+            boot.wait_for('net0: ')
         text = run_client(net, 'curl', '-s', '-i', '--retry', '30', '--retry-delay', '1',
                           '--retry-all-errors', '--retry-connrefused', '-m', '3', url)
         if not re.match(r'HTTP/1\.[01] 200 ', text):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Finding connections, on this host: tests/host/demux.c."""
+"""Files of net/ alone, on this host: tests/host/demux.c and receive.c."""
+import functools
 import glob
 import os
 import subprocess
@@ -11,16 +12,16 @@ from lib.programs import HostTest
 LWIP = f'{TREE}/subprojects/lwip-patched-*/lwip-2.2.1/src/include'
 
 
-def model(test):
+def model(test, name):
     headers = sorted(glob.glob(LWIP), key=lambda path: (len(path), path))  # 9, 10
     if not headers:
         raise Failure('lwIP is not unpacked')
     with tempfile.TemporaryDirectory() as folder:
-        program = os.path.join(folder, 'demux')
+        program = os.path.join(folder, name)
         for command in (['cc', '-std=gnu11', '-O1', '-g', '-Wall', '-fsanitize=address,undefined',
                          '-fno-sanitize-recover=all', f'-I{TREE}', f'-I{TREE}/include', f'-I{TREE}/net/lwip',
                          f'-I{TREE}/kernel/arch/hosted', '-isystem', headers[-1], '-o', program,
-                         f'{TREE}/tests/host/demux.c'], [program]):
+                         f'{TREE}/tests/host/{name}.c'], [program]):
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
                                   env={**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0'})
             test.output = done.stdout.decode(errors='replace')
@@ -29,6 +30,8 @@ def model(test):
 
 
 def tests():
-    test = HostTest('demux.model', model)
-    test.source = ''  # it boots nothing
-    return [test]
+    found = []
+    for name in 'demux', 'receive':
+        found.append(HostTest(f'{name}.model', functools.partial(model, name=name)))
+        found[-1].source = ''  # it boots nothing
+    return found
