@@ -106,15 +106,16 @@ def prepare(tests, jobs):
             sys.exit('tests/run: ' + ' '.join(command) + ' failed')
 
     quiet('qemu/deps', '--tests', *sorted({arch.partition('-')[0] for arch in archs_of(tests)}))
-    todo = []
+    todo, targets = [], []
     for with_checks in sorted({test.checks for test in tests}):
         archs = archs_of([test for test in tests if test.checks == with_checks])
-        for arch in archs:
-            quiet('qemu/build', machine.target(arch, with_checks))
+        targets += [machine.target(arch, with_checks) for arch in archs]
         asked = {(test.source, arch) for test in tests if test.checks == with_checks for arch in archs_of([test])}
         todo += [(source, arch, with_checks) for source, only in programs.sources()
                  for arch in archs if only in (None, arch.partition('-')[0])
                  and not asked.isdisjoint({(source, arch), (None, arch)})]
+    with ThreadPoolExecutor(min(jobs, 2)) as pool:  # one is set up while another one is compiled
+        list(pool.map(lambda target: quiet('qemu/build', target), targets))
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda one: programs.build(*one), todo))
 
