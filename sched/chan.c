@@ -126,13 +126,15 @@ static NOINLINE void send_rest(go_chan *c, const void *elem)
 {
 	struct waiter *w = c->receivers.head;
 
-	if (w != NULL && !w->in_select && words(c, w->elem, elem) && !trace_on()) {
+	bool closed = load_relaxed(&c->closed); /* then go_close() has not come to w yet */
+
+	if (w != NULL && !closed && !w->in_select && words(c, w->elem, elem) && !trace_on()) {
 		waitq_take(&c->receivers, w);
 		*(chan_word *)w->elem = *(const chan_word *)elem;
 		struct g *g = chan_give(w);
 		spin_release(&c->lock);
 		ready_unlock_inline(g);
-	} else if (w == NULL && chan_count(c) == c->cap && !load_relaxed(&c->closed)) {
+	} else if (w == NULL && chan_count(c) == c->cap && !closed) {
 		send_wait(c, elem);
 	} else {
 		send_any(c, elem);
@@ -180,7 +182,7 @@ static NOINLINE bool recv_rest(go_chan *c, void *elem)
 		return recv_any(c, elem);
 	if (w == NULL && !load_relaxed(&c->closed))
 		return recv_wait(c, elem);
-	if (w == NULL || w->in_select || !words(c, elem, w->elem) || trace_on())
+	if (w == NULL || load_relaxed(&c->closed) || w->in_select || !words(c, elem, w->elem) || trace_on())
 		return recv_any(c, elem);
 	waitq_take(&c->senders, w);
 	*(chan_word *)elem = *(const chan_word *)w->elem;

@@ -162,7 +162,8 @@ chan_recv_step(go_chan *c, void *elem, struct g **wake)
 {
 	*wake = NULL;
 	size_t count = chan_count(c);
-	struct waiter *sender = count == c->cap ? waitq_pop(&c->senders) : NULL;
+	/* One that is closed has senders until go_close() has come to them: they have failed. */
+	struct waiter *sender = count == c->cap && !load_relaxed(&c->closed) ? waitq_pop(&c->senders) : NULL;
 
 	if (count > 0) {
 		if (elem != NULL)

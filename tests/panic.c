@@ -424,12 +424,60 @@ static void close_beside_senders(void)
 	}
 }
 
+enum { CROWD = 600 }; /* go_close() comes to them in batches: those of the first run beside it */
+
+static _Atomic(int) wrong;
+
+static void send_word(void *ch)
+{
+	static const int64_t word = 7;
+	go_send(ch, &word);
+}
+
+static void receive_then_send(void *ch)
+{
+	int64_t word;
+	count++;
+	bool got = go_recv(ch, &word);
+	const char *said = go_call(send_word, ch);
+	wrong += got || said == NULL;
+	count++;
+}
+
+static void send_then_receive(void *ch)
+{
+	int64_t word;
+	count++;
+	const char *said = go_call(send_word, ch);
+	wrong += said == NULL || go_recv(ch, &word);
+	count++;
+}
+
+/* Who knows that a channel is closed finds nobody there, however many still wait. */
+static void close_of_a_crowd(void)
+{
+	static void (*const sides[])(void *) = { receive_then_send, send_then_receive };
+	for (int round = 0; round < 20; round++) {
+		go_chan *ch = go_chan_make(sizeof(int64_t), 0);
+		count = wrong = 0;
+		for (int i = 0; i < CROWD; i++)
+			go(sides[round % 2], ch);
+		WAIT_FOR(count == CROWD);
+		go_sleep(MS);
+		go_close(ch);
+		WAIT_FOR(count == 2 * CROWD);
+		CHECK_EQ(wrong, 0);
+		WAIT_FOR(go_count() == 1);
+		go_chan_free(ch);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	TESTS(TEST(catch), TEST(from_deep_inside), TEST(nesting), TEST(last_in_first_out),
 	      TEST(panic_in_deferred_call), TEST(deferred_by_deferred),
 	      TEST(exit_runs_deferred_calls), TEST(exit_cannot_be_undone),
 	      TEST(from_blocking_sections), TEST(many_goroutines), TEST(long_message),
-	      TEST(misuse), TEST(misuse_of_locks), TEST(close_beside_senders));
+	      TEST(misuse), TEST(misuse_of_locks), TEST(close_beside_senders), TEST(close_of_a_crowd));
 	return test_main(argc, argv, tests);
 }
